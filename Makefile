@@ -1,0 +1,42 @@
+# Everything runs from .venv, which is made on the first call and made again when pyproject.toml changes.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+RUN := HF_HUB_DISABLE_TELEMETRY=1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow check bench clean
+
+help:
+	@echo 'make demo       the face experiment on the bundled phantoms, offline'
+	@echo 'make test       all quick tests        make test-slow   those that retrain a phantom'
+	@echo 'make check      style, types, imports  make bench       speed and memory'
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "funcloc needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check -e '.[dev]'
+	touch $(READY)
+
+setup: $(READY)
+
+demo: $(READY)
+	$(RUN) $(BIN)/python -m vision_loc.demo
+
+test: $(READY)
+	$(RUN) $(BIN)/python -m pytest
+
+test-slow: $(READY)
+	$(RUN) $(BIN)/python -m pytest -m slow
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(RUN) $(BIN)/python -m benchmarks.speed
+
+clean:
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,47 @@
+"""funcloc's core: find the units that prefer one kind of stimulus, and silence them.
+
+It reads like this from a notebook::
+
+    from common import ablate, record, sites, top_percent, welch
+
+    where = sites(model, kind="block")
+    with record(model, where) as faces:
+        for batch in face_batches:
+            model(batch)
+    with record(model, where) as objects:
+        for batch in object_batches:
+            model(batch)
+    found = welch(faces.moments, objects.moments)
+    with ablate(model, top_percent(found, 1.0)):
+        logits = model(images)
+
+The core knows torch, numpy and scipy; never a model zoo, never a browser.
+"""
+
+from common.errors import FunclocError
+from common.hooks import Recorder, ablate, record, trace
+from common.masks import Mask, control, load_masks, save_masks, top_percent
+from common.moments import Moments
+from common.selectivity import SelectivityMap, split_half, welch
+from common.sites import Survey, sites
+from common.units import Site
+
+__all__ = [
+    "FunclocError",
+    "Mask",
+    "Moments",
+    "Recorder",
+    "SelectivityMap",
+    "Site",
+    "Survey",
+    "ablate",
+    "control",
+    "load_masks",
+    "record",
+    "save_masks",
+    "sites",
+    "split_half",
+    "top_percent",
+    "trace",
+    "welch",
+]

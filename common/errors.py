@@ -1,0 +1,38 @@
+"""The exceptions a user can meet.
+
+Every message is one line that names the culprit and says what to do about it. The command line
+prints it and exits with status 1; the app shows it as a notice. Anything else that escapes is a
+bug.
+"""
+
+
+class FunclocError(Exception):
+    """Base of everything that is the input's fault rather than the program's."""
+
+
+class DataError(FunclocError):
+    """Stimuli or a table of labels that are missing, broken or inconsistent."""
+
+
+class ManifestError(DataError):
+    """A manifest that cannot be read, or that says something impossible."""
+
+
+class ModelError(FunclocError):
+    """A model that cannot be loaded, or does not do what is asked of it."""
+
+
+class SiteError(FunclocError):
+    """A place in the model that does not exist, never fires, or fires more than once."""
+
+
+class MaskError(FunclocError):
+    """A mask that cannot be made, or does not belong to the model at hand."""
+
+
+class RunError(FunclocError):
+    """A run folder that is in use, holds another run, or cannot be read."""
+
+
+class SettingError(FunclocError):
+    """An option whose value makes no sense."""

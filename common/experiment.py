@@ -1,0 +1,294 @@
+"""The experiment itself: localize, mask, ablate, evaluate, compare. Both front ends call it.
+
+A front end brings two functions, one that localizes and one that evaluates under a mask; this
+module brings the order of the steps, the controls, the resuming and the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from common.effects import headline_p, mask_effects, permutations, rate
+from common.errors import DataError, SettingError
+from common.hooks import Ablation
+from common.masks import ControlPlan, Mask, plan_masks, save_masks
+from common.progress import Progress, silent
+from common.runs import Outcome, RunFolder
+from common.selectivity import SelectivityMap, n_chosen
+from common.verdict import verdict, warnings
+
+DEFAULT_CONTROLS = "random:10,layer-matched:20,magnitude-matched:20,bottom:1"
+
+
+@dataclass(frozen=True)
+class Items:
+    """The evaluation items, in one order for all masks.
+
+    Attributes
+    ----------
+    names : sequence of str
+        What each item is called in ``items.csv``.
+    groups : array of str of shape (n_items,)
+        The group of each item.
+    target, other : str
+        The interaction contrasts these two groups.
+    """
+
+    names: Sequence[str]
+    groups: np.ndarray
+    target: str
+    other: str
+
+    def __post_init__(self) -> None:
+        for group in (self.target, self.other):
+            if not (self.groups == group).any():
+                raise DataError(f"evaluation group {group!r} is empty")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which masks to try.
+
+    Attributes
+    ----------
+    percents : sequence of float
+        Doses: shares of all units, in percent.
+    controls : sequence of ControlPlan
+        Rules of the control masks and the draws of each, at every dose.
+    seed : int
+        Seed of the draws and of the bootstrap.
+    ablation : {"zero", "mean"} or float
+        The replacement.
+    """
+
+    percents: Sequence[float]
+    controls: Sequence[ControlPlan]
+    seed: int = 0
+    ablation: Ablation = "zero"
+
+    @property
+    def headline(self) -> float:
+        """The dose that the verdict is about: the paper's 1 % where it was tried, or the first."""
+        return 1.0 if 1.0 in self.percents else self.percents[0]
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a front end says of its model, localizer and evaluation in ``results.json``."""
+
+    model: dict[str, Any]
+    localizer: dict[str, Any]
+    evaluation: dict[str, Any]
+    area: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def parse_percents(text: str) -> tuple[float, ...]:
+    """Read ``0.5,1,2``.
+
+    Raises
+    ------
+    SettingError
+        If one is no number above 0 and at most 100, or comes twice.
+    """
+    try:
+        percents = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        percents = (0.0,)
+    if not all(0 < percent <= 100 for percent in percents):
+        raise SettingError(f"--top {text}: give percentages above 0 and at most 100, as in 0.5,1,2")
+    if len(set(percents)) < len(percents):
+        raise SettingError(f"--top {text}: the same percentage comes twice")
+    return percents
+
+
+def parse_ablation(text: str) -> Ablation:
+    """Read ``zero``, ``mean`` or ``scale:X``.
+
+    Raises
+    ------
+    SettingError
+        If it is none of them.
+    """
+    if text == "zero":
+        return "zero"
+    if text == "mean":
+        return "mean"
+    try:
+        name, value = text.split(":")
+        factor = float(value)
+    except ValueError:
+        name, factor = "", 0.0
+    if name != "scale" or not np.isfinite(factor):
+        raise SettingError(f"--ablation {text}: write zero, mean, or scale:X with a number X")
+    return factor
+
+
+def run_experiment(
+    folder: RunFolder,
+    plan: Plan,
+    items: Items,
+    described: Described,
+    localize: Callable[[], SelectivityMap],
+    evaluate: Callable[[Mask | None, SelectivityMap], Outcome],
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Run all of it inside an open run folder, from wherever an earlier run stopped.
+
+    Parameters
+    ----------
+    folder : RunFolder
+        Open.
+    plan, items, described
+        The masks to try, what they are tried on, and what the results say of it.
+    localize : callable
+        Gives the selectivity map.
+    evaluate : callable
+        Gives the outcome of all items under a mask, or intact for ``None``.
+    progress : Progress
+        Told of every mask.
+
+    Returns
+    -------
+    dict
+        What ``results.json`` holds.
+    """
+    if (done := folder.results()) is not None:
+        return done
+    found = _localized(folder, localize)
+    masks = plan_masks(found, plan.percents, plan.controls, plan.seed)
+    if not folder.masks.exists():
+        save_masks(folder.masks, masks)
+    outcomes = {}
+    todo: list[Mask | None] = [None, *masks]
+    for number, mask in enumerate(todo):
+        progress("evaluate", number, len(todo))
+        name = "intact" if mask is None else mask.name
+        outcome = folder.outcome(name)
+        if outcome is None:
+            outcome = evaluate(mask, found)
+            folder.keep_outcome(name, outcome)
+        outcomes[name] = outcome
+    progress("evaluate", len(todo), len(todo))
+    results = summarize(plan, items, described, found, masks, outcomes)
+    folder.finish(_tables(items, outcomes), results)
+    return results
+
+
+def _localized(folder: RunFolder, localize: Callable[[], SelectivityMap]) -> SelectivityMap:
+    if not folder.selectivity.exists():
+        localize().save(folder.selectivity)
+    return SelectivityMap.load(folder.selectivity)
+
+
+def _tables(items: Items, outcomes: dict[str, Outcome]) -> Iterator[pd.DataFrame]:
+    for name, outcome in outcomes.items():
+        yield pd.DataFrame(
+            {
+                "item": items.names,
+                "group": items.groups,
+                "mask": name,
+                "prediction": outcome.prediction,
+                "correct": outcome.correct.astype(int),
+                "margin": outcome.margin,
+            }
+        )
+
+
+def summarize(
+    plan: Plan,
+    items: Items,
+    described: Described,
+    found: SelectivityMap,
+    masks: Sequence[Mask],
+    outcomes: dict[str, Outcome],
+) -> dict[str, Any]:
+    """The numbers of a run, from its outcomes alone."""
+    intact = outcomes["intact"].correct
+    ablations = [
+        _ablation(mask, intact, outcomes[mask.name].correct, items, plan.seed) for mask in masks
+    ]
+    compared = permutations(ablations)
+    groups = dict.fromkeys([items.target, items.other, *sorted(set(items.groups.tolist()))])
+    results: dict[str, Any] = {
+        "model": described.model,
+        "localizer": described.localizer,
+        "selectivity": describe_map(found),
+        "evaluation": {
+            **described.evaluation,
+            "target": items.target,
+            "other": items.other,
+            "n_items": len(items.names),
+        },
+        "ablation": plan.ablation if isinstance(plan.ablation, str) else f"scale:{plan.ablation:g}",
+        "intact": {name: asdict(rate(intact[items.groups == name])) for name in groups},
+        "ablations": ablations,
+        "headline_percent": plan.headline,
+        "permutations": [asdict(entry) for entry in compared],
+        "permutation_p": headline_p(compared, plan.headline),
+    }
+    if described.area:
+        results["area"] = _area(described.area, found, plan.percents)
+    results["warnings"] = warnings(results)
+    results["verdict"] = verdict(results)
+    return results
+
+
+def _ablation(
+    mask: Mask, intact: np.ndarray, ablated: np.ndarray, items: Items, seed: int
+) -> dict[str, Any]:
+    effects = mask_effects(intact, ablated, items.groups, items.target, items.other, seed)
+    return {
+        "mask": mask.name,
+        "rule": mask.rule,
+        "percent": mask.percent,
+        "seed": mask.seed,
+        "n_units": len(mask),
+        **effects.as_dict(),
+    }
+
+
+def describe_map(found: SelectivityMap) -> dict[str, Any]:
+    """The part of ``results.json`` that says what the localizer found."""
+    selective = (found.q < 0.05) & (found.t > 0)
+    return {
+        "n_units": found.n_units,
+        "n_sites": len(found.sites),
+        "unit": found.unit,
+        "pooling": found.pooling,
+        "statistic": found.statistic,
+        "n_target": found.n_target,
+        "n_control": found.n_control,
+        "n_selective_q05": int(selective.sum()),
+        "t_max": float(found.t.max()),
+        **found.about,
+    }
+
+
+def _area(
+    area: dict[str, np.ndarray], found: SelectivityMap, percents: Sequence[float]
+) -> dict[str, Any]:
+    """How much of a built-in area the top units are (a phantom knows its own)."""
+    inside = np.concatenate(
+        [_inside(area.get(site.module), site.unit_shape(found.unit), site) for site in found.sites]
+    )
+    size = int(inside.sum())
+    shares = {}
+    for percent in percents:
+        k = n_chosen(found.n_units, percent)
+        hits = int(inside[found.ranking[:k]].sum())
+        shares[f"{percent:g}"] = {"of_top": hits / k, "of_area": hits / size if size else 0.0}
+    return {"n_units": size, "percent": 100 * size / found.n_units, "share": shares}
+
+
+def _inside(channels: np.ndarray | None, shape: tuple[int, ...], site: Any) -> np.ndarray:
+    inside = np.zeros(shape, dtype=bool)
+    if channels is not None:
+        place: list[slice | np.ndarray] = [slice(None)] * len(shape)
+        place[0 if len(shape) == 1 else site.axis - 1] = channels
+        inside[tuple(place)] = True
+    return inside.ravel()

@@ -1,0 +1,452 @@
+"""The hook registry: the only place in this project that registers a hook.
+
+Three facts about hooks make most of the field's silent bugs, and this module turns each into an
+error that names the module, or makes it impossible: a hook on a module that never runs does
+nothing; a hook on a module that runs twice acts twice; a hook that stays behind acts for ever.
+
+- :func:`trace` runs a model once and writes down which module took and gave which tensor.
+- :func:`record` reads units while the model runs, and reduces them batch by batch.
+- :func:`ablate` replaces units while the model runs.
+
+Recording and ablation hold for exactly the block of code inside the context manager, for that model
+object, and are undone on any exception. A recording hook returns nothing, so the logits stay
+bit-identical. Contexts nest: inner ablations see what outer ones left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from common.errors import DataError, SettingError, SiteError
+from common.moments import Array, Moments, Statistic, batch_rows, merged
+from common.units import Pooling, Site, Unit, check_pooling
+
+if TYPE_CHECKING:
+    from common.masks import Mask
+
+Ablation = Literal["zero", "mean"] | float
+
+
+def first_tensor(value: Any) -> Tensor | None:
+    """The tensor in a module's output: itself, or the first in a tuple, list or mapping."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (tuple, list)):
+        return next((found for item in value if (found := first_tensor(item)) is not None), None)
+    return None
+
+
+def _replace_first(value: Any, old: Tensor, new: Tensor) -> Any:
+    """The same structure with `new` where :func:`first_tensor` found `old`."""
+    if value is old:
+        return new
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if first_tensor(item) is old:
+                value[key] = _replace_first(item, old, new)  # type: ignore[index]
+                return value
+    if isinstance(value, (tuple, list)):
+        position = next(i for i, item in enumerate(value) if first_tensor(item) is old)
+        parts = [*value]
+        parts[position] = _replace_first(parts[position], old, new)
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value
+
+
+def _modules(model: nn.Module, sites: Sequence[Site]) -> list[nn.Module]:
+    """The module of each site, or a :class:`SiteError` that names the first that is missing."""
+    known = dict(model.named_modules())
+    for site in sites:
+        if site.module not in known:
+            raise SiteError(
+                f"{site}: this model has no module of that name (see the sites command)"
+            )
+    return [known[site.module] for site in sites]
+
+
+@contextmanager
+def _attached(attach: Sequence[Callable[[], Any]]) -> Iterator[None]:
+    """Register every hook on entering and remove every hook on leaving, whatever happens."""
+    with ExitStack() as stack:
+        for register in attach:
+            stack.callback(register().remove)
+        yield
+
+
+def _attach(module: nn.Module, end: str, act: Callable[[Any], Any]) -> Callable[[], Any]:
+    """A registration of `act` on a module's input or output; what `act` returns replaces it."""
+    if end == "output":
+        return lambda: module.register_forward_hook(lambda _module, _args, out: act(out))
+
+    def on_input(_module: nn.Module, args: Any, kwargs: Any) -> Any:
+        if first_tensor(args) is None:
+            new = act(kwargs)
+            return None if new is None else (args, new)
+        new = act(args)
+        return None if new is None else (new, kwargs)
+
+    return lambda: module.register_forward_pre_hook(on_input, with_kwargs=True)
+
+
+# --- trace -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TensorKey:
+    """The identity of a tensor's content: the object and how often it was written in place."""
+
+    identity: int
+    version: int
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a module: the tensors that went in, the first that came out, the calls inside."""
+
+    module: str
+    given: tuple[TensorKey, ...]
+    out: TensorKey | None
+    inner: tuple[Call, ...]
+
+
+def call_model(model: nn.Module, inputs: Any) -> Any:
+    """Call a model with a tensor, with a tuple of arguments, or with a mapping of keywords."""
+    if isinstance(inputs, Mapping):
+        return model(**inputs)
+    return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
+
+
+def trace(model: nn.Module, example: Any) -> list[Call]:
+    """Run the model once and write down every call of every module, in order of completion.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model; it is not changed.
+    example : tensor, tuple or mapping
+        What the model is called with.
+
+    Returns
+    -------
+    list of Call
+        One entry a call, with the identity and shape of the tensors that went in and came out.
+    """
+    calls: list[Call] = []
+    open_calls: list[list[Call]] = [[]]
+    alive: list[Tensor] = []  # an identity is only good while its tensor lives
+
+    def key(tensor: Tensor) -> TensorKey:
+        alive.append(tensor)
+        return TensorKey(id(tensor), tensor._version, tuple(tensor.shape))
+
+    def tensors(values: Any) -> list[Tensor]:
+        if isinstance(values, Tensor):
+            return [values]
+        if isinstance(values, Mapping):
+            values = list(values.values())
+        if isinstance(values, (tuple, list)):
+            return [tensor for value in values for tensor in tensors(value)]
+        return []
+
+    def before(path: str) -> Callable[..., None]:
+        def note(_module: nn.Module, args: Any, kwargs: Any) -> None:
+            given = [key(tensor) for tensor in tensors([args, kwargs])]
+            open_calls.append([])
+            pending.append((path, tuple(given)))
+
+        return note
+
+    def after(path: str) -> Callable[..., None]:
+        def note(_module: nn.Module, _args: Any, out: Any) -> None:
+            inner = open_calls.pop()
+            name, given = pending.pop()
+            assert name == path, f"{path} ended while {name} was running"
+            found = first_tensor(out)
+            call = Call(path, given, None if found is None else key(found), tuple(inner))
+            open_calls[-1].append(call)
+            calls.append(call)
+
+        return note
+
+    pending: list[tuple[str, tuple[TensorKey, ...]]] = []
+    attach: list[Callable[[], Any]] = []
+    for path, module in model.named_modules():
+        attach.append(partial(module.register_forward_pre_hook, before(path), with_kwargs=True))
+        attach.append(partial(module.register_forward_hook, after(path)))
+    with torch.no_grad(), _attached(attach):
+        call_model(model, example)
+    return calls
+
+
+# --- record ------------------------------------------------------------------------------------
+
+
+@dataclass
+class Recorder:
+    """Collects the moments of every site, batch by batch, in as many groups as one likes.
+
+    A group is whatever the caller wants apart: a condition, or a half of one. Call :meth:`expect`
+    before each pass of the model to say which group each stimulus of the batch belongs to;
+    otherwise all of it goes into group 0.
+    """
+
+    sites: Sequence[Site]
+    unit: Unit = "channel"
+    pooling: Pooling = "mean"
+    statistic: Statistic = "magnitude"
+    _labels: np.ndarray | None = None
+    _tokens: Tensor | None = None
+    _names: Sequence[str] | None = None
+    _batch: dict[Site, list[tuple[int, int, Tensor]]] = field(default_factory=dict)
+    _kept: dict[int, dict[Site, Moments]] = field(default_factory=dict)
+
+    def expect(
+        self,
+        groups: Sequence[int] | np.ndarray,
+        tokens: Tensor | None = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        """Announce the next batch.
+
+        Parameters
+        ----------
+        groups : array of int of shape (n_stimuli,)
+            The group of each stimulus.
+        tokens : tensor of shape (n_stimuli, n_positions), optional
+            1 for a real token and 0 for padding, which never counts.
+        names : sequence of str, optional
+            The stimuli's names, for error messages.
+        """
+        self._labels = np.asarray(groups)
+        self._tokens = tokens
+        self._names = names
+
+    @property
+    def moments(self) -> dict[Site, Moments]:
+        """Moments of all groups together, by site."""
+        return {
+            site: merged(self._kept[group][site] for group in sorted(self._kept))
+            for site in self.sites
+        }
+
+    def group(self, number: int) -> dict[Site, Moments]:
+        """Moments of one group, by site; empty if nothing went into it."""
+        return dict(self._kept.get(number, {}))
+
+    # Called by the hooks: read once a site, finish once a pass.
+
+    def begin(self) -> None:
+        self._batch = {}
+
+    def read(self, site: Site, value: Any) -> None:
+        if site in self._batch:
+            raise SiteError(f"{site}: fires more than once in one pass, so its units are ambiguous")
+        tensor = first_tensor(value)
+        if tensor is None:
+            raise SiteError(f"{site}: gave no tensor")
+        labels = self._labels_for(site, tensor)
+        pooled = site.pool(tensor.detach(), self.unit, self.pooling, self._tokens)
+        level = None
+        if self.pooling not in ("mean", "none"):
+            level = site.pool(tensor.detach(), self.unit, "mean", self._tokens)
+        self._batch[site] = [
+            (group, int(chosen.sum()), self._reduce(pooled, level, chosen))
+            for group, chosen in ((g, labels == g) for g in np.unique(labels))
+        ]
+
+    def _labels_for(self, site: Site, tensor: Tensor) -> np.ndarray:
+        items = site.items(tensor)
+        labels = np.zeros(items, dtype=int) if self._labels is None else self._labels
+        if len(labels) != items:
+            raise SiteError(f"{site}: gave {items} stimuli where {len(labels)} were announced")
+        return labels
+
+    def _reduce(self, pooled: Tensor, level: Tensor | None, chosen: np.ndarray) -> Tensor:
+        if not chosen.all():
+            rows = torch.as_tensor(np.flatnonzero(chosen), device=pooled.device)
+            pooled = pooled[rows]
+            level = None if level is None else level[rows]
+        return batch_rows(pooled, self.statistic, level)
+
+    def finish(self) -> None:
+        """Merge what the hooks read in this pass; one transfer from the device."""
+        silent = [str(site) for site in self.sites if site not in self._batch]
+        if silent:
+            raise SiteError(
+                f"{silent[0]}: never fired in this pass"
+                + (f" (nor did {len(silent) - 1} other sites)" if len(silent) > 1 else "")
+            )
+        parts = [(site, *part) for site in self.sites for part in self._batch[site]]
+        table = torch.cat([rows for *_, rows in parts], dim=1).cpu().numpy()
+        if not np.isfinite(table).all():
+            self._blame(parts, table)
+        start = 0
+        for site, group, count, rows in parts:
+            width = rows.shape[1]
+            moments = Moments(count, *table[:, start : start + width])
+            start += width
+            kept = self._kept.setdefault(int(group), {})
+            kept[site] = kept[site].merge(moments) if site in kept else moments
+        self._batch, self._labels, self._tokens, self._names = {}, None, None, None
+
+    def _blame(self, parts: Sequence[tuple[Any, ...]], table: Array) -> None:
+        widths = np.cumsum([rows.shape[1] for *_, rows in parts])
+        column = int(np.flatnonzero(~np.isfinite(table).all(axis=0))[0])
+        site = parts[int(np.searchsorted(widths, column, side="right"))][0]
+        among = "" if not self._names else f", among {self._names[0]} … {self._names[-1]}"
+        raise DataError(f"{site}: activations are NaN or infinite in this batch{among}")
+
+
+@contextmanager
+def record(
+    model: nn.Module,
+    sites: Sequence[Site],
+    *,
+    unit: Unit = "channel",
+    pooling: Pooling | None = None,
+    statistic: Statistic = "magnitude",
+) -> Iterator[Recorder]:
+    """Read the units of `sites` while the model runs inside this context.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model; every call of it is one batch.
+    sites : sequence of Site
+        Where to read.
+    unit : {"channel", "neuron"}, default="channel"
+        What counts as a unit.
+    pooling : {"mean", "max", "cls", "last", "sum", "none"}, optional
+        How a channel's positions become one number; ``mean`` for channels, ``none`` for neurons.
+    statistic : {"magnitude", "signed"}, default="magnitude"
+        Whether moments are of \\|activation\\| (AlKhamissi et al. 2024, sec. 3) or of activation.
+
+    Yields
+    ------
+    Recorder
+        Holds the moments; still readable after the context has ended.
+
+    Raises
+    ------
+    SiteError
+        If a site does not exist, never fires in a pass, or fires more than once.
+    DataError
+        If an activation is not finite.
+    """
+    pooling = check_pooling(unit, pooling)
+    recorder = Recorder(sites, unit, pooling, statistic)
+    attach: list[Callable[[], Any]] = [
+        lambda: model.register_forward_pre_hook(lambda *_: recorder.begin())
+    ]
+    for site, module in zip(sites, _modules(model, sites), strict=True):
+        attach.append(_attach(module, site.end, _reader(recorder, site)))
+    attach.append(lambda: model.register_forward_hook(lambda *_: recorder.finish()))
+    with _attached(attach):
+        yield recorder
+
+
+def _reader(recorder: Recorder, site: Site) -> Callable[[Any], None]:
+    def read(value: Any) -> None:
+        recorder.read(site, value)
+
+    return read
+
+
+# --- ablate ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def ablate(
+    model: nn.Module,
+    mask: Mask,
+    by: Ablation = "zero",
+    means: Mapping[Site, Array] | None = None,
+) -> Iterator[None]:
+    """Replace the masked units' output while the model runs inside this context.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model.
+    mask : Mask
+        The units to replace.
+    by : {"zero", "mean"} or float, default="zero"
+        By zero, by each unit's own mean (`means`), or by the output times this number.
+    means : mapping of Site to array of shape (n_units,), optional
+        The units' means for ``by="mean"``, usually ``SelectivityMap.output_control``.
+
+    Raises
+    ------
+    SettingError
+        If ``by="mean"`` comes without `means`.
+    SiteError
+        If a masked site does not exist, or fires more than once in a pass.
+    """
+    if by == "mean" and means is None:
+        raise SettingError("ablation by the mean needs the units' means (means=map.output_control)")
+    sites = [site for site in mask.sites if mask.at(site).any()]
+    fired: set[Site] = set()
+    attach: list[Callable[[], Any]] = [
+        lambda: model.register_forward_pre_hook(lambda *_: fired.clear())
+    ]
+    for site, module in zip(sites, _modules(model, sites), strict=True):
+        fill = None if means is None or by != "mean" else means[site]
+        replace = _Replacement(site, mask.unit, mask.at(site), by, fill, fired)
+        attach.append(_attach(module, site.end, replace))
+    attach.append(lambda: model.register_forward_hook(lambda *_: _all_fired(sites, fired)))
+    with _attached(attach):
+        yield
+
+
+def _all_fired(sites: Sequence[Site], fired: set[Site]) -> None:
+    for site in sites:
+        if site not in fired:
+            raise SiteError(f"{site}: never fired in this pass, so its ablation did nothing")
+
+
+class _Replacement:
+    """The hook of one ablated site. Keeps its mask on the device and in the shape it last met."""
+
+    def __init__(
+        self,
+        site: Site,
+        unit: Unit,
+        units: np.ndarray,
+        by: Ablation,
+        fill: Array | None,
+        fired: set[Site],
+    ) -> None:
+        self.site, self.unit, self.by, self.fired = site, unit, by, fired
+        self.units = torch.as_tensor(units)
+        self.fill = torch.zeros(len(units)) if fill is None else torch.as_tensor(fill)
+        self.fitted: tuple[Any, Tensor, Tensor] | None = None
+
+    def __call__(self, value: Any) -> Any:
+        if self.site in self.fired:
+            raise SiteError(f"{self.site}: fires more than once in one pass; ablation is ambiguous")
+        self.fired.add(self.site)
+        tensor = first_tensor(value)
+        if tensor is None:
+            raise SiteError(f"{self.site}: gave no tensor to ablate")
+        chosen, fill = self._fit(tensor)
+        new = tensor * self.by if isinstance(self.by, (int, float)) else fill
+        return _replace_first(value, tensor, torch.where(chosen, new, tensor))
+
+    def _fit(self, tensor: Tensor) -> tuple[Tensor, Tensor]:
+        like = (tensor.shape, tensor.dtype, tensor.device)
+        if self.fitted is None or self.fitted[0] != like:
+            chosen = self.site.broadcast(self.units.to(tensor.device), tensor, self.unit)
+            fill = self.site.broadcast(self.fill.to(tensor.device, tensor.dtype), tensor, self.unit)
+            self.fitted = (like, chosen, fill)
+        return self.fitted[1:]

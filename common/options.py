@@ -1,0 +1,209 @@
+"""The command line's shared part: options with the same name, default and help everywhere."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from common.errors import FunclocError
+from common.experiment import DEFAULT_CONTROLS
+from common.verdict import between, percent, points
+
+Model = Annotated[
+    str, typer.Option("--model", "-m", help="Which model; see the models command.", metavar="NAME")
+]
+LocalizerName = Annotated[
+    str | None,
+    typer.Option("--localizer", "-l", help="A contrast, MANIFEST:CONTRAST.", metavar="NAME"),
+]
+Target = Annotated[
+    Path | None,
+    typer.Option("--target", help="Your own target stimuli, instead of --localizer."),
+]
+Control = Annotated[
+    Path | None,
+    typer.Option("--control", help="Your own control stimuli, instead of --localizer."),
+]
+Eval = Annotated[
+    str, typer.Option("--eval", "-e", help="What to evaluate on: a manifest.", metavar="NAME")
+]
+Top = Annotated[
+    str,
+    typer.Option("--top", help="Doses: shares of all units in percent, with commas between them."),
+]
+Controls = Annotated[
+    str,
+    typer.Option(
+        "--controls",
+        help="Control masks of the same size, RULE:DRAWS with commas between them; rules: random, "
+        "layer-matched, magnitude-matched, bottom, range:LO-HI. Empty for none.",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="The run folder; left out, a new one under runs/."),
+]
+KindOption = Annotated[
+    str, typer.Option("--kind", help="Which sites: block, attn, mlp, mlp_hidden or op.")
+]
+Sites = Annotated[
+    str | None,
+    typer.Option(
+        "--sites",
+        help="Module paths instead of a kind: globs with commas between them, MODULE or "
+        "MODULE:input.",
+        metavar="GLOBS",
+    ),
+]
+UnitOption = Annotated[
+    str, typer.Option("--unit", help="What a unit is: channel, or neuron (channel x position).")
+]
+PoolingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--pooling",
+        help="How a channel's positions become one number: mean (default), max or cls; a neuron "
+        "keeps its one (none).",
+    ),
+]
+StatisticOption = Annotated[
+    str,
+    typer.Option(
+        "--statistic", help="magnitude (Welch's t on |activation|, the paper's) or signed."
+    ),
+]
+AblationOption = Annotated[
+    str,
+    typer.Option(
+        "--ablation", help="zero, mean (each unit's own over the control condition) or scale:X."
+    ),
+]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, help="Seed of halves, control masks, bootstrap, weights.")
+]
+Untrained = Annotated[
+    bool, typer.Option("--untrained", help="Random weights of the same architecture.")
+]
+AllowOverlap = Annotated[
+    bool,
+    typer.Option("--allow-overlap", help="Evaluate even on stimuli that the localizer used."),
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+Dtype = Annotated[str, typer.Option("--dtype", help="float32, float16 or bfloat16.")]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Stimuli a pass.")]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option("--data-root", help="Folder that holds the manifests' folders (or FUNCLOC_DATA)."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print results.json instead of a table.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+
+CONTROLS = DEFAULT_CONTROLS
+
+
+def run_command(command: Callable[..., Any], name: str) -> None:
+    """Call a command line; what goes wrong becomes one line on standard error and status 1."""
+    try:
+        status = command(prog_name=name, standalone_mode=False)
+    except FunclocError as error:
+        _fail(name, str(error))
+    except KeyboardInterrupt:
+        _fail(name, "stopped; the same command goes on where it stopped")
+    except typer.Abort:
+        _fail(name, "aborted")
+    except Exception as error:
+        # typer keeps its usage errors private; they are told by the method that formats them.
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(name, f"{error.format_message()} (see {name} --help)")
+    else:
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(name: str, message: str) -> None:
+    print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(1)
+
+
+def print_results(results: dict[str, Any], folder: Path, as_json: bool) -> None:
+    """Print a finished run: its table, its verdict and its folder; or ``results.json`` alone."""
+    if as_json:
+        print(json.dumps(results, indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    console.print(results_table(results))
+    if "area" in results:
+        _print_area(console, results)
+    for warning in results["warnings"]:
+        console.print(f"[yellow]note[/]  {warning}")
+    console.print(f"\n[bold]{results['verdict']}[/]\n")
+    console.print(f"Run folder: {folder}", soft_wrap=True)
+
+
+def _print_area(console: Console, results: dict[str, Any]) -> None:
+    area = results["area"]
+    shares = ", ".join(
+        f"{percent(share['of_top'])} of the top {dose} %" for dose, share in area["share"].items()
+    )
+    console.print(
+        f"The built-in area ({area['n_units']} units, {area['percent']:.1f} % of all) "
+        f"makes up {shares}."
+    )
+
+
+def results_table(results: dict[str, Any]) -> Table:
+    """The table of groups by masks; the draws of a control rule share a row, as their mean."""
+    target, other = results["evaluation"]["target"], results["evaluation"]["other"]
+    table = Table(title=f"{results['model']['name']} · {results['localizer']['name']}")
+    table.add_column("mask")
+    table.add_column("units", justify="right")
+    for group in (target, other):
+        table.add_column(f"{group} %", justify="right")
+        table.add_column("drop [95 % CI]", justify="right")
+    table.add_column("interaction [95 % CI]", justify="right")
+    table.add_column("p", justify="right")
+    intact = results["intact"]
+    table.add_row(
+        "intact", "0", *(v for g in (target, other) for v in (_hundred(intact[g]["accuracy"]), ""))
+    )
+    for dose in dict.fromkeys(entry["percent"] for entry in results["ablations"]):
+        table.add_section()
+        for row in _dose_rows(results, dose, (target, other)):
+            table.add_row(*row)
+    return table
+
+
+def _hundred(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _dose_rows(results: dict[str, Any], dose: float, groups: tuple[str, str]) -> list[list[str]]:
+    entries = [entry for entry in results["ablations"] if entry["percent"] == dose]
+    against = {e["rule"]: e for e in results["permutations"] if e["percent"] == dose}
+    rows = []
+    for rule in dict.fromkeys(entry["rule"] for entry in entries):
+        same = [entry for entry in entries if entry["rule"] == rule]
+        name = f"{rule} {dose:g} %" + (f" (mean of {len(same)})" if len(same) > 1 else "")
+        row = [name, str(same[0]["n_units"])]
+        for group in groups:
+            effects = [entry["groups"][group] for entry in same]
+            row.append(_hundred(_mean(effects, "accuracy")))
+            ci = f" {between(effects[0]['drop_ci'])}" if len(same) == 1 else ""
+            row.append(points(_mean(effects, "drop")) + ci)
+        ci = f" {between(same[0]['interaction_ci'])}" if len(same) == 1 else ""
+        row.append(points(_mean(same, "interaction")) + ci)
+        drawn = rule in against and against[rule]["draws"] > 1
+        row.append(f"{against[rule]['p']:.3f}" if drawn else "")
+        rows.append(row)
+    return rows
+
+
+def _mean(entries: list[dict[str, Any]], name: str) -> float:
+    return float(sum(entry[name] for entry in entries) / len(entries))

@@ -1,0 +1,84 @@
+"""Localize: show the model the localizer's pictures and map the selectivity of its units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from common.errors import SettingError
+from common.hooks import record
+from common.localizer import assign_groups, selectivity_map
+from common.moments import Statistic
+from common.progress import Progress, silent
+from common.selectivity import SelectivityMap
+from common.sites import Survey
+from common.units import Kind, Pooling, Site, Unit
+from vision_loc.models import VisionModel
+from vision_loc.stimuli import Localizer, pixel_batches
+
+CLASS_TOKENS = ("cls_token", "class_token")
+
+
+def find_sites(model: VisionModel, kind: Kind = "block", pattern: str | None = None) -> list[Site]:
+    """The model's sites of a kind, or those that a pattern names."""
+    survey = Survey(model.module, model.example())
+    return survey.matching(pattern) if pattern else survey.of_kind(kind)
+
+
+def localize(
+    model: VisionModel,
+    stimuli: Localizer,
+    sites: Sequence[Site],
+    *,
+    unit: Unit = "channel",
+    pooling: Pooling | None = None,
+    statistic: Statistic = "magnitude",
+    percents: Sequence[float] = (1.0,),
+    seed: int = 0,
+    batch_size: int = 64,
+    progress: Progress = silent,
+) -> SelectivityMap:
+    """Contrast the localizer's two sides over all units of `sites`, in one pass over the pictures.
+
+    Parameters
+    ----------
+    model, stimuli, sites
+        What is shown to what, and where it is read.
+    unit, pooling, statistic
+        See :func:`common.hooks.record`.
+    percents : sequence of float, default=(1.0,)
+        Mask sizes whose split-half overlap is kept with the map.
+    seed : int, default=0
+        Seed of the split into halves.
+    batch_size : int, default=64
+        Pictures a pass; t does not depend on it beyond rounding.
+
+    Raises
+    ------
+    SettingError
+        If ``cls`` is asked of a model without a class token.
+    """
+    if pooling == "cls" and not _has_class_token(model):
+        raise SettingError(f"--pooling cls: {model.name} has no class token; use mean or max")
+    pictures = [*stimuli.target, *stimuli.control]
+    is_target = np.arange(len(pictures)) < len(stimuli.target)
+    groups = assign_groups([picture.condition for picture in pictures], is_target, seed)
+    # In the order of their groups, a batch is nearly always of one group and reduced in one go.
+    order = np.argsort(groups, kind="stable")
+    pictures, groups = [pictures[i] for i in order], groups[order]
+    with (
+        torch.inference_mode(),
+        record(model.module, sites, unit=unit, pooling=pooling, statistic=statistic) as recorder,
+    ):
+        for where, pixels in pixel_batches(pictures, model.preprocess, batch_size):
+            recorder.expect(groups[where], names=[picture.name for picture in pictures[where]])
+            model.logits(torch.from_numpy(pixels))
+            progress("localize", where.stop, len(pictures))
+    return selectivity_map(recorder, percents, {})
+
+
+def _has_class_token(model: VisionModel) -> bool:
+    names = (name.rpartition(".")[2] for name, _ in model.module.named_parameters())
+    return any(name in CLASS_TOKENS for name in names)

@@ -1,0 +1,350 @@
+"""Vision models by name, each with its own preprocessing.
+
+================================  ==============================================================
+``phantom/cnn|vit|planted``       the bundled phantoms
+``torchvision/ARCH.WEIGHTS``      torchvision's weights; ``torchvision/ARCH`` takes its default
+``timm/ARCH.TAG``                 timm's weights
+``hf/ORG/NAME@REVISION``          an image classifier of the Hugging Face hub
+``local/PATH``                    a folder: timm's ``local-dir`` layout, or a transformers one
+================================  ==============================================================
+
+Weights are safetensors, or torch files read with ``weights_only=True``; code that comes with a
+model is never run.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+import torchvision
+from huggingface_hub.errors import HfHubHTTPError
+from PIL import Image
+from safetensors import SafetensorError
+from timm.data.config import resolve_data_config
+from timm.data.transforms_factory import create_transform
+from torch import Tensor, nn
+from torchvision.transforms import functional as TF
+from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
+
+from common.errors import ModelError
+from common.files import digest_of_module
+from vision_loc import phantom
+
+Geometry = Callable[[Image.Image], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """A model's own preprocessing, cut in two.
+
+    Attributes
+    ----------
+    geometry : callable
+        From an RGB picture to the resized and cropped pixels, uint8 of shape (H, W, 3). Done once
+        a picture.
+    mean, std : tuple of float
+        Subtracted from, and divided out of, the pixels over `scale`. Done once a batch.
+    scale : float
+        What a pixel is divided by first.
+    description : str
+        Goes into the fingerprint.
+    """
+
+    geometry: Geometry
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    scale: float = 255.0
+    description: str = ""
+
+    def normalize(self, pixels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """From uint8 pixels of shape (B, 3, H, W) to what the model takes."""
+        values = pixels.to(torch.float32).div_(self.scale)
+        mean = torch.tensor(self.mean, device=pixels.device).view(-1, 1, 1)
+        std = torch.tensor(self.std, device=pixels.device).view(-1, 1, 1)
+        return values.sub_(mean).div_(std).to(dtype)
+
+
+@dataclass(frozen=True)
+class VisionModel:
+    """A model that is ready to look at pictures.
+
+    Attributes
+    ----------
+    name : str
+        As the user wrote it.
+    module : nn.Module
+        In evaluation mode, on its device.
+    preprocess : Preprocess
+        Its own.
+    n_classes : int
+        Number of logits.
+    wnids : tuple of str, optional
+        WordNet ids of the classes, where the model's configuration has them.
+    untrained : bool
+        Whether the weights are random.
+    area : dict of str to array
+        The built-in area of a phantom: module path to channels.
+    """
+
+    name: str
+    module: nn.Module
+    preprocess: Preprocess
+    n_classes: int
+    wnids: tuple[str, ...] | None = None
+    untrained: bool = False
+    seed: int | None = None
+    area: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lies."""
+        return next(self.module.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The model's floating-point type."""
+        return next(p.dtype for p in self.module.parameters() if p.is_floating_point())
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """Class logits in float32 of shape (B, n_classes) from uint8 pixels (B, 3, H, W)."""
+        out = self.module(self.preprocess.normalize(pixels.to(self.device), self.dtype))
+        logits: Tensor = out if isinstance(out, Tensor) else out.logits
+        return logits.float()
+
+    def example(self) -> Tensor:
+        """One normalised picture, for finding sites: shape (1, 3, H, W)."""
+        rng = np.random.default_rng(0)
+        noise = Image.fromarray(rng.integers(0, 256, (256, 256, 3), dtype=np.uint8))
+        pixels = torch.tensor(self.preprocess.geometry(noise)).permute(2, 0, 1)[None]
+        return self.preprocess.normalize(pixels.to(self.device), self.dtype)
+
+    def describe(self) -> dict[str, Any]:
+        """The part of ``results.json`` that says which model this is."""
+        return {
+            "name": self.name,
+            "fingerprint": digest_of_module(self.module),
+            "untrained": self.untrained,
+            "seed": self.seed,
+            "phantom": self.name.startswith("phantom/"),
+            "n_parameters": sum(p.numel() for p in self.module.parameters()),
+            "n_classes": self.n_classes,
+            "chance": 1 / self.n_classes,
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "preprocessing": self.preprocess.description,
+        }
+
+
+def load_model(
+    name: str,
+    *,
+    untrained: bool = False,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> VisionModel:
+    """Load a model by name.
+
+    Parameters
+    ----------
+    name : str
+        See the table above.
+    untrained : bool, default=False
+        Random weights of the same architecture instead.
+    seed : int, default=0
+        Seed of the random weights.
+    device, dtype
+        Where it shall lie, and in which floating-point type.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, its weights do not fit, or they cannot be had.
+    """
+    source, _, rest = name.partition("/")
+    loaders = {
+        "phantom": _phantom,
+        "torchvision": _torchvision,
+        "timm": _timm,
+        "hf": _hub,
+        "local": _local,
+    }
+    if source not in loaders or not rest:
+        raise ModelError(
+            f"--model {name}: write phantom/…, torchvision/…, timm/…, hf/ORG/NAME or local/PATH"
+        )
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            model = loaders[source](name, rest, untrained)
+    except ModelError:
+        raise
+    except (HfHubHTTPError, ConnectionError) as error:
+        raise ModelError(f"--model {name}: cannot be downloaded ({_first_line(error)})") from error
+    except (pickle.UnpicklingError, SafetensorError, OSError) as error:
+        raise ModelError(f"--model {name}: cannot be read ({_first_line(error)})") from error
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"--model {name}: cannot be built ({_first_line(error)})") from error
+    model.module.eval().requires_grad_(False).to(device, dtype)
+    if not untrained:
+        return model
+    return VisionModel(**{**model.__dict__, "untrained": True, "seed": seed})
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(error).__name__
+
+
+# --- phantoms ---
+
+
+def _phantom(name: str, rest: str, untrained: bool) -> VisionModel:
+    if rest not in phantom.NAMES:
+        raise ModelError(f"--model {name}: the phantoms are {', '.join(phantom.NAMES)}")
+    module = phantom.build(rest) if untrained else phantom.load(rest)
+    areas: dict[str, dict[str, Any]] = {"cnn": {**phantom.AREA}, "planted": {**phantom.PLANTED}}
+    return VisionModel(
+        name,
+        module,
+        Preprocess(np.asarray, phantom.MEAN, phantom.STD, description="phantom: as drawn"),
+        n_classes=2 if rest == "planted" else len(phantom.CLASSES),
+        area={path: np.array(channels) for path, channels in areas.get(rest, {}).items()},
+    )
+
+
+# --- torchvision ---
+
+
+def _torchvision(name: str, rest: str, untrained: bool) -> VisionModel:
+    arch, _, tag = rest.partition(".")
+    if arch not in torchvision.models.list_models(module=torchvision.models):
+        raise ModelError(f"--model {name}: torchvision has no classifier called {arch!r}")
+    offered = torchvision.models.get_model_weights(arch)
+    known = ", ".join(entry.name for entry in offered)
+    if tag and tag not in offered.__members__:
+        raise ModelError(f"--model {name}: {arch} has the weights {known}")
+    weights = offered[tag] if tag else offered.DEFAULT
+    if untrained:
+        module = torchvision.models.get_model(arch, weights=None)
+    else:
+        # Read once with weights_only, which refuses pickled code; get_model then finds the same
+        # file in the cache, its checksum verified.
+        weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+        module = torchvision.models.get_model(arch, weights=weights)
+    preset = weights.transforms()
+
+    def geometry(picture: Image.Image) -> np.ndarray:
+        resized = TF.resize(
+            picture, preset.resize_size, preset.interpolation, antialias=preset.antialias
+        )
+        return np.asarray(TF.center_crop(resized, preset.crop_size))
+
+    return VisionModel(
+        name,
+        module,
+        Preprocess(geometry, tuple(preset.mean), tuple(preset.std), description=repr(preset)),
+        n_classes=len(weights.meta["categories"]),
+    )
+
+
+# --- timm ---
+
+
+def _timm(name: str, rest: str, untrained: bool) -> VisionModel:
+    if not timm.is_model(rest.split(".")[0]):
+        raise ModelError(f"--model {name}: timm has no architecture called {rest.split('.')[0]!r}")
+    return _from_timm(name, timm.create_model(rest, pretrained=not untrained))
+
+
+def _from_timm(name: str, module: nn.Module) -> VisionModel:
+    config: Any = module.pretrained_cfg
+    data = resolve_data_config(config, model=module)
+    stages = create_transform(**data, is_training=False).transforms
+    geometric = [
+        stage for stage in stages if not type(stage).__name__.endswith(("Tensor", "Normalize"))
+    ]
+
+    def geometry(picture: Image.Image) -> np.ndarray:
+        for stage in geometric:
+            picture = stage(picture)
+        return np.asarray(picture)
+
+    names = config.get("label_names")
+    return VisionModel(
+        name,
+        module,
+        Preprocess(geometry, data["mean"], data["std"], description=_plain(data)),
+        n_classes=int(module.num_classes),  # type: ignore[arg-type]
+        wnids=tuple(names) if names else None,
+    )
+
+
+def _plain(config: dict[str, Any]) -> str:
+    return json.dumps(config, sort_keys=True, default=str)
+
+
+# --- transformers ---
+
+
+def _hub(name: str, rest: str, untrained: bool) -> VisionModel:
+    place, _, revision = rest.partition("@")
+    return _from_transformers(name, place, untrained, revision or "main")
+
+
+def _from_transformers(
+    name: str, place: str, untrained: bool, revision: str | None = None
+) -> VisionModel:
+    where = {} if revision is None else {"revision": revision}
+    if untrained:
+        config = AutoConfig.from_pretrained(place, **where)
+        module = AutoModelForImageClassification.from_config(config)
+    else:
+        module = AutoModelForImageClassification.from_pretrained(place, **where)
+    processor = AutoImageProcessor.from_pretrained(place, **where)
+
+    def geometry(picture: Image.Image) -> np.ndarray:
+        out = processor(picture, do_rescale=False, do_normalize=False, return_tensors="np")
+        return np.asarray(out["pixel_values"][0]).astype(np.uint8).transpose(1, 2, 0)
+
+    scaled = getattr(processor, "do_rescale", True)
+    normal = getattr(processor, "do_normalize", True)
+    return VisionModel(
+        name,
+        module,
+        Preprocess(
+            geometry,
+            tuple(processor.image_mean) if normal else (0.0, 0.0, 0.0),
+            tuple(processor.image_std) if normal else (1.0, 1.0, 1.0),
+            1 / processor.rescale_factor if scaled else 1.0,
+            _plain(processor.to_dict()),
+        ),
+        n_classes=module.config.num_labels,
+    )
+
+
+# --- local folders ---
+
+
+def _local(name: str, rest: str, untrained: bool) -> VisionModel:
+    folder = Path(rest).expanduser()
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ModelError(f"--model {name}: {folder} holds no config.json")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"--model {name}: {path} is no JSON ({error})") from error
+    if "architecture" in config:
+        module = timm.create_model(f"local-dir:{folder}", pretrained=not untrained)
+        return _from_timm(name, module)
+    if "model_type" in config:
+        return _from_transformers(name, str(folder), untrained)
+    raise ModelError(f"--model {name}: {path} names neither an architecture nor a model_type")

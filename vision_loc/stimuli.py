@@ -1,0 +1,361 @@
+"""Pictures: from manifests, from somebody's own folders, or drawn by the phantom."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from common.errors import DataError, ManifestError
+from common.files import digest_of, digest_of_file, write_atomically
+from common.manifest import Condition, Evaluation, Manifest, data_folder, load_manifest
+from common.progress import Progress, silent
+from vision_loc import phantom
+from vision_loc.models import Preprocess
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One stimulus.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in tables.
+    condition : str
+        The condition (localizer) or the group (evaluation) that it belongs to.
+    open : callable
+        Gives the picture, RGB.
+    path : Path, optional
+        The file it comes from; drawn pictures have none.
+    label : int
+        Class index; -1 where there is none.
+    """
+
+    name: str
+    condition: str
+    open: Callable[[], Image.Image] = field(repr=False, compare=False)
+    path: Path | None = None
+    label: int = -1
+
+    def digest(self) -> str:
+        """Fingerprint of the content: of the file's bytes, or of what is drawn."""
+        if self.path is not None:
+            return digest_of_file(self.path)
+        return hashlib.blake2b(self.name.encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class Localizer:
+    """A contrast with its stimuli.
+
+    Attributes
+    ----------
+    name : str
+        As in ``floc:faces``.
+    target, control : tuple of Picture
+        The stimuli of each side, in the order of their names.
+    """
+
+    name: str
+    target: tuple[Picture, ...]
+    control: tuple[Picture, ...]
+
+    def __post_init__(self) -> None:
+        for side in ("target", "control"):
+            if len(getattr(self, side)) < 4:
+                raise DataError(
+                    f"{self.name}: {len(getattr(self, side))} {side} pictures; "
+                    "a contrast with its split halves needs 4 at least"
+                )
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Labelled pictures in two groups, to evaluate on.
+
+    Attributes
+    ----------
+    target, other : str
+        The group that should lose, and the one that should not.
+    wnids : dict of int to str
+        WordNet id of each class index, where the table has them; held against the model's own.
+    warning : str, optional
+        What a reader should know of how the groups were made.
+    """
+
+    name: str
+    pictures: tuple[Picture, ...]
+    target: str
+    other: str
+    wnids: dict[int, str] = field(default_factory=dict)
+    warning: str | None = None
+
+
+def open_picture(path: Path) -> Image.Image:
+    """Read a picture as RGB.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, broken, or no picture.
+    """
+    try:
+        with Image.open(path) as picture:
+            return picture.convert("RGB")
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such picture") from error
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path}: far too many pixels ({error})") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{path}: broken, or no picture ({error})") from error
+
+
+# --- localizers ---
+
+
+def localizer(spec: str, data_root: Path | None = None) -> Localizer:
+    """The localizer called ``MANIFEST:CONTRAST``.
+
+    Raises
+    ------
+    DataError
+        If there is none, or its files are missing.
+    """
+    name, _, wanted = spec.partition(":")
+    manifest = load_manifest(name)
+    chosen, contrast = manifest.contrast(wanted or None)
+    sides = [
+        tuple(
+            picture
+            for condition in conditions
+            for picture in _condition(manifest, condition, data_root)
+        )
+        for conditions in (contrast.target, contrast.control)
+    ]
+    return Localizer(f"{manifest.name}:{chosen}", *sides)
+
+
+def localizer_of_folders(target: Path, control: Path) -> Localizer:
+    """A localizer of somebody's own two folders of pictures.
+
+    Raises
+    ------
+    DataError
+        If a folder is missing or holds no pictures.
+    """
+    sides = [
+        tuple(Picture(str(path), folder.name, partial(open_picture, path), path) for path in files)
+        for folder, files in ((folder, _files_in(folder)) for folder in (target, control))
+    ]
+    return Localizer(f"{target.name}-vs-{control.name}", *sides)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise DataError(f"{folder}: holds no pictures")
+    return files
+
+
+def _condition(manifest: Manifest, name: str, data_root: Path | None) -> list[Picture]:
+    condition = manifest.conditions[name]
+    if condition.draw is not None:
+        return _drawn(name, condition.draw, condition.n or 1, "localizer")
+    return _globbed(manifest, name, condition, data_root)
+
+
+def _globbed(
+    manifest: Manifest, name: str, condition: Condition, data_root: Path | None
+) -> list[Picture]:
+    folder = data_folder(manifest, data_root)
+    paths = sorted(folder.glob(condition.files or ""))
+    if condition.n is not None and len(paths) != condition.n:
+        raise DataError(
+            f"{folder / (condition.files or '')}: {len(paths)} pictures where "
+            f"{manifest.name} has {condition.n}; is the folder complete?"
+        )
+    return [
+        Picture(str(path.relative_to(folder)), name, partial(open_picture, path), path)
+        for path in paths
+    ]
+
+
+def _drawn(condition: str, what: str, n: int, split: str) -> list[Picture]:
+    """`n` pictures a class, drawn by the phantom: ``face``, ``object``, or a planted condition."""
+    if what in ("target", "control"):
+        return [
+            Picture(
+                f"phantom/planted/{split}/{what}/{i}",
+                condition,
+                partial(phantom.draw_planted, what, i, split),
+                label=phantom.CONDITIONS.index(what),
+            )
+            for i in range(n)
+        ]
+    classes = {"face": phantom.FACE_CLASSES, "object": phantom.OBJECT_CLASSES}
+    if what not in classes:
+        raise ManifestError(f"nothing called {what!r} can be drawn")
+    return [
+        Picture(
+            f"phantom/{split}/{phantom.CLASSES[label]}/{i}",
+            condition,
+            partial(phantom.draw, label, i, split),
+            label=label,
+        )
+        for label in classes[what]
+        for i in range(n)
+    ]
+
+
+# --- benchmarks ---
+
+
+def benchmark(name: str, data_root: Path | None = None) -> Benchmark:
+    """The benchmark of that name.
+
+    Raises
+    ------
+    DataError
+        If there is none, its files are missing, or its table is broken.
+    """
+    manifest = load_manifest(name)
+    entry = manifest.evaluation
+    if entry is None:
+        raise ManifestError(f"--eval {name}: a localizer only; it has no labelled items")
+    if entry.draw:
+        pictures = [
+            picture
+            for group in (entry.target, entry.other)
+            for picture in _drawn(group, group, entry.n or 1, "eval")
+        ]
+        return Benchmark(manifest.name, tuple(pictures), entry.target, entry.other)
+    pictures, wnids = _from_table(entry, data_folder(manifest, data_root))
+    return Benchmark(
+        manifest.name, tuple(pictures), entry.target, entry.other, wnids, manifest.warning
+    )
+
+
+def _from_table(entry: Evaluation, folder: Path) -> tuple[list[Picture], dict[int, str]]:
+    path = folder / (entry.table or "")
+    try:
+        table = pd.read_csv(path, dtype={entry.file: str, entry.group: str})
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as a table ({error})") from error
+    columns = [entry.file, entry.label, entry.group, *filter(None, [entry.wnid])]
+    if missing := [name for name in columns if name not in table.columns]:
+        raise DataError(f"{path}: has no column {missing[0]!r}; it has {', '.join(table.columns)}")
+    table = table[table[entry.group].isin([entry.target, entry.other])]
+    _check_files(path, folder, table[entry.file].tolist())
+    labels = pd.to_numeric(table[entry.label], errors="coerce")
+    if labels.isna().any():
+        raise DataError(f"{path}: column {entry.label!r} holds something that is no class index")
+    pictures = [
+        Picture(file, group, partial(open_picture, folder / file), folder / file, int(label))
+        for file, label, group in zip(table[entry.file], labels, table[entry.group], strict=True)
+    ]
+    wnids = dict(zip(labels.astype(int), table[entry.wnid], strict=True)) if entry.wnid else {}
+    return pictures, wnids
+
+
+def _check_files(table: Path, folder: Path, files: Sequence[str]) -> None:
+    missing = [file for file in files if not (folder / file).is_file()]
+    if missing:
+        raise DataError(
+            f"{table}: {len(missing)} of {len(files)} files are missing, the first: "
+            + ", ".join(missing[:3])
+        )
+
+
+# --- pixels ---
+
+
+def fingerprint(pictures: Sequence[Picture]) -> tuple[str, list[str]]:
+    """Fingerprint of a list of pictures, and that of each one's content."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        each = list(pool.map(Picture.digest, pictures))
+    labelled = [(p.name, p.condition, p.label, d) for p, d in zip(pictures, each, strict=True)]
+    return digest_of(labelled), each
+
+
+def pixel_batches(
+    pictures: Sequence[Picture], preprocess: Preprocess, batch_size: int
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Decode and resize pictures, one batch ahead of the one that is being used.
+
+    Yields
+    ------
+    (slice, array of uint8 of shape (B, 3, H, W))
+        Which pictures these are, and their pixels.
+    """
+    slices = [
+        slice(start, min(start + batch_size, len(pictures)))
+        for start in range(0, len(pictures), batch_size)
+    ]
+
+    def decode(picture: Picture) -> np.ndarray:
+        return preprocess.geometry(picture.open()).transpose(2, 0, 1)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+
+        def start(number: int) -> list[Future[np.ndarray]]:
+            return [pool.submit(decode, picture) for picture in pictures[slices[number]]]
+
+        ahead = start(0)
+        try:
+            for number, where in enumerate(slices):
+                current = ahead
+                ahead = start(number + 1) if number + 1 < len(slices) else []
+                yield where, np.stack([future.result() for future in current])
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+def pixel_store(
+    pictures: Sequence[Picture],
+    preprocess: Preprocess,
+    path: Path,
+    batch_size: int = 64,
+    progress: Progress = silent,
+) -> np.ndarray:
+    """Decode and resize every picture once, into a file that every mask then reads.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.npy`` file, made if it is not there. It is mapped, not loaded: memory does not grow
+        with the number of pictures.
+
+    Returns
+    -------
+    array of uint8 of shape (n_pictures, 3, H, W)
+        Mapped from the file.
+    """
+
+    def write(draft: Path) -> None:
+        store: np.ndarray | None = None
+        for where, pixels in pixel_batches(pictures, preprocess, batch_size):
+            if store is None:
+                store = np.lib.format.open_memmap(
+                    draft, "w+", np.uint8, (len(pictures), *pixels.shape[1:])
+                )
+            store[where] = pixels
+            progress("decode", where.stop, len(pictures))
+
+    if not path.exists():
+        write_atomically(path, write)
+    store: np.ndarray = np.load(path, mmap_mode="r")
+    return store
