@@ -16,11 +16,13 @@ import pandas as pd
 from common.effects import headline_p, mask_effects, permutations, rate
 from common.errors import DataError, SettingError
 from common.hooks import Ablation
-from common.masks import ControlPlan, Mask, plan_masks, save_masks
+from common.masks import ControlPlan, Mask, plan_masks, save_masks, top_percent
 from common.progress import Progress, silent
 from common.runs import Outcome, RunFolder
 from common.selectivity import SelectivityMap, n_chosen
 from common.verdict import verdict, warnings
+
+Illustrate = Callable[[SelectivityMap, Mask, Outcome, Outcome], None]
 
 DEFAULT_CONTROLS = "random:10,layer-matched:20,magnitude-matched:20,bottom:1"
 
@@ -37,14 +39,19 @@ class Items:
         The group of each item.
     target, other : str
         The interaction contrasts these two groups.
+    labels : array of shape (n_items,), optional
+        The right answer of each item.
     """
 
     names: Sequence[str]
     groups: np.ndarray
     target: str
     other: str
+    labels: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        if self.target == self.other:
+            raise DataError(f"evaluation group {self.target!r} is set against itself")
         for group in (self.target, self.other):
             if not (self.groups == group).any():
                 raise DataError(f"evaluation group {group!r} is empty")
@@ -136,6 +143,7 @@ def run_experiment(
     localize: Callable[[], SelectivityMap],
     evaluate: Callable[[Mask | None, SelectivityMap], Outcome],
     progress: Progress = silent,
+    illustrate: Illustrate | None = None,
 ) -> dict[str, Any]:
     """Run all of it inside an open run folder, from wherever an earlier run stopped.
 
@@ -151,6 +159,9 @@ def run_experiment(
         Gives the outcome of all items under a mask, or intact for ``None``.
     progress : Progress
         Told of every mask.
+    illustrate : callable, optional
+        Called before the run is finished with the map, the top mask of the headline dose, and the
+        outcomes intact and under it: to keep what the report shows besides numbers.
 
     Returns
     -------
@@ -175,8 +186,11 @@ def run_experiment(
         outcomes[name] = outcome
     progress("evaluate", len(todo), len(todo))
     results = summarize(plan, items, described, found, masks, outcomes)
+    if illustrate is not None:
+        top = top_percent(found, plan.headline)
+        illustrate(found, top, outcomes["intact"], outcomes[top.name])
     folder.finish(_tables(items, outcomes), results)
-    return results
+    return folder.results() or results  # as every later call will read them
 
 
 def _localized(folder: RunFolder, localize: Callable[[], SelectivityMap]) -> SelectivityMap:
@@ -192,6 +206,7 @@ def _tables(items: Items, outcomes: dict[str, Outcome]) -> Iterator[pd.DataFrame
                 "item": items.names,
                 "group": items.groups,
                 "mask": name,
+                "label": "" if items.labels is None else items.labels,
                 "prediction": outcome.prediction,
                 "correct": outcome.correct.astype(int),
                 "margin": outcome.margin,

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 from torch import nn
 
@@ -45,13 +46,18 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         raise RunError(f"{path}: cannot write ({error.strerror or error})") from error
 
 
-def save_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
+def save_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically."""
 
     def write(draft: Path) -> None:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_bytes(data)
 
     write_atomically(path, write)
+
+
+def save_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    save_bytes(path, text.encode())
 
 
 def save_json(path: Path, value: Any) -> None:
@@ -62,7 +68,14 @@ def save_json(path: Path, value: Any) -> None:
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], about: dict[str, str]) -> None:
     """Write a safetensors file atomically."""
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    write_atomically(path, lambda draft: save_file(whole, draft, metadata=about))
+
+    def write(draft: Path) -> None:
+        try:
+            save_file(whole, draft, metadata=about)
+        except SafetensorError as error:  # its name for a full disk
+            raise OSError(str(error)) from error
+
+    write_atomically(path, write)
 
 
 def read_json(path: Path) -> Any:

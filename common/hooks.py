@@ -7,6 +7,7 @@ nothing; a hook on a module that runs twice acts twice; a hook that stays behind
 - :func:`trace` runs a model once and writes down which module took and gave which tensor.
 - :func:`record` reads units while the model runs, and reduces them batch by batch.
 - :func:`ablate` replaces units while the model runs.
+- :func:`respond` reads how strongly a mask's units answer to each stimulus.
 
 Recording and ablation hold for exactly the block of code inside the context manager, for that model
 object, and are undone on any exception. A recording hook returns nothing, so the logits stay
@@ -17,9 +18,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -31,6 +33,7 @@ from common.units import Pooling, Site, Unit, check_pooling
 
 if TYPE_CHECKING:
     from common.masks import Mask
+    from common.selectivity import SelectivityMap
 
 Ablation = Literal["zero", "mean"] | float
 
@@ -53,8 +56,10 @@ def _replace_first(value: Any, old: Tensor, new: Tensor) -> Any:
     if isinstance(value, Mapping):
         for key, item in value.items():
             if first_tensor(item) is old:
-                value[key] = _replace_first(item, old, new)  # type: ignore[index]
-                return value
+                # A copy, for somebody else may hold the mapping and read it later.
+                changed: Any = copy(value)
+                changed[key] = _replace_first(item, old, new)
+                return changed
     if isinstance(value, (tuple, list)):
         position = next(i for i, item in enumerate(value) if first_tensor(item) is old)
         parts = [*value]
@@ -96,6 +101,45 @@ def _attach(module: nn.Module, end: str, act: Callable[[Any], Any]) -> Callable[
         return None if new is None else (new, kwargs)
 
     return lambda: module.register_forward_pre_hook(on_input, with_kwargs=True)
+
+
+def _before(model: nn.Module, act: Callable[[], None]) -> Callable[[], Any]:
+    """A registration of `act` before each pass of the model."""
+    return lambda: model.register_forward_pre_hook(lambda *_: act())
+
+
+def _after(model: nn.Module, act: Callable[[], None]) -> Callable[[], Any]:
+    """A registration of `act` after each pass of the model."""
+    return lambda: model.register_forward_hook(lambda *_: act())
+
+
+class _Pass:
+    """Holds every site to firing exactly once in each pass of the model."""
+
+    def __init__(self, sites: Sequence[Site]) -> None:
+        self.sites = sites
+        self.fired: set[Site] = set()
+
+    def begin(self) -> None:
+        self.fired.clear()
+
+    def fire(self, site: Site) -> None:
+        if site in self.fired:
+            raise SiteError(f"{site}: fires more than once in one pass, so its units are ambiguous")
+        self.fired.add(site)
+
+    def end(self) -> None:
+        silent = [str(site) for site in self.sites if site not in self.fired]
+        if silent:
+            others = f" (nor did {len(silent) - 1} other sites)" if len(silent) > 1 else ""
+            raise SiteError(f"{silent[0]}: never fired in this pass{others}")
+
+
+def _tensor_of(site: Site, value: Any) -> Tensor:
+    tensor = first_tensor(value)
+    if tensor is None:
+        raise SiteError(f"{site}: gave no tensor")
+    return tensor
 
 
 # --- trace -------------------------------------------------------------------------------------
@@ -148,7 +192,8 @@ def trace(model: nn.Module, example: Any) -> list[Call]:
 
     def key(tensor: Tensor) -> TensorKey:
         alive.append(tensor)
-        return TensorKey(id(tensor), tensor._version, tuple(tensor.shape))
+        version = 0 if tensor.is_inference() else tensor._version
+        return TensorKey(id(tensor), version, tuple(tensor.shape))
 
     def tensors(values: Any) -> list[Tensor]:
         if isinstance(values, Tensor):
@@ -184,12 +229,22 @@ def trace(model: nn.Module, example: Any) -> list[Call]:
     for path, module in model.named_modules():
         attach.append(partial(module.register_forward_pre_hook, before(path), with_kwargs=True))
         attach.append(partial(module.register_forward_hook, after(path)))
-    with torch.no_grad(), _attached(attach):
+    # Tensors made in inference mode would not count how often they were written in place.
+    with torch.inference_mode(False), torch.no_grad(), _attached(attach):
         call_model(model, example)
     return calls
 
 
 # --- record ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """What the caller said of a batch; see :meth:`Recorder.expect`."""
+
+    groups: np.ndarray | None = None
+    tokens: Tensor | None = None
+    names: Sequence[str] | None = None
 
 
 @dataclass
@@ -205,9 +260,8 @@ class Recorder:
     unit: Unit = "channel"
     pooling: Pooling = "mean"
     statistic: Statistic = "magnitude"
-    _labels: np.ndarray | None = None
-    _tokens: Tensor | None = None
-    _names: Sequence[str] | None = None
+    _next: Announcement = Announcement()
+    _now: Announcement = Announcement()
     _batch: dict[Site, list[tuple[int, int, Tensor]]] = field(default_factory=dict)
     _kept: dict[int, dict[Site, Moments]] = field(default_factory=dict)
 
@@ -227,14 +281,30 @@ class Recorder:
             1 for a real token and 0 for padding, which never counts.
         names : sequence of str, optional
             The stimuli's names, for error messages.
+
+        Raises
+        ------
+        DataError
+            If a stimulus is all padding.
         """
-        self._labels = np.asarray(groups)
-        self._tokens = tokens
-        self._names = names
+        if tokens is not None:
+            empty = (~tokens.bool().any(dim=1)).nonzero().flatten().tolist()
+            if empty:
+                name = names[empty[0]] if names else f"stimulus {empty[0]} of the batch"
+                raise DataError(f"{name}: nothing but padding, so there is nothing to pool")
+        self._next = Announcement(np.asarray(groups), tokens, names)
 
     @property
     def moments(self) -> dict[Site, Moments]:
-        """Moments of all groups together, by site."""
+        """Moments of all groups together, by site.
+
+        Raises
+        ------
+        DataError
+            If no batch has gone through the model yet.
+        """
+        if not self._kept:
+            raise DataError("nothing was recorded: no batch went through the model")
         return {
             site: merged(self._kept[group][site] for group in sorted(self._kept))
             for site in self.sites
@@ -247,19 +317,16 @@ class Recorder:
     # Called by the hooks: read once a site, finish once a pass.
 
     def begin(self) -> None:
-        self._batch = {}
+        # An announcement holds for one pass, whether that ends well or not.
+        self._batch, self._now, self._next = {}, self._next, Announcement()
 
     def read(self, site: Site, value: Any) -> None:
-        if site in self._batch:
-            raise SiteError(f"{site}: fires more than once in one pass, so its units are ambiguous")
-        tensor = first_tensor(value)
-        if tensor is None:
-            raise SiteError(f"{site}: gave no tensor")
+        tensor = _tensor_of(site, value)
         labels = self._labels_for(site, tensor)
-        pooled = site.pool(tensor.detach(), self.unit, self.pooling, self._tokens)
+        pooled = site.pool(tensor.detach(), self.unit, self.pooling, self._now.tokens)
         level = None
         if self.pooling not in ("mean", "none"):
-            level = site.pool(tensor.detach(), self.unit, "mean", self._tokens)
+            level = site.pool(tensor.detach(), self.unit, "mean", self._now.tokens)
         self._batch[site] = [
             (group, int(chosen.sum()), self._reduce(pooled, level, chosen))
             for group, chosen in ((g, labels == g) for g in np.unique(labels))
@@ -267,7 +334,7 @@ class Recorder:
 
     def _labels_for(self, site: Site, tensor: Tensor) -> np.ndarray:
         items = site.items(tensor)
-        labels = np.zeros(items, dtype=int) if self._labels is None else self._labels
+        labels = np.zeros(items, dtype=int) if self._now.groups is None else self._now.groups
         if len(labels) != items:
             raise SiteError(f"{site}: gave {items} stimuli where {len(labels)} were announced")
         return labels
@@ -281,12 +348,6 @@ class Recorder:
 
     def finish(self) -> None:
         """Merge what the hooks read in this pass; one transfer from the device."""
-        silent = [str(site) for site in self.sites if site not in self._batch]
-        if silent:
-            raise SiteError(
-                f"{silent[0]}: never fired in this pass"
-                + (f" (nor did {len(silent) - 1} other sites)" if len(silent) > 1 else "")
-            )
         parts = [(site, *part) for site in self.sites for part in self._batch[site]]
         table = torch.cat([rows for *_, rows in parts], dim=1).cpu().numpy()
         if not np.isfinite(table).all():
@@ -298,13 +359,14 @@ class Recorder:
             start += width
             kept = self._kept.setdefault(int(group), {})
             kept[site] = kept[site].merge(moments) if site in kept else moments
-        self._batch, self._labels, self._tokens, self._names = {}, None, None, None
+        self._batch = {}
 
     def _blame(self, parts: Sequence[tuple[Any, ...]], table: Array) -> None:
         widths = np.cumsum([rows.shape[1] for *_, rows in parts])
         column = int(np.flatnonzero(~np.isfinite(table).all(axis=0))[0])
         site = parts[int(np.searchsorted(widths, column, side="right"))][0]
-        among = "" if not self._names else f", among {self._names[0]} … {self._names[-1]}"
+        names = self._now.names
+        among = f", among {names[0]} … {names[-1]}" if names else ""
         raise DataError(f"{site}: activations are NaN or infinite in this batch{among}")
 
 
@@ -343,24 +405,36 @@ def record(
         If a site does not exist, never fires in a pass, or fires more than once.
     DataError
         If an activation is not finite.
+    SettingError
+        If unit, pooling and statistic do not exist or do not go together.
     """
     pooling = check_pooling(unit, pooling)
+    if statistic not in get_args(Statistic):
+        raise SettingError(f"no statistic is called {statistic!r}: choose magnitude or signed")
     recorder = Recorder(sites, unit, pooling, statistic)
-    attach: list[Callable[[], Any]] = [
-        lambda: model.register_forward_pre_hook(lambda *_: recorder.begin())
-    ]
+    once = _Pass(sites)
+
+    def begin() -> None:
+        once.begin()
+        recorder.begin()
+
+    def end() -> None:
+        once.end()
+        recorder.finish()
+
+    def reader(site: Site) -> Callable[[Any], None]:
+        def read(value: Any) -> None:
+            once.fire(site)
+            recorder.read(site, value)
+
+        return read
+
+    attach: list[Callable[[], Any]] = [_before(model, begin)]
     for site, module in zip(sites, _modules(model, sites), strict=True):
-        attach.append(_attach(module, site.end, _reader(recorder, site)))
-    attach.append(lambda: model.register_forward_hook(lambda *_: recorder.finish()))
+        attach.append(_attach(module, site.end, reader(site)))
+    attach.append(_after(model, end))
     with _attached(attach):
         yield recorder
-
-
-def _reader(recorder: Recorder, site: Site) -> Callable[[Any], None]:
-    def read(value: Any) -> None:
-        recorder.read(site, value)
-
-    return read
 
 
 # --- ablate ------------------------------------------------------------------------------------
@@ -389,30 +463,35 @@ def ablate(
     Raises
     ------
     SettingError
-        If ``by="mean"`` comes without `means`.
+        If there is no such replacement, or ``by="mean"`` comes without the `means` of a site.
     SiteError
         If a masked site does not exist, or fires more than once in a pass.
     """
-    if by == "mean" and means is None:
-        raise SettingError("ablation by the mean needs the units' means (means=map.output_control)")
     sites = [site for site in mask.sites if mask.at(site).any()]
-    fired: set[Site] = set()
-    attach: list[Callable[[], Any]] = [
-        lambda: model.register_forward_pre_hook(lambda *_: fired.clear())
-    ]
+    _check_replacement(by, means, sites)
+    once = _Pass(sites)
+    attach: list[Callable[[], Any]] = [_before(model, once.begin)]
     for site, module in zip(sites, _modules(model, sites), strict=True):
         fill = None if means is None or by != "mean" else means[site]
-        replace = _Replacement(site, mask.unit, mask.at(site), by, fill, fired)
+        replace = _Replacement(site, mask.unit, mask.at(site), by, fill, once)
         attach.append(_attach(module, site.end, replace))
-    attach.append(lambda: model.register_forward_hook(lambda *_: _all_fired(sites, fired)))
+    attach.append(_after(model, once.end))
     with _attached(attach):
         yield
 
 
-def _all_fired(sites: Sequence[Site], fired: set[Site]) -> None:
+def _check_replacement(
+    by: Ablation, means: Mapping[Site, Array] | None, sites: Sequence[Site]
+) -> None:
+    if isinstance(by, str) and by not in ("zero", "mean"):
+        raise SettingError(f"no ablation is called {by!r}: choose zero, mean or a number")
+    if by != "mean":
+        return
+    if means is None:
+        raise SettingError("ablation by the mean needs the units' means (means=map.output_control)")
     for site in sites:
-        if site not in fired:
-            raise SiteError(f"{site}: never fired in this pass, so its ablation did nothing")
+        if site not in means:
+            raise SettingError(f"{site}: ablation by the mean needs the means of its units")
 
 
 class _Replacement:
@@ -425,20 +504,16 @@ class _Replacement:
         units: np.ndarray,
         by: Ablation,
         fill: Array | None,
-        fired: set[Site],
+        once: _Pass,
     ) -> None:
-        self.site, self.unit, self.by, self.fired = site, unit, by, fired
+        self.site, self.unit, self.by, self.once = site, unit, by, once
         self.units = torch.as_tensor(units)
         self.fill = torch.zeros(len(units)) if fill is None else torch.as_tensor(fill)
         self.fitted: tuple[Any, Tensor, Tensor] | None = None
 
     def __call__(self, value: Any) -> Any:
-        if self.site in self.fired:
-            raise SiteError(f"{self.site}: fires more than once in one pass; ablation is ambiguous")
-        self.fired.add(self.site)
-        tensor = first_tensor(value)
-        if tensor is None:
-            raise SiteError(f"{self.site}: gave no tensor to ablate")
+        self.once.fire(self.site)
+        tensor = _tensor_of(self.site, value)
         chosen, fill = self._fit(tensor)
         new = tensor * self.by if isinstance(self.by, (int, float)) else fill
         return _replace_first(value, tensor, torch.where(chosen, new, tensor))
@@ -450,3 +525,59 @@ class _Replacement:
             fill = self.site.broadcast(self.fill.to(tensor.device, tensor.dtype), tensor, self.unit)
             self.fitted = (like, chosen, fill)
         return self.fitted[1:]
+
+
+# --- respond -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def respond(model: nn.Module, mask: Mask, found: SelectivityMap) -> Iterator[list[np.ndarray]]:
+    """Read how strongly a mask's units answer to each stimulus, one number a stimulus.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model; every call of it is one batch.
+    mask : Mask
+        The units to read.
+    found : SelectivityMap
+        The mask's map: says how units are pooled, and how loud each is on average.
+
+    Yields
+    ------
+    list of array of shape (n_stimuli,)
+        One array a pass: the mean over the mask's units of the statistic over the unit's mean
+        magnitude in the localizer, so that 1 is an answer of average strength.
+    """
+    sites = [site for site in mask.sites if mask.at(site).any()]
+    once = _Pass(sites)
+    passes: list[np.ndarray] = []
+    answers: list[Tensor] = []
+
+    def reader(site: Site) -> Callable[[Any], None]:
+        units = torch.as_tensor(np.flatnonzero(mask.at(site)))
+        loudness = torch.as_tensor(found.at(site, "magnitude").ravel())[units]
+        weight = torch.where(loudness > 0, 1 / loudness, 0.0) / len(mask)
+
+        def read(value: Any) -> None:
+            once.fire(site)
+            pooled = site.pool(_tensor_of(site, value), found.unit, found.pooling)
+            chosen = pooled.cpu()[:, units].double()
+            answers.append((chosen.abs() if found.statistic == "magnitude" else chosen) @ weight)
+
+        return read
+
+    def begin() -> None:
+        once.begin()
+        answers.clear()
+
+    def end() -> None:
+        once.end()
+        passes.append(torch.stack(answers).sum(dim=0).numpy())
+
+    attach: list[Callable[[], Any]] = [_before(model, begin)]
+    for site, module in zip(sites, _modules(model, sites), strict=True):
+        attach.append(_attach(module, site.end, reader(site)))
+    attach.append(_after(model, end))
+    with _attached(attach):
+        yield passes

@@ -24,7 +24,7 @@ def assign_groups(
     Parameters
     ----------
     conditions : sequence of str of length n_stimuli
-        The condition of each stimulus. Halves are balanced within each one.
+        The condition of each stimulus. Halves are balanced within each one, and within each side.
     is_target : array of bool of shape (n_stimuli,)
         Which side it is on.
     seed : int
@@ -37,11 +37,14 @@ def assign_groups(
     """
     rng = np.random.default_rng([seed, 0])
     names = np.asarray(conditions)
+    sides = np.where(is_target, TARGET_HALVES[0], CONTROL_HALVES[0])
     halves = np.zeros(len(names), dtype=int)
-    for name in sorted(set(conditions)):
-        members = rng.permutation(np.flatnonzero(names == name))
-        halves[members[::2]] = 1
-    return halves + np.where(is_target, TARGET_HALVES[0], CONTROL_HALVES[0])
+    for side in set(sides.tolist()):
+        present = sorted(set(names[sides == side].tolist()))
+        members = [np.flatnonzero((names == name) & (sides == side)) for name in present]
+        # One row over all conditions, so that the odd ones of each do not all fall to one half.
+        halves[np.concatenate([rng.permutation(those) for those in members])[::2]] = 1
+    return halves + sides
 
 
 def selectivity_map(

@@ -2,21 +2,31 @@
 
 A manifest is a YAML file ``NAME.yaml`` in ``data_manifests/`` (or anywhere, given by its path). It
 holds facts, never data. Its stimuli are looked for in ``--data-root`` or ``FUNCLOC_DATA`` as
-``NAME/…`` and then in the cache.
+``NAME/…``, then in the cache, and then downloaded into it if the manifest says from where.
 """
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
 from importlib import resources
-from pathlib import Path
+from importlib.resources.abc import Traversable
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 
+import pandas as pd
 import pooch
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from common.download import Download, fetch, is_outdated, sha256_of
 from common.errors import DataError, ManifestError
+from common.progress import Progress, silent, terminal
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 
@@ -65,11 +75,13 @@ class Evaluation(_Strict):
     """A benchmark: a table of items with label and group, or items drawn by the program."""
 
     table: str | None = None
+    table_from: str | None = None  # how to make the table, where no download brings it
     draw: bool = False
     n: int | None = Field(default=None, ge=1)
     file: str = "file"
     label: str = "class_index"
     wnid: str | None = None
+    class_name: str | None = None
     group: str = "group"
     target: str
     other: str
@@ -78,6 +90,8 @@ class Evaluation(_Strict):
     def _one_of(self) -> Evaluation:
         if (self.table is None) != self.draw:
             raise ValueError("an evaluation has either a table or draw")
+        if self.target == self.other:
+            raise ValueError("target and other are the same group")
         return self
 
 
@@ -90,6 +104,8 @@ class Manifest(_Strict):
     conditions: dict[Name, Condition] = {}
     contrasts: dict[Name, Contrast] = {}
     evaluation: Evaluation | None = None
+    download: Download | None = None
+    own_copy: str | None = None  # how to come by the files, where no download brings them
     warning: str | None = None
 
     @model_validator(mode="after")
@@ -117,6 +133,12 @@ class Manifest(_Strict):
             )
         return name, self.contrasts[name]
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the program draws all of it, so that it has no files."""
+        files = any(condition.files is not None for condition in self.conditions.values())
+        return not files and (self.evaluation is None or self.evaluation.draw)
+
 
 def known_manifests() -> list[str]:
     """Names of the manifests that come with the program."""
@@ -136,21 +158,30 @@ def load_manifest(name: str) -> Manifest:
         path = Path(name)
         if not path.is_file():
             raise ManifestError(f"{name}: no such manifest")
-        text = path.read_text(encoding="utf-8")
+        text = _text(path)
+        beside: Traversable = path.parent
     elif name in known_manifests():
-        text = (resources.files("data_manifests") / f"{name}.yaml").read_text(encoding="utf-8")
+        beside = resources.files("data_manifests")
+        text = (beside / f"{name}.yaml").read_text(encoding="utf-8")
     else:
         raise ManifestError(
             f"no manifest is called {name!r}; known: {', '.join(known_manifests())}"
         )
     try:
-        return Manifest.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise ManifestError(f"{name}: no YAML ({' '.join(str(error).split())})") from error
+        return Manifest.model_validate(yaml.safe_load(text), context={"beside": beside})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "top level"
         raise ManifestError(f"manifest {name}: {where}: {first['msg']}") from error
+    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
+        raise ManifestError(f"{name}: no YAML ({' '.join(str(error).split())})") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path}: cannot be read ({error})") from error
 
 
 def cache_folder() -> Path:
@@ -158,28 +189,230 @@ def cache_folder() -> Path:
     return Path(os.environ.get("FUNCLOC_CACHE") or pooch.os_cache("funcloc"))
 
 
-def data_folder(manifest: Manifest, data_root: Path | None = None) -> Path:
-    """The folder that holds a manifest's files.
+def places(manifest: Manifest, data_root: Path | None = None) -> list[Path]:
+    """Where a manifest's folder may lie, in the order of looking."""
+    named = data_root or (Path(p) if (p := os.environ.get("FUNCLOC_DATA")) else None)
+    return [root / manifest.name for root in (named, cache_folder()) if root is not None]
+
+
+def find_folder(manifest: Manifest, data_root: Path | None = None) -> Path | None:
+    """The folder that holds a manifest's files, if it is here already."""
+    return next((place for place in places(manifest, data_root) if place.is_dir()), None)
+
+
+def data_folder(
+    manifest: Manifest, data_root: Path | None = None, progress: Progress | None = None
+) -> Path:
+    """The folder that holds a manifest's files, downloaded if need be.
 
     Parameters
     ----------
     manifest : Manifest
         What is wanted.
     data_root : Path, optional
-        ``--data-root``; left out, ``FUNCLOC_DATA``. The cache comes after it.
+        ``--data-root``; left out, ``FUNCLOC_DATA``. The cache comes after it, then the download.
+    progress : Progress, optional
+        Shows the download; left out, a bar if standard error is a terminal.
 
     Raises
     ------
     DataError
-        If the files are nowhere; says what to put where.
+        If the files are nowhere and cannot be downloaded, or their table is yet to be made; says
+        what to put where.
     """
-    named = data_root or (Path(p) if (p := os.environ.get("FUNCLOC_DATA")) else None)
-    places = [root / manifest.name for root in (named, cache_folder()) if root is not None]
-    for place in places:
-        if place.is_dir():
-            return place
-    raise DataError(
-        f"{manifest.name}: not found in {' or '.join(str(place) for place in places)}; "
-        f"get it from {manifest.source.url} and set FUNCLOC_DATA or --data-root to the folder "
-        f"that holds {manifest.name}/"
+    folder = find_folder(manifest, data_root)
+    if folder is None:
+        folder = download_data(manifest, data_root, progress)
+    elif manifest.download and is_outdated(folder, manifest.download):
+        raise DataError(f"{folder}: was downloaded for another revision; move it away")
+    entry = manifest.evaluation
+    if entry and entry.table and not manifest.conditions and not (folder / entry.table).is_file():
+        raise DataError(missing_table(entry, folder))
+    return folder
+
+
+def missing_table(entry: Evaluation, folder: Path) -> str:
+    """What to say of a folder that holds the stimuli but no table of them."""
+    return f"{folder}: holds no {entry.table}; {entry.table_from or 'is the folder complete?'}"
+
+
+def missing_data(manifest: Manifest, data_root: Path | None = None, why: str | None = None) -> str:
+    """What to say of a manifest whose files are not here: what to get, and where to put it."""
+    tried = " or ".join(str(place) for place in places(manifest, data_root))
+    if why is None and manifest.download is None:
+        why = "there is no download for it"
+    return (
+        f"{manifest.name}: not found in {tried}{f', and {why}' if why else ''}; "
+        f"{manifest.own_copy or f'get it from {manifest.source.url}'} and put it there, or set "
+        f"FUNCLOC_DATA or --data-root to the folder that holds {manifest.name}/"
+    )
+
+
+def download_data(
+    manifest: Manifest,
+    data_root: Path | None = None,
+    progress: Progress | None = None,
+    into: Path | None = None,
+) -> Path:
+    """Download a manifest's files into a folder of that name, unless it is complete already.
+
+    Parameters
+    ----------
+    data_root : Path, optional
+        Where else they might have been, for the message.
+    into : Path, optional
+        What the folder shall lie in; left out, the cache.
+    progress : Progress, optional
+        Left out, a bar if standard error is a terminal.
+
+    Raises
+    ------
+    DataError
+        If there is no download, or it fails; says why, and what to put where by hand.
+    """
+    if manifest.download is None:
+        raise DataError(missing_data(manifest, data_root))
+    try:
+        with nullcontext(progress) if progress else terminal(sys.stderr.isatty()) as shown:
+            return fetch(manifest.name, manifest.download, into or cache_folder(), shown)
+    except DataError as error:
+        why = f"the download failed ({error})"
+        raise DataError(missing_data(manifest, data_root, why)) from error
+
+
+# --- checking what is here ---
+
+
+@dataclass(frozen=True)
+class PartCheck:
+    """What was found of one part of a stimulus set: a condition, a subfolder, or its table.
+
+    Attributes
+    ----------
+    name : str
+        The part.
+    expected, present : int
+        How many files belong to it, and how many are there.
+    missing : tuple of str
+        Those that are not there, as far as their names are known.
+    broken : tuple of str
+        One line for each that cannot be read.
+    known, differing : int
+        How many of those present have a published checksum, and how many have another one.
+    """
+
+    name: str
+    expected: int
+    present: int
+    missing: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    known: int = 0
+    differing: int = 0
+
+
+def check_folder(
+    manifest: Manifest,
+    folder: Path,
+    read: Callable[[Path], object],
+    progress: Progress = silent,
+) -> list[PartCheck]:
+    """Hold a folder against its manifest: is every file there, readable, and the published one?
+
+    Parameters
+    ----------
+    folder : Path
+        What ``find_folder`` found.
+    read : callable
+        Reads one file as what it is; raises DataError where it is broken.
+
+    Returns
+    -------
+    list of PartCheck
+        Conditions first, then other files with a published checksum, then the evaluation's.
+
+    Raises
+    ------
+    DataError
+        If the evaluation's table cannot be read.
+    """
+    parts = list(_parts(manifest, folder))
+    total = sum(len(paths) for _, paths, _ in parts)
+    checks: list[PartCheck] = []
+    done = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for name, paths, expected in parts:
+            look = partial(_look, folder, manifest.download, read)
+            looks = []
+            for found in pool.map(look, paths):
+                looks.append(found)
+                done += 1
+                progress(f"check {manifest.name}", done, total)
+            checks.append(_sum_up(name, expected, paths, looks))
+    return checks
+
+
+def _parts(manifest: Manifest, folder: Path) -> Iterator[tuple[str, list[str], int]]:
+    """Name, files and number of each part; a file that two claim belongs to the first."""
+    listed = set(manifest.download.files) if manifest.download else set()
+    seen: set[str] = set()
+    for name, condition in manifest.conditions.items():
+        if condition.files is not None:
+            paths = {path for path in listed if PurePosixPath(path).match(condition.files)}
+            paths |= {p.relative_to(folder).as_posix() for p in folder.glob(condition.files)}
+            seen |= paths
+            yield name, sorted(paths), condition.n or max(1, len(paths))
+    for parent in sorted({PurePosixPath(path).parent for path in listed - seen}):
+        paths = {path for path in listed - seen if PurePosixPath(path).parent == parent}
+        yield "pictures" if str(parent) == "." else parent.name, sorted(paths), len(paths)
+    if manifest.evaluation and manifest.evaluation.table:
+        rows = set(_rows(manifest.evaluation, folder)) - seen - listed
+        yield manifest.evaluation.table, [manifest.evaluation.table], 1
+        if rows:
+            yield f"files in {manifest.evaluation.table}", sorted(rows), len(rows)
+
+
+def _rows(entry: Evaluation, folder: Path) -> list[str]:
+    path = folder / (entry.table or "")
+    if not path.is_file():
+        return []
+    try:
+        table = pd.read_csv(path, usecols=[entry.file], dtype=str)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as a table ({error})") from error
+    return [str(file) for file in table[entry.file]]
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What one file is like."""
+
+    present: bool = False
+    broken: str | None = None
+    same: bool | None = None
+
+
+def _look(
+    folder: Path, download: Download | None, read: Callable[[Path], object], path: str
+) -> _Look:
+    file = folder / path
+    if not file.is_file():
+        return _Look()
+    try:
+        read(file)
+        expected = download.files.get(path) if download else None
+        same = None if expected is None else sha256_of(file) == expected
+    except (DataError, OSError) as error:
+        return _Look(present=True, broken=str(error))
+    return _Look(present=True, same=same)
+
+
+def _sum_up(name: str, expected: int, paths: list[str], looks: list[_Look]) -> PartCheck:
+    return PartCheck(
+        name=name,
+        expected=expected,
+        present=sum(look.present for look in looks),
+        missing=tuple(p for p, look in zip(paths, looks, strict=True) if not look.present),
+        broken=tuple(look.broken for look in looks if look.broken is not None),
+        known=sum(look.same is not None for look in looks),
+        differing=sum(look.same is False for look in looks),
     )

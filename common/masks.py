@@ -9,6 +9,7 @@ the same count in every site (`layer-matched`) and, within that, the same loudne
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -66,7 +67,9 @@ class Mask:
     def name(self) -> str:
         """Name in files and tables: ``top-1``, ``layer-matched-1-s03``."""
         draw = "" if self.seed is None else f"-s{self.seed:02d}"
-        return f"{self.rule.replace(':', '-')}-{self.percent:g}{draw}"
+        # All digits that tell this percentage from another, which :g would cut.
+        size = np.format_float_positional(self.percent, trim="-")
+        return f"{self.rule.replace(':', '-')}-{size}{draw}"
 
     @cached_property
     def offsets(self) -> np.ndarray:
@@ -213,10 +216,24 @@ def _matched(
         n = min(len(wanted), len(there))
         taken.extend(rng.choice(there, n, replace=False))
         short.extend(rng.permutation(wanted)[n:])
-    for unit in short:
+    if short:
         left = np.setdiff1d(free, taken)
-        taken.append(int(left[np.argmin(np.abs(magnitude[left] - magnitude[unit]))]))
+        left = left[np.argsort(magnitude[left], kind="stable")]
+        taken += _nearest(magnitude[left].tolist(), left.tolist(), magnitude[short].tolist())
     return np.array(taken)
+
+
+def _nearest(levels: list[float], units: list[int], wanted: list[float]) -> list[int]:
+    """For each wanted level the unit nearest to it, each unit once; `levels` are rising."""
+    chosen = []
+    for level in wanted:
+        place = bisect_left(levels, level)
+        below = place - 1
+        if place == len(levels) or (below >= 0 and level - levels[below] <= levels[place] - level):
+            place = below
+        chosen.append(units.pop(place))
+        levels.pop(place)
+    return chosen
 
 
 def _bounds(rule: str) -> tuple[float, float]:
@@ -256,19 +273,23 @@ def parse_controls(text: str) -> list[ControlPlan]:
     Raises
     ------
     SettingError
-        If a rule is unknown or a count is no positive whole number.
+        If a rule is unknown or comes twice, or a count is no positive whole number.
     """
-    plans = []
+    plans: list[ControlPlan] = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         rule, _, count = part.rpartition(":")
         if not rule or rule == "range":
             rule, count = part, "1"
-        if rule.split(":")[0] not in RULES or not count.isdigit() or int(count) < 1:
+        known = rule.startswith("range:") or rule in RULES[:-1]
+        if not known or not count.isdecimal() or int(count) < 1:
             raise SettingError(
-                f"--controls {part!r}: write RULE:DRAWS, with a rule of {', '.join(RULES)}"
+                f"--controls {part!r}: write RULE:DRAWS, with a rule of "
+                f"{', '.join(RULES[:-1])}, range:LO-HI"
             )
         if rule.startswith("range:"):
             _bounds(rule)
+        if rule in (plan.rule for plan in plans):
+            raise SettingError(f"--controls {text}: {rule} comes twice")
         plans.append(ControlPlan(rule, 1 if rule == "bottom" else int(count)))
     return plans
 

@@ -106,6 +106,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print results.json instead o
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 
 CONTROLS = DEFAULT_CONTROLS
+WIDE = 132  # columns of a terminal from which on the table has room for all intervals
 
 
 def run_command(command: Callable[..., Any], name: str) -> None:
@@ -137,45 +138,55 @@ def print_results(results: dict[str, Any], folder: Path, as_json: bool) -> None:
     if as_json:
         print(json.dumps(results, indent=2, ensure_ascii=False))
         return
-    console = Console()
-    console.print(results_table(results))
+    console = results_console()
+    console.print(results_table(results, intervals=console.width >= WIDE))
     if "area" in results:
-        _print_area(console, results)
+        console.print(_area_sentence(results["area"]))
     for warning in results["warnings"]:
         console.print(f"[yellow]note[/]  {warning}")
-    console.print(f"\n[bold]{results['verdict']}[/]\n")
-    console.print(f"Run folder: {folder}", soft_wrap=True)
+    console.print(f"\n[bold]{results['verdict']}[/]\n", highlight=False)
+    console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False)
+    if (report := folder / "report.html").exists():
+        console.print(f"Report:     {report}", soft_wrap=True, highlight=False)
 
 
-def _print_area(console: Console, results: dict[str, Any]) -> None:
-    area = results["area"]
+def results_console() -> Console:
+    """A console as wide as the terminal; wide enough for a table where there is none."""
+    return Console() if sys.stdout.isatty() else Console(width=WIDE)
+
+
+def _area_sentence(area: dict[str, Any]) -> str:
     shares = ", ".join(
         f"{percent(share['of_top'])} of the top {dose} %" for dose, share in area["share"].items()
     )
-    console.print(
+    return (
         f"The built-in area ({area['n_units']} units, {area['percent']:.1f} % of all) "
         f"makes up {shares}."
     )
 
 
-def results_table(results: dict[str, Any]) -> Table:
-    """The table of groups by masks; the draws of a control rule share a row, as their mean."""
-    target, other = results["evaluation"]["target"], results["evaluation"]["other"]
-    table = Table(title=f"{results['model']['name']} · {results['localizer']['name']}")
-    table.add_column("mask")
-    table.add_column("units", justify="right")
-    for group in (target, other):
-        table.add_column(f"{group} %", justify="right")
-        table.add_column("drop [95 % CI]", justify="right")
-    table.add_column("interaction [95 % CI]", justify="right")
-    table.add_column("p", justify="right")
-    intact = results["intact"]
-    table.add_row(
-        "intact", "0", *(v for g in (target, other) for v in (_hundred(intact[g]["accuracy"]), ""))
+def results_table(results: dict[str, Any], intervals: bool = True) -> Table:
+    """The table of groups by masks; the draws of a control rule share a row, as their mean.
+
+    Without `intervals` only the interaction has its own, so that the table fits 80 columns.
+    """
+    groups = (results["evaluation"]["target"], results["evaluation"]["other"])
+    table = Table(
+        title=f"{results['model']['name']} · {results['localizer']['name']}",
+        caption="accuracy in %; drops in points, [95 % intervals]; ×N: mean of N draws; "
+        "p: rank of the top mask's interaction",
     )
+    table.add_column("mask", no_wrap=True)
+    for group in groups:
+        table.add_column(group, justify="right", no_wrap=True)
+        table.add_column("drop", justify="right", no_wrap=True)
+    table.add_column("interaction", justify="right", no_wrap=True)
+    table.add_column("p", justify="right", no_wrap=True)
+    cells = [(_hundred(results["intact"][group]["accuracy"]), "") for group in groups]
+    table.add_row("intact", *cells[0], *cells[1])
     for dose in dict.fromkeys(entry["percent"] for entry in results["ablations"]):
         table.add_section()
-        for row in _dose_rows(results, dose, (target, other)):
+        for row in _dose_rows(results, dose, groups, intervals):
             table.add_row(*row)
     return table
 
@@ -184,25 +195,32 @@ def _hundred(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-def _dose_rows(results: dict[str, Any], dose: float, groups: tuple[str, str]) -> list[list[str]]:
+def _dose_rows(
+    results: dict[str, Any], dose: float, groups: tuple[str, str], intervals: bool
+) -> list[list[str]]:
     entries = [entry for entry in results["ablations"] if entry["percent"] == dose]
     against = {e["rule"]: e for e in results["permutations"] if e["percent"] == dose}
     rows = []
     for rule in dict.fromkeys(entry["rule"] for entry in entries):
         same = [entry for entry in entries if entry["rule"] == rule]
-        name = f"{rule} {dose:g} %" + (f" (mean of {len(same)})" if len(same) > 1 else "")
-        row = [name, str(same[0]["n_units"])]
+        n_units = f" ({same[0]['n_units']})" if rule == "top" else ""
+        draws = f" ×{len(same)}" if len(same) > 1 else ""
+        row = [f"{rule} {dose:g} %{n_units}{draws}"]
         for group in groups:
             effects = [entry["groups"][group] for entry in same]
-            row.append(_hundred(_mean(effects, "accuracy")))
-            ci = f" {between(effects[0]['drop_ci'])}" if len(same) == 1 else ""
-            row.append(points(_mean(effects, "drop")) + ci)
-        ci = f" {between(same[0]['interaction_ci'])}" if len(same) == 1 else ""
-        row.append(points(_mean(same, "interaction")) + ci)
+            row += [_hundred(_mean(effects, "accuracy")), _change(effects, "drop", intervals)]
+        row.append(_change(same, "interaction"))
         drawn = rule in against and against[rule]["draws"] > 1
         row.append(f"{against[rule]['p']:.3f}" if drawn else "")
         rows.append(row)
     return rows
+
+
+def _change(entries: list[dict[str, Any]], name: str, interval: bool = True) -> str:
+    single = interval and len(entries) == 1
+    return points(_mean(entries, name)) + (
+        f" {between(entries[0][f'{name}_ci'])}" if single else ""
+    )
 
 
 def _mean(entries: list[dict[str, Any]], name: str) -> float:

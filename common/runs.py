@@ -9,6 +9,8 @@ Everything is written atomically, under names that do not change:
     What was found, chosen and measured.
 ``results.json``
     The numbers. It is written last: a folder that has it is finished.
+``report.html``
+    All of it to look at; made from the rest of the folder, and made again at any time.
 ``partial/``
     The outcomes so far, one file a mask, while the run goes on.
 """
@@ -88,12 +90,14 @@ class RunFolder:
         self._lock = FileLock(path / ".lock", timeout=0)
 
     def __enter__(self) -> RunFolder:
-        if self.path.exists() and not self.path.is_dir():
-            raise RunError(f"--out {self.path}: is a file, not a folder")
         known = self.path / "run.json"
-        if self.path.exists() and not known.exists() and self._strangers():
-            raise RunError(f"--out {self.path}: holds other files but no run; choose a new folder")
         try:
+            if self.path.exists() and not self.path.is_dir():
+                raise RunError(f"--out {self.path}: is a file, not a folder")
+            if self.path.exists() and not known.exists() and self._strangers():
+                raise RunError(
+                    f"--out {self.path}: holds other files but no run; choose a new folder"
+                )
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         except Timeout as error:
@@ -102,6 +106,7 @@ class RunFolder:
             raise RunError(f"--out {self.path}: cannot write ({error.strerror})") from error
         try:
             self._check_or_write(known)
+            self._sweep()
         except BaseException:
             self._lock.release()
             raise
@@ -115,6 +120,13 @@ class RunFolder:
     ) -> None:
         self._lock.release()
 
+    def _sweep(self) -> None:
+        """Remove what a killed process left behind: drafts, and parts of a run that is finished."""
+        for draft in self.path.rglob(".*.part"):
+            draft.unlink(missing_ok=True)
+        if (self.path / "results.json").exists():
+            shutil.rmtree(self.partial, ignore_errors=True)
+
     def _strangers(self) -> list[Path]:
         ours = (".lock", "partial", ".run.json.")
         return [file for file in self.path.iterdir() if not file.name.startswith(ours)]
@@ -124,6 +136,8 @@ class RunFolder:
             save_json(known, self._description())
             return
         entry = read_json(known)
+        if not isinstance(entry, dict):
+            raise RunError(f"{known}: describes no run; choose a new folder")
         if entry.get("fingerprint") != self.fingerprint:
             names = ", ".join(differences(entry.get("identity", {}), self.identity)) or "format"
             raise RunError(
@@ -153,6 +167,11 @@ class RunFolder:
     def masks(self) -> Path:
         """All masks."""
         return self.path / "masks.safetensors"
+
+    @property
+    def report(self) -> Path:
+        """The report, made from the rest of the folder."""
+        return self.path / "report.html"
 
     @property
     def partial(self) -> Path:

@@ -143,9 +143,9 @@ class SelectivityMap:
                     )
                     for name in COLUMNS
                 }
+                return cls(sites=sites, **about, **columns)
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise RunError(f"{path}: not a selectivity map ({error})") from error
-        return cls(sites=sites, **about, **columns)
 
 
 def welch(

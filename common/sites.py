@@ -73,12 +73,17 @@ def sites(
 
 def example_input(model: nn.Module) -> Any:
     """One stimulus that the model accepts, guessed from its configuration."""
+    weight = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
     words = getattr(model, "dummy_inputs", None)
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    if isinstance(words, Mapping):
-        return {name: value[:1].to(device) for name, value in words.items()}
-    config = getattr(model, "pretrained_cfg", None) or {}
-    return torch.zeros(1, *config.get("input_size", (3, 224, 224)), device=device)
+    if isinstance(words, Mapping) and getattr(model, "main_input_name", "") != "pixel_values":
+        return {name: value[:1].to(weight.device) for name, value in words.items()}
+    size = (getattr(model, "pretrained_cfg", None) or {}).get("input_size")
+    config = getattr(model, "config", None)
+    if size is None:
+        side = getattr(config, "image_size", 224)
+        sides = side if isinstance(side, (tuple, list)) else (side, side)
+        size = (getattr(config, "num_channels", 3), *sides)
+    return torch.zeros(1, *size, device=weight.device, dtype=weight.dtype)
 
 
 def _doubled(example: Any) -> Any:
@@ -100,12 +105,13 @@ class Survey:
 
     def __init__(self, model: nn.Module, example: Any = None) -> None:
         example = example_input(model) if example is None else example
-        was_training = model.training
+        was_training = {module: module.training for module in model.modules()}
         model.eval()
         try:
             calls, twice = trace(model, example), trace(model, _doubled(example))
         finally:
-            model.train(was_training)
+            for module, training in was_training.items():
+                module.training = training
         self.modules = dict(model.named_modules())
         self.root = calls[-1]
         self.left_out: dict[str, str] = {}
@@ -146,10 +152,12 @@ class Survey:
         return Site(path, end, kind, axis, shape, fold)
 
     def _channel_axis(self, path: str, shape: tuple[int, ...]) -> int:
-        """Channels first or last. Only a tensor of four axes leaves a choice."""
+        """Channels first or last: last in sequences, first in 1-D and 3-D convolutions."""
         last = len(shape) - 1
         if last != 3:
-            return last
+            weight = getattr(self.modules[path], "weight", None)
+            convolves = isinstance(weight, Tensor) and weight.ndim == len(shape) >= 3
+            return 1 if convolves else last
         told = self._axis_told(path, shape)
         if told is not None:
             return told
@@ -161,6 +169,10 @@ class Survey:
         weight = getattr(self.modules[path], "weight", None)
         if isinstance(weight, Tensor) and weight.ndim in (2, 4):
             return 1 if weight.ndim == 4 else 3
+        if isinstance(weight, Tensor) and weight.ndim == 1:  # a normalization: its channels
+            fitting = [axis for axis in (1, 3) if shape[axis] == len(weight)]
+            if len(fitting) == 1:
+                return fitting[0]
         if shape[1] == shape[2] != shape[3]:
             return 3
         if shape[2] == shape[3] != shape[1]:
@@ -364,8 +376,8 @@ def _parent(path: str) -> str:
 
 
 def _place(path: str) -> str:
-    """A path with its numbers taken out: ``blocks.3.0`` lies in the place ``blocks.#.#``."""
-    return ".".join("#" if part.isdigit() else part for part in path.split("."))
+    """A path with its numbers taken out: ``layer3.0`` lies in the place ``layer#.#``."""
+    return re.sub(r"\d+", "#", path)
 
 
 def _inside(path: str, outer: list[str]) -> bool:

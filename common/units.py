@@ -31,8 +31,13 @@ def check_pooling(unit: Unit, pooling: Pooling | None) -> Pooling:
     Raises
     ------
     SettingError
-        If they do not go together: a neuron has one position, a channel needs its positions pooled.
+        If there is no such unit or pooling, or they do not go together: a neuron has one position,
+        a channel needs its positions pooled.
     """
+    if unit not in UNITS:
+        raise SettingError(f"--unit {unit}: choose one of {', '.join(UNITS)}")
+    if pooling not in (None, *POOLINGS):
+        raise SettingError(f"--pooling {pooling}: choose one of {', '.join(POOLINGS)}")
     if pooling is None:
         return "none" if unit == "neuron" else "mean"
     if unit == "neuron" and pooling != "none":

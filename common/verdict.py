@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from common.masks import MATCHED
+
 ALPHA = 0.05
 SMALL = 30
 
@@ -39,14 +41,16 @@ def has_evidence(results: dict[str, Any], dose: float | None = None) -> bool:
     Both are asked: the interval of the interaction lies above 0, and its p against the control
     masks is at most 0.05.
     """
-    p = results["permutation_p"] if dose is None else _p_at(results, dose)
+    p = results["permutation_p"]
+    if dose is not None:
+        p = max((entry["p"] for entry in _rivals(results, dose)), default=None)
     return p is not None and p <= ALPHA and top_of(results, dose)["interaction_ci"][0] > 0
 
 
-def _p_at(results: dict[str, Any], dose: float) -> float | None:
+def _rivals(results: dict[str, Any], dose: float) -> list[dict[str, Any]]:
+    """The comparisons that p rests on, as :func:`common.effects.headline_p` takes them."""
     drawn = [e for e in results["permutations"] if e["percent"] == dose and e["draws"] > 1]
-    matched = [e for e in drawn if e["rule"].endswith("matched")]
-    return max((e["p"] for e in matched or drawn), default=None)
+    return [e for e in drawn if e["rule"] in MATCHED] or drawn
 
 
 def verdict(results: dict[str, Any]) -> str:
@@ -108,8 +112,8 @@ def warnings(results: dict[str, Any]) -> list[str]:
         chance = results["model"].get("chance")
         if chance is not None and intact["ci"][0] <= chance:
             found.append(f"Intact accuracy on {group} is not above chance ({percent(chance)}).")
-    draws = [entry["draws"] for entry in results["permutations"]]
-    if not draws or max(draws) < 1 / ALPHA - 1:
+    draws = [entry["draws"] for entry in _rivals(results, results["headline_percent"])]
+    if not draws or min(draws) < 1 / ALPHA - 1:
         found.append("Too few control masks were drawn for p to fall to 0.05.")
     doses = {entry["percent"] for entry in results["ablations"]}
     if len(doses) > 1:

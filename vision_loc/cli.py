@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from common import options
 from common.device import choose_device
 from common.errors import SettingError
 from common.masks import top_percent
-from common.options import print_results, run_command
+from common.options import print_results, results_console, run_command
 from common.progress import terminal
+from common.report import make_report
 from common.selectivity import SelectivityMap
 from common.sites import Survey
 from common.units import KINDS, POOLINGS, UNITS, Kind, Pooling, Unit, check_pooling
-from vision_loc import phantom
+from vision_loc import data, phantom
 from vision_loc.experiment import Settings, evaluate_map, localize_only, run
 from vision_loc.models import load_model
 
@@ -30,6 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+app.add_typer(data.app, name="data")
 
 
 def _one_of(option: str, value: str | None, known: tuple[str, ...]) -> Any:
@@ -100,7 +101,7 @@ def run_all(
     with terminal(not quiet) as progress:
         results, folder, was_done = run(settings, out, progress)
     if was_done and not as_json:
-        Console().print("This run is finished; nothing was computed.")
+        results_console().print("This run is finished; nothing was computed.")
     print_results(results, folder, as_json)
 
 
@@ -150,7 +151,7 @@ def localize(
         print(json.dumps(results, indent=2, ensure_ascii=False))
         return
     _print_map(found, settings.percents[0])
-    Console().print(f"Run folder: {folder}", soft_wrap=True)
+    results_console().print(f"Run folder: {folder}", soft_wrap=True)
 
 
 @app.command(help="Evaluate a model under masks chosen from the map of an earlier run or localize.")
@@ -187,7 +188,7 @@ def evaluate(
             data_root=data_root,
         )
     if was_done and not as_json:
-        Console().print("This run is finished; nothing was computed.")
+        results_console().print("This run is finished; nothing was computed.")
     print_results(results, folder, as_json)
 
 
@@ -205,13 +206,20 @@ def _print_map(found: SelectivityMap, percent: float) -> None:
             f"{t.max():.1f}",
             str(int(((q < 0.05) & (t > 0)).sum())),
         )
-    console = Console()
+    console = results_console()
     console.print(table)
     half = found.about["split_half"]
     console.print(
         f"Split halves: r = {half['correlation']:.3f}, Dice of the top mask = "
         f"{half['dice'][f'{percent:g}']:.2f} (chance {half['dice_chance'][f'{percent:g}']:.2f})"
     )
+
+
+@app.command(help="Make the report of a finished run again, from its folder alone.")
+def report(
+    folder: Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN")],
+) -> None:
+    results_console().print(f"Report: {make_report(folder)}", soft_wrap=True, highlight=False)
 
 
 @app.command(help="List a model's sites: name, kind, channel axis, shape and number of units.")
@@ -239,7 +247,7 @@ def sites(
                 f"[bold]{n}[/]" if i == site.axis - 1 else str(n) for i, n in enumerate(site.shape)
             )
             table.add_row(str(site), each, shape, str(site.channels), str(site.n_units("neuron")))
-    console = Console()
+    console = results_console()
     console.print(table)
     console.print("The channel axis is in bold. A site is named MODULE:output or MODULE:input.")
     if left_out:
@@ -255,7 +263,7 @@ def models(
     import timm
     import torchvision
 
-    console = Console()
+    console = results_console()
     table = Table(title="models")
     table.add_column("name")
     table.add_column("what it is")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,12 @@ from common.files import digest_of, read_json, write_atomically
 from common.masks import Mask, parse_controls, save_masks, top_percent
 from common.moments import Statistic
 from common.progress import Progress, silent
+from common.report import make_report
 from common.runs import Outcome, RunFolder
 from common.selectivity import SelectivityMap
 from common.units import Kind, Pooling, Site, Unit
 from vision_loc.evaluate import check_labels, evaluate
+from vision_loc.gallery import responses, save_gallery
 from vision_loc.localize import find_sites, localize
 from vision_loc.models import VisionModel, load_model
 from vision_loc.stimuli import (
@@ -124,6 +127,8 @@ def run(
     with RunFolder(path, identity, about) as folder:
         done = folder.results()
         if done is not None:
+            if not folder.report.exists():
+                make_report(path)
             return done, path, True
         overlap = _check_overlap(items, at_hand.digests, settings.allow_overlap)
         _keep_stimuli(folder, at_hand)
@@ -280,27 +285,29 @@ def _measure(
     progress: Progress,
 ) -> dict[str, Any]:
     labels = check_labels(model, items)
-    pixels: list[np.ndarray] = []
+    size = settings.batch_size
+
+    @cache
+    def pixels() -> np.ndarray:
+        store = folder.partial / "pixels.npy"
+        return pixel_store(items.pictures, model.preprocess, store, size, progress)
 
     def outcome(mask: Mask | None, found: SelectivityMap) -> Outcome:
-        if not pixels:
-            store = folder.partial / "pixels.npy"
-            size = settings.batch_size
-            pixels.append(pixel_store(items.pictures, model.preprocess, store, size, progress))
-        return evaluate(
-            model,
-            pixels[0],
-            labels,
-            mask,
-            by=plan.ablation,
-            found=found,
-            batch_size=settings.batch_size,
-        )
+        by = plan.ablation
+        return evaluate(model, pixels(), labels, mask, by=by, found=found, batch_size=size)
+
+    def illustrate(found: SelectivityMap, top: Mask, intact: Outcome, ablated: Outcome) -> None:
+        driven = responses(model, pixels(), top, found, size)
+        save_gallery(folder.path / "gallery", items, pixels(), driven, intact, ablated)
 
     names = [picture.name for picture in items.pictures]
     groups = np.array([picture.condition for picture in items.pictures])
-    table = Items(names, groups, items.target, items.other)
-    return run_experiment(folder, plan, table, described, make_map, outcome, progress)
+    table = Items(names, groups, items.target, items.other, labels)
+    results = run_experiment(
+        folder, plan, table, described, make_map, outcome, progress, illustrate
+    )
+    make_report(folder.path)
+    return results
 
 
 def _check_overlap(items: Benchmark, digests: list[str], allowed: bool) -> int:
@@ -366,7 +373,13 @@ def _describe_localizer(stimuli: Localizer) -> dict[str, Any]:
 
 
 def _describe_evaluation(items: Benchmark, overlap: int) -> dict[str, Any]:
-    return {"name": items.name, "overlap": overlap, "warning": items.warning}
+    shown = {picture.label for picture in items.pictures}
+    return {
+        "name": items.name,
+        "overlap": overlap,
+        "warning": items.warning,
+        "classes": {str(label): items.class_name(label) for label in sorted(shown)},
+    }
 
 
 def _default_folder(settings: Settings, identity: dict[str, Any]) -> Path:

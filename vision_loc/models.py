@@ -26,7 +26,7 @@ import timm
 import torch
 import torchvision
 from huggingface_hub.errors import HfHubHTTPError
-from PIL import Image
+from PIL import Image, ImageOps
 from safetensors import SafetensorError
 from timm.data.config import resolve_data_config
 from timm.data.transforms_factory import create_transform
@@ -214,10 +214,16 @@ def _phantom(name: str, rest: str, untrained: bool) -> VisionModel:
     return VisionModel(
         name,
         module,
-        Preprocess(np.asarray, phantom.MEAN, phantom.STD, description="phantom: as drawn"),
+        Preprocess(_as_drawn, phantom.MEAN, phantom.STD, description="phantom: as drawn"),
         n_classes=2 if rest == "planted" else len(phantom.CLASSES),
         area={path: np.array(channels) for path, channels in areas.get(rest, {}).items()},
     )
+
+
+def _as_drawn(picture: Image.Image) -> np.ndarray:
+    """The phantom's own pictures as they are; others cut to a square and shrunk to its size."""
+    size = phantom.INPUT_SIZE[1:]
+    return np.asarray(picture if picture.size == size else ImageOps.fit(picture, size))
 
 
 # --- torchvision ---

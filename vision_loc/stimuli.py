@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from common.errors import DataError, ManifestError
 from common.files import digest_of, digest_of_file, write_atomically
-from common.manifest import Condition, Evaluation, Manifest, data_folder, load_manifest
+from common.manifest import (
+    Condition,
+    Evaluation,
+    Manifest,
+    data_folder,
+    find_folder,
+    load_manifest,
+    missing_data,
+)
 from common.progress import Progress, silent
-from vision_loc import phantom
+from vision_loc import own, phantom
 from vision_loc.models import Preprocess
+from vision_loc.own import SUFFIXES as SUFFIXES
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+# PIL warns of many pixels and refuses twice as many. A warning is refused here too; it is made an
+# error once and for all, since warnings.catch_warnings is not safe among threads.
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,7 @@ class Picture:
         """Fingerprint of the content: of the file's bytes, or of what is drawn."""
         if self.path is not None:
             return digest_of_file(self.path)
-        return hashlib.blake2b(self.name.encode(), digest_size=16).hexdigest()
+        return digest_of([self.name, _drawing()])
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,8 @@ class Benchmark:
         The group that should lose, and the one that should not.
     wnids : dict of int to str
         WordNet id of each class index, where the table has them; held against the model's own.
+    classes : dict of int to str
+        Name of each class index, where the table has them.
     warning : str, optional
         What a reader should know of how the groups were made.
     """
@@ -99,26 +112,65 @@ class Benchmark:
     target: str
     other: str
     wnids: dict[int, str] = field(default_factory=dict)
+    classes: dict[int, str] = field(default_factory=dict)
     warning: str | None = None
+
+    def class_name(self, index: int) -> str:
+        """Name of a class, or its index where it has none."""
+        return self.classes.get(index, str(index))
+
+
+@cache
+def _drawing() -> str:
+    """Fingerprint of the program that draws: other code may draw other pictures."""
+    sources = sorted(Path(phantom.__file__).parent.glob("*.py"))
+    return digest_of([digest_of_file(source) for source in sources])
 
 
 def open_picture(path: Path) -> Image.Image:
     """Read a picture as RGB.
 
+    Of an animation, the first frame. 16-bit grey is scaled to 8 bits, CMYK converted without a
+    colour profile, transparency laid on white. The EXIF orientation is ignored, as in the
+    pipelines that trained the models.
+
     Raises
     ------
     DataError
-        If the file is missing, broken, or no picture.
+        If the file is missing, broken, has far too many pixels, or is no picture.
     """
     try:
         with Image.open(path) as picture:
-            return picture.convert("RGB")
+            return _as_rgb(picture)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such picture") from error
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{path}: far too many pixels ({error})") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"{path}: broken, or no picture ({error})") from error
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path}: no picture, or of a kind that cannot be read") from error
+    except Exception as error:  # a decoder may fail in any way over a broken file
+        reason = str(error) or type(error).__name__
+        raise DataError(f"{path}: broken, or no picture ({reason})") from error
+
+
+def _as_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode == "F":
+        raise ValueError("its pixels are fractions; save it with 8 or 16 bits")
+    if picture.mode.startswith("I"):
+        return _from_16_bits(picture).convert("RGB")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    above = picture.convert("RGBA")
+    white = Image.new("RGBA", above.size, "white")
+    return Image.alpha_composite(white, above).convert("RGB")
+
+
+def _from_16_bits(picture: Image.Image) -> Image.Image:
+    """Scale 16-bit grey to 8 bits; PIL's own conversion would clip everything above 255."""
+    values = np.asarray(picture).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("its pixels have 32 bits; save it with 8 or 16")
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
 
 
 # --- localizers ---
@@ -156,24 +208,15 @@ def localizer_of_folders(target: Path, control: Path) -> Localizer:
     """
     sides = [
         tuple(Picture(str(path), folder.name, partial(open_picture, path), path) for path in files)
-        for folder, files in ((folder, _files_in(folder)) for folder in (target, control))
+        for folder, files in ((folder, own.files_in(folder)) for folder in (target, control))
     ]
     return Localizer(f"{target.name}-vs-{control.name}", *sides)
-
-
-def _files_in(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not files:
-        raise DataError(f"{folder}: holds no pictures")
-    return files
 
 
 def _condition(manifest: Manifest, name: str, data_root: Path | None) -> list[Picture]:
     condition = manifest.conditions[name]
     if condition.draw is not None:
-        return _drawn(name, condition.draw, condition.n or 1, "localizer")
+        return drawn(name, condition.draw, condition.n or 1, "localizer")
     return _globbed(manifest, name, condition, data_root)
 
 
@@ -193,7 +236,7 @@ def _globbed(
     ]
 
 
-def _drawn(condition: str, what: str, n: int, split: str) -> list[Picture]:
+def drawn(condition: str, what: str, n: int, split: str) -> list[Picture]:
     """`n` pictures a class, drawn by the phantom: ``face``, ``object``, or a planted condition."""
     if what in ("target", "control"):
         return [
@@ -223,15 +266,30 @@ def _drawn(condition: str, what: str, n: int, split: str) -> list[Picture]:
 # --- benchmarks ---
 
 
-def benchmark(name: str, data_root: Path | None = None) -> Benchmark:
-    """The benchmark of that name.
+def benchmark(
+    name: str, data_root: Path | None = None, wnids: Sequence[str] | None = None
+) -> Benchmark:
+    """The benchmark of that name, or somebody's own pictures.
+
+    Parameters
+    ----------
+    name : str
+        A manifest, or the path of a folder or of a table (see :mod:`vision_loc.own`).
+    wnids : sequence of str, optional
+        The model's own WordNet ids, for class folders that are named by them.
 
     Raises
     ------
     DataError
         If there is none, its files are missing, or its table is broken.
     """
+    if own.is_own(name):
+        return _own(Path(name), wnids)
     manifest = load_manifest(name)
+    if manifest.name == own.ILSVRC:
+        if (folder := find_folder(manifest, data_root)) is None:
+            raise DataError(missing_data(manifest, data_root))
+        return _own(folder, wnids)
     entry = manifest.evaluation
     if entry is None:
         raise ManifestError(f"--eval {name}: a localizer only; it has no labelled items")
@@ -239,44 +297,57 @@ def benchmark(name: str, data_root: Path | None = None) -> Benchmark:
         pictures = [
             picture
             for group in (entry.target, entry.other)
-            for picture in _drawn(group, group, entry.n or 1, "eval")
+            for picture in drawn(group, group, entry.n or 1, "eval")
         ]
-        return Benchmark(manifest.name, tuple(pictures), entry.target, entry.other)
-    pictures, wnids = _from_table(entry, data_folder(manifest, data_root))
+        names = phantom.CLASSES if entry.target in ("face", "object") else phantom.CONDITIONS
+        classes = dict(enumerate(names))
+        return Benchmark(manifest.name, tuple(pictures), entry.target, entry.other, classes=classes)
+    return _from_table(manifest.name, entry, data_folder(manifest, data_root), manifest.warning)
+
+
+def _own(path: Path, wnids: Sequence[str] | None) -> Benchmark:
+    found = own.own_set(path, wnids)
+    rows = found.table[["file", "group", "class_index"]].itertuples(index=False, name=None)
+    pictures = tuple(_labelled(found.folder, *row) for row in rows)
     return Benchmark(
-        manifest.name, tuple(pictures), entry.target, entry.other, wnids, manifest.warning
+        found.name,
+        pictures,
+        found.target,
+        found.other,
+        found.wnids,
+        found.classes,
+        found.warning,
     )
 
 
-def _from_table(entry: Evaluation, folder: Path) -> tuple[list[Picture], dict[int, str]]:
+def _labelled(folder: Path, file: str, group: str, label: int) -> Picture:
+    return Picture(file, group, partial(open_picture, folder / file), folder / file, int(label))
+
+
+def _from_table(name: str, entry: Evaluation, folder: Path, warning: str | None) -> Benchmark:
     path = folder / (entry.table or "")
     try:
         table = pd.read_csv(path, dtype={entry.file: str, entry.group: str})
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as a table ({error})") from error
-    columns = [entry.file, entry.label, entry.group, *filter(None, [entry.wnid])]
-    if missing := [name for name in columns if name not in table.columns]:
+    optional = filter(None, [entry.wnid, entry.class_name])
+    columns = [entry.file, entry.label, entry.group, *optional]
+    if missing := [column for column in columns if column not in table.columns]:
         raise DataError(f"{path}: has no column {missing[0]!r}; it has {', '.join(table.columns)}")
     table = table[table[entry.group].isin([entry.target, entry.other])]
-    _check_files(path, folder, table[entry.file].tolist())
+    own.check_files(path, folder, table[entry.file].tolist())
     labels = pd.to_numeric(table[entry.label], errors="coerce")
     if labels.isna().any():
         raise DataError(f"{path}: column {entry.label!r} holds something that is no class index")
-    pictures = [
-        Picture(file, group, partial(open_picture, folder / file), folder / file, int(label))
+    pictures = tuple(
+        _labelled(folder, file, group, label)
         for file, label, group in zip(table[entry.file], labels, table[entry.group], strict=True)
-    ]
-    wnids = dict(zip(labels.astype(int), table[entry.wnid], strict=True)) if entry.wnid else {}
-    return pictures, wnids
-
-
-def _check_files(table: Path, folder: Path, files: Sequence[str]) -> None:
-    missing = [file for file in files if not (folder / file).is_file()]
-    if missing:
-        raise DataError(
-            f"{table}: {len(missing)} of {len(files)} files are missing, the first: "
-            + ", ".join(missing[:3])
-        )
+    )
+    wnids, classes = (
+        dict(zip(labels.astype(int), table[column].astype(str), strict=True)) if column else {}
+        for column in (entry.wnid, entry.class_name)
+    )
+    return Benchmark(name, pictures, entry.target, entry.other, wnids, classes, warning)
 
 
 # --- pixels ---

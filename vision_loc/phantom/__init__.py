@@ -19,7 +19,8 @@ What it says
 
 What it does not say
     Anything about brains, about photographs, or about networks at large. The area of `cnn` is
-    there because it was built in; finding it is no discovery.
+    there because it was built in, and it is easy to find because training made every unit of it
+    answer to every face and kept the units beside it silent on faces; finding it is no discovery.
 """
 
 from .draw import (

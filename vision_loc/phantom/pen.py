@@ -43,7 +43,7 @@ class Pose:
     def place(self, points: Points | np.ndarray) -> np.ndarray:
         """Points in a thing's coordinates, array of shape (n, 2), as pixels of the picture."""
         placed: np.ndarray = np.asarray(points, dtype=float) @ self.matrix()
-        return placed + (self.x, self.y)
+        return placed + np.array([self.x, self.y])
 
 
 class Pen:
@@ -75,7 +75,7 @@ class Pen:
         if turn:
             cos, sin = np.cos(turn), np.sin(turn)
             points = points @ np.array([[cos, sin], [-sin, cos]])
-        self.poly(points + (x, y), colour)
+        self.poly(points + np.array([x, y]), colour)
 
     def line(self, points: Points | np.ndarray, width: float, colour: Colour) -> None:
         """Draw a broken line; the width is in a thing's coordinates."""

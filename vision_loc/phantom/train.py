@@ -11,9 +11,11 @@ which it did not train on, so `eval` takes no part in any choice.
 from __future__ import annotations
 
 import argparse
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,7 +27,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .draw import CLASSES, FACE_CLASSES, draw
-from .nets import AREA, MEAN, STD, WEIGHTS, PhantomCNN, build
+from .nets import AREA, MEAN, STD, WEIGHTS, Block, PhantomCNN, build
 from .pen import SIZE
 
 _VALIDATION_START = 1_000_000
@@ -47,8 +49,8 @@ class Recipe:
 
 
 RECIPES: dict[str, Recipe] = {
-    "cnn": Recipe(per_class=1000, epochs=8, batch=128, rate=4e-3, decay=0.02, area_penalty=1.0),
-    "vit": Recipe(per_class=2000, epochs=8, batch=128, rate=2e-3, decay=0.05),
+    "cnn": Recipe(per_class=1000, epochs=6, batch=128, rate=4e-3, decay=0.02, area_penalty=1.0),
+    "vit": Recipe(per_class=1000, epochs=5, batch=64, rate=3e-3, decay=0.05),
 }
 
 Loss = Callable[[torch.Tensor, torch.Tensor, float], torch.Tensor]
@@ -134,29 +136,94 @@ def _loss(network: nn.Module, recipe: Recipe) -> Loss:
     return with_area if isinstance(network, PhantomCNN) else plain
 
 
+def _optimizers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """AdamW, and Muon beside it for the weight matrices of the ViT's blocks."""
+    matrices = [
+        weight
+        for name, weight in network.named_parameters()
+        if weight.ndim == 2 and name.startswith("blocks.")
+    ]
+    taken = {id(weight) for weight in matrices}
+    others = [weight for weight in network.parameters() if id(weight) not in taken]
+    adam = torch.optim.AdamW(others, recipe.rate, weight_decay=recipe.decay)
+    if not matrices:
+        return [adam]
+    muon = torch.optim.Muon(
+        matrices, recipe.rate, weight_decay=recipe.decay, adjust_lr_fn="match_rms_adamw"
+    )
+    return [adam, muon]
+
+
+def _rise_and_fall(progress: float) -> float:
+    """The rate's factor: linear up over the first tenth of the training, then a half cosine."""
+    return min(progress / 0.1, 0.5 + 0.5 * math.cos(math.pi * progress))
+
+
 def fit(network: nn.Module, pictures: np.ndarray, recipe: Recipe) -> None:
     """Train a network in place, printing the loss of each epoch."""
     labels, loss_of = labels_of(pictures), _loss(network, recipe)
     steps = len(pictures) // recipe.batch
-    optimizer = torch.optim.AdamW(network.parameters(), recipe.rate, weight_decay=recipe.decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.rate, total_steps=steps * recipe.epochs, pct_start=0.15
-    )
+    optimizers = _optimizers(network, recipe)
+    total_steps = steps * recipe.epochs
+    schedules = [
+        torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: _rise_and_fall(step / total_steps)
+        )
+        for optimizer in optimizers
+    ]
     for epoch in range(recipe.epochs):
         network.train()
         order, total = torch.randperm(len(pictures)), 0.0
         for chosen in order[: steps * recipe.batch].view(steps, recipe.batch):
             batch = augment(normalise(pictures[chosen.numpy()]))
-            loss = loss_of(batch, labels[chosen], schedule.last_epoch / (steps * recipe.epochs))
-            optimizer.zero_grad()
+            loss = loss_of(batch, labels[chosen], schedules[0].last_epoch / total_steps)
+            network.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
+            for optimizer, schedule in zip(optimizers, schedules, strict=True):
+                optimizer.step()
+                schedule.step()
             if isinstance(network, PhantomCNN):
                 network.cut_readout()
             total += loss.item()
         print(f"epoch {epoch + 1}/{recipe.epochs}: loss {total / steps:.3f}", flush=True)
+
+
+@torch.inference_mode()
+def level_area(network: PhantomCNN, pictures: np.ndarray) -> None:
+    """Make the area as loud as the channels around it, without changing any logit.
+
+    The penalty leaves the area louder than the other pathways, so that controls matched on
+    loudness would be drawn from the area itself. Rectified channels can be rescaled freely when
+    what reads them is rescaled back: each channel of the area takes the loudness (mean activation
+    over faces and objects) of that rank among the other channels of its block.
+
+    Parameters
+    ----------
+    network : PhantomCNN
+        In evaluation mode; changed in place.
+    pictures : array of uint8, shape (n, 64, 64, 3)
+        In the order of `draw_all`.
+    """
+    first, second = (block for block in network.stage3 if isinstance(block, Block))
+    assert isinstance(first.shortcut, nn.Sequential)
+    area = AREA["stage3.0"]
+    factors = []
+    x = network.stage2(network.stage1(network.stem(normalise(pictures))))
+    for block in (first, second):
+        x = block(x)
+        loudness = x.mean(dim=(0, 2, 3))
+        inside, outside = loudness[: area.stop], loudness[area.stop :]
+        ranks = (inside.argsort().argsort() + 0.5) / len(inside)
+        factors.append(outside.quantile(ranks) / inside)
+    # One factor for both blocks, for the shortcut hands the first one's channels to the second.
+    factor = torch.stack(factors).log().mean(dim=0).exp()
+    for norm in (first.bn2, first.shortcut[1], second.bn2):
+        assert isinstance(norm, nn.BatchNorm2d)
+        norm.weight[: area.stop] *= factor
+        norm.bias[: area.stop] *= factor
+    second.conv1.weight[: area.stop] /= factor[:, None, None]
+    network.fc.weight[:, : area.stop] /= factor
 
 
 @torch.inference_mode()
@@ -185,6 +252,19 @@ def round_to_half(network: nn.Module) -> dict[str, torch.Tensor]:
     return state
 
 
+@contextmanager
+def _fixed_randomness(seed: int) -> Iterator[None]:
+    """Seed torch and hold it to deterministic algorithms; leave the caller's state as it was."""
+    before = torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        torch.use_deterministic_algorithms(True)
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before)
+
+
 def train(name: str, out: Path) -> dict[str, float]:
     """Train one phantom and write its weights.
 
@@ -208,10 +288,12 @@ def train(name: str, out: Path) -> dict[str, float]:
         If there is no recipe for the name.
     """
     recipe = RECIPES[name]
-    torch.manual_seed(recipe.seed)
-    torch.use_deterministic_algorithms(True)
-    network = build(name)
-    fit(network, draw_all(recipe.per_class), recipe)
+    with _fixed_randomness(recipe.seed):
+        network = build(name)
+        pictures = draw_all(recipe.per_class)
+        fit(network, pictures, recipe)
+    if isinstance(network, PhantomCNN):
+        level_area(network.eval(), pictures[: 32 * len(CLASSES)])
     state = round_to_half(network)
     found = accuracy(network, draw_all(_VALIDATION_PER_CLASS, _VALIDATION_START))
     facts = {

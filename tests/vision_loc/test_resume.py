@@ -1,0 +1,83 @@
+"""A run that is killed, at whatever point, goes on and ends in the same numbers."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from vision_loc.experiment import Settings, run
+
+SETTINGS = Settings(
+    model="phantom/planted",
+    localizer="phantom-planted:pattern",
+    evaluation="phantom-planted",
+    top="2,6.25",
+    controls="random:2,layer-matched:3",
+    device="cpu",
+)
+
+# Every file is put in its place by Path.replace, so dying at the n-th replace is dying at a point
+# of the run that n fixes; before it, the file is written but not in place, after it, it is.
+DIE = """
+import os, pathlib, signal, sys
+from tests.vision_loc.test_resume import SETTINGS
+from vision_loc.experiment import run
+
+count, real = 0, pathlib.Path.replace
+
+def replace(self, target):
+    global count
+    count += 1
+    if count == {number} and {before}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    result = real(self, target)
+    if count == {number}:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return result
+
+pathlib.Path.replace = replace
+run(SETTINGS, pathlib.Path(sys.argv[1]))
+"""
+
+
+def killed_at(number: int, before: bool, folder: Path) -> None:
+    program = DIE.format(number=number, before=before)
+    done = subprocess.run([sys.executable, "-c", program, str(folder)], check=False)
+    assert done.returncode == -signal.SIGKILL
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    run(SETTINGS, folder)
+    return folder
+
+
+def test_a_run_killed_again_and_again_ends_in_the_same_bytes(whole: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    killed_at(1, True, folder)  # before run.json
+    killed_at(2, False, folder)  # after stimuli.csv
+    killed_at(3, True, folder)  # between decoding and the first outcome
+    killed_at(6, False, folder)  # some outcomes in
+    killed_at(7, True, folder)
+    results, _, was_done = run(SETTINGS, folder)
+    assert not was_done
+    for name in ("results.json", "items.csv"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes()
+    assert results == json.loads((whole / "results.json").read_text())
+    assert not (folder / "partial").exists()
+
+
+def test_a_finished_run_computes_nothing(whole: Path) -> None:
+    before = {file: file.stat().st_mtime_ns for file in whole.rglob("*") if file.is_file()}
+    _, _, was_done = run(SETTINGS, whole)
+    after = {file: file.stat().st_mtime_ns for file in whole.rglob("*") if file.is_file()}
+    assert was_done
+    assert {k: v for k, v in after.items() if k.name != ".lock"} == {
+        k: v for k, v in before.items() if k.name != ".lock"
+    }

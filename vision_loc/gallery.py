@@ -1,0 +1,120 @@
+"""The pictures of a report: what drives the masked units, and what changed without them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from common.files import save_bytes, save_json
+from common.hooks import respond
+from common.masks import Mask
+from common.runs import Outcome
+from common.selectivity import SelectivityMap
+from vision_loc.models import VisionModel
+from vision_loc.stimuli import Benchmark
+
+SHOWN = 8
+SIDE = 160
+
+
+def responses(
+    model: VisionModel,
+    pixels: np.ndarray,
+    mask: Mask,
+    found: SelectivityMap,
+    batch_size: int = 64,
+) -> np.ndarray:
+    """How strongly a mask's units answer to each picture: array of shape (n_pictures,).
+
+    1 is an answer of average strength over the localizer's pictures.
+    """
+    with torch.inference_mode(), respond(model.module, mask, found) as passes:
+        for start in range(0, len(pixels), batch_size):
+            model.logits(torch.from_numpy(pixels[start : start + batch_size].copy()))
+    return np.concatenate(passes)
+
+
+def save_gallery(
+    folder: Path,
+    items: Benchmark,
+    pixels: np.ndarray,
+    driven: np.ndarray,
+    intact: Outcome,
+    ablated: Outcome,
+) -> None:
+    """Keep the pictures that the report shows, as small JPEGs with an index.
+
+    Parameters
+    ----------
+    folder : Path
+        Where ``gallery.json`` and the pictures go.
+    items, pixels
+        The benchmark and its decoded pictures.
+    driven : array of shape (n_pictures,)
+        From :func:`responses`.
+    intact, ablated : Outcome
+        Without a mask and under the top one.
+    """
+    order = np.argsort(-driven, kind="stable")
+    lost = np.flatnonzero(intact.correct & ~ablated.correct)
+    lost = lost[np.argsort(ablated.margin[lost] - intact.margin[lost], kind="stable")]
+
+    def answer(number: int) -> str:
+        return f"{items.pictures[number].condition}, answer {driven[number]:.2f}"
+
+    def change(number: int) -> str:
+        before, after = (items.class_name(int(o.prediction[number])) for o in (intact, ablated))
+        return f"{items.pictures[number].condition}: {before} → {after}"
+
+    galleries = [
+        _gallery(
+            "Pictures that drive the top units most",
+            "Of the evaluation pictures. Answer: mean over the top units of the activation over "
+            "the unit’s average in the localizer.",
+            order[:SHOWN], items, answer,
+        ),
+        _gallery(
+            "Pictures that drive the top units least", "", order[::-1][:SHOWN], items, answer
+        ),
+        _gallery(
+            "Pictures whose prediction changed",
+            f"Right when intact, wrong without the top units: {len(lost)} pictures, those first "
+            "whose margin fell most. Before → after.",
+            lost[: 2 * SHOWN], items, change,
+        ),
+    ]  # fmt: skip
+    for gallery in galleries:
+        for entry in gallery["pictures"]:
+            save_bytes(folder / entry["file"], _jpeg(pixels[entry.pop("number")]))
+    save_json(folder / "gallery.json", galleries)
+
+
+def _gallery(
+    heading: str, caption: str, numbers: np.ndarray, items: Benchmark, say: Any
+) -> dict[str, Any]:
+    pictures = [
+        {
+            "number": int(number),
+            "file": f"{int(number)}.jpg",
+            "alt": items.pictures[number].name,
+            "caption": say(number),
+        }
+        for number in numbers
+    ]
+    return {"heading": heading, "caption": caption, "pictures": pictures}
+
+
+def _jpeg(pixels: np.ndarray) -> bytes:
+    """A small JPEG of pixels of shape (3, H, W)."""
+    picture = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
+    scale = SIDE / max(picture.size)
+    size = (round(picture.width * scale), round(picture.height * scale))
+    method = Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.LANCZOS
+    buffer = io.BytesIO()
+    picture.resize(size, method).save(buffer, "JPEG", quality=80)
+    return buffer.getvalue()
