@@ -21,7 +21,9 @@ $(READY): pyproject.toml
 setup: $(READY)
 
 demo: $(READY)
-	$(RUN) $(BIN)/python -m vision_loc.demo
+	$(RUN) $(BIN)/vision-loc run --model phantom/planted --localizer phantom-planted --eval phantom-planted --top 6.25
+	$(RUN) $(BIN)/vision-loc run --model phantom/cnn --localizer phantom:faces --eval phantom --top 0.5,1,2,5
+	$(RUN) $(BIN)/vision-loc run --model phantom/vit --localizer phantom:faces --eval phantom --top 0.5,1,2,5
 
 test: $(READY)
 	$(RUN) $(BIN)/python -m pytest

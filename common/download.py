@@ -266,7 +266,7 @@ def _save(
 ) -> None:
     """Write an answer: behind what is there if the server went along with that, else anew."""
     follows = answer.headers.get("Content-Range", "").startswith(f"bytes {start}-")
-    if answer.status_code != http.HTTPStatus.PARTIAL_CONTENT or not follows:
+    if not follows:
         start = 0
     length = answer.headers.get("Content-Length")
     total = start + int(length) if length else None

@@ -6,14 +6,23 @@ module brings the order of the steps, the controls, the resuming and the numbers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from common.effects import headline_p, mask_effects, permutations, rate
+from common.effects import (
+    bootstrap_means,
+    headline_p,
+    interval,
+    mask_effects,
+    mcnemar_p,
+    permutation_p,
+    permutations,
+    rate,
+)
 from common.errors import DataError, SettingError
 from common.hooks import Ablation
 from common.masks import ControlPlan, Mask, plan_masks, save_masks, top_percent
@@ -41,6 +50,9 @@ class Items:
         The interaction contrasts these two groups.
     labels : array of shape (n_items,), optional
         The right answer of each item.
+    levels : mapping of str to array of str of shape (n_items,)
+        Other ways to sort the items, coarse ones first (field, phenomenon): a column each in
+        ``items.csv``, and the parts of each in the breakdown.
     """
 
     names: Sequence[str]
@@ -48,6 +60,7 @@ class Items:
     target: str
     other: str
     labels: np.ndarray | None = None
+    levels: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.target == self.other:
@@ -85,6 +98,22 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class MeasuredText:
+    """A text whose perplexity is measured beside the items.
+
+    Attributes
+    ----------
+    name : str
+        Key of its nats among :attr:`common.runs.Outcome.beside`.
+    window : int
+        Tokens in a window; all but its first are predicted.
+    """
+
+    name: str
+    window: int
+
+
+@dataclass(frozen=True)
 class Described:
     """What a front end says of its model, localizer and evaluation in ``results.json``."""
 
@@ -92,6 +121,7 @@ class Described:
     localizer: dict[str, Any]
     evaluation: dict[str, Any]
     area: dict[str, np.ndarray] = field(default_factory=dict)
+    texts: Sequence[MeasuredText] = ()
 
 
 def parse_percents(text: str) -> tuple[float, ...]:
@@ -205,6 +235,7 @@ def _tables(items: Items, outcomes: dict[str, Outcome]) -> Iterator[pd.DataFrame
             {
                 "item": items.names,
                 "group": items.groups,
+                **items.levels,
                 "mask": name,
                 "label": "" if items.labels is None else items.labels,
                 "prediction": outcome.prediction,
@@ -246,6 +277,12 @@ def summarize(
         "permutations": [asdict(entry) for entry in compared],
         "permutation_p": headline_p(compared, plan.headline),
     }
+    if items.levels:
+        results["breakdown"] = breakdown(items, masks, outcomes, plan.seed)
+    if described.texts:
+        results["perplexity"] = [
+            describe_text(text, masks, outcomes, plan.seed) for text in described.texts
+        ]
     if described.area:
         results["area"] = _area(described.area, found, plan.percents)
     results["warnings"] = warnings(results)
@@ -265,6 +302,104 @@ def _ablation(
         "n_units": len(mask),
         **effects.as_dict(),
     }
+
+
+def breakdown(
+    items: Items, masks: Sequence[Mask], outcomes: Mapping[str, Outcome], seed: int
+) -> list[dict[str, Any]]:
+    """What every part of every level lost under each top mask, and under its controls.
+
+    The first level is ``all``, with all items as its one part: what is lost at large, which the
+    interaction cannot see. p is the rank of the top mask's drop among the drops of a rule's draws;
+    no p here is corrected for the number of parts.
+    """
+    everything = {"all": np.full(len(items.names), "all"), **items.levels}
+    parts = [(level, name) for level, of in everything.items() for name in sorted(set(of.tolist()))]
+    found = []
+    for top in (mask for mask in masks if mask.rule == "top"):
+        rivals = [mask for mask in masks if mask.percent == top.percent and mask.rule != "top"]
+        for level, name in parts:
+            inside = everything[level] == name
+            correct = {
+                mask: outcomes[mask].correct[inside]
+                for mask in ("intact", top.name, *(rival.name for rival in rivals))
+            }
+            part = {"level": level, "part": name, "percent": top.percent}
+            found.append({**part, **_part(correct, top, rivals, seed)})
+    return found
+
+
+def _part(
+    correct: Mapping[str, np.ndarray], top: Mask, rivals: Sequence[Mask], seed: int
+) -> dict[str, Any]:
+    intact, ablated = correct["intact"], correct[top.name]
+    lost = intact.astype(float) - ablated.astype(float)
+    drops: dict[str, list[float]] = {}
+    for rival in rivals:
+        drops.setdefault(rival.rule, []).append(float(intact.mean() - correct[rival.name].mean()))
+    return {
+        "n": len(intact),
+        "intact": asdict(rate(intact)),
+        "top": asdict(rate(ablated)),
+        "drop": float(lost.mean()),
+        "drop_ci": interval(bootstrap_means(lost, np.random.default_rng(seed))),
+        "mcnemar_p": mcnemar_p(intact, ablated),
+        "controls": {
+            rule: {
+                "draws": len(values),
+                "drop_mean": float(np.mean(values)),
+                "drop_max": max(values),
+                "p": permutation_p(float(lost.mean()), values) if len(values) > 1 else None,
+            }
+            for rule, values in drops.items()
+        },
+    }
+
+
+def describe_text(
+    text: MeasuredText, masks: Sequence[Mask], outcomes: Mapping[str, Outcome], seed: int
+) -> dict[str, Any]:
+    """Perplexity of one text, intact and under every mask, with intervals over its windows."""
+    intact = outcomes["intact"].beside[text.name]
+    under = [
+        {
+            "mask": mask.name,
+            "rule": mask.rule,
+            "percent": mask.percent,
+            "seed": mask.seed,
+            **_nats(outcomes[mask.name].beside[text.name], seed),
+            **_rise(outcomes[mask.name].beside[text.name] - intact, seed),
+        }
+        for mask in masks
+    ]
+    return {
+        "text": text.name,
+        "window": text.window,
+        "n": len(intact),
+        "intact": _nats(intact, seed),
+        "ablations": under,
+    }
+
+
+def _nats(nats: np.ndarray, seed: int) -> dict[str, Any]:
+    """Mean nats a token over windows of equal size, and its exponential, with their intervals."""
+    low, high = interval(bootstrap_means(nats, np.random.default_rng(seed)))
+    mean = float(nats.mean())
+    return {
+        "nats": mean,
+        "nats_ci": (low, high),
+        "perplexity": _perplexity(mean),
+        "perplexity_ci": (_perplexity(low), _perplexity(high)),
+    }
+
+
+def _perplexity(nats: float) -> float:
+    return float(np.exp(min(nats, 700.0)))  # beyond it no float64 is left, and JSON has no infinity
+
+
+def _rise(more: np.ndarray, seed: int) -> dict[str, Any]:
+    means = bootstrap_means(more, np.random.default_rng(seed))
+    return {"rise": float(more.mean()), "rise_ci": interval(means)}
 
 
 def describe_map(found: SelectivityMap) -> dict[str, Any]:

@@ -103,6 +103,20 @@ def _attach(module: nn.Module, end: str, act: Callable[[Any], Any]) -> Callable[
     return lambda: module.register_forward_pre_hook(on_input, with_kwargs=True)
 
 
+def part_of(model: nn.Module, path: str) -> nn.Module:
+    """The module of that path, the model itself for an empty one.
+
+    Raises
+    ------
+    SiteError
+        If the model has no such module.
+    """
+    try:
+        return model.get_submodule(path)
+    except AttributeError as error:
+        raise SiteError(f"{path}: this model has no module of that name") from error
+
+
 def _before(model: nn.Module, act: Callable[[], None]) -> Callable[[], Any]:
     """A registration of `act` before each pass of the model."""
     return lambda: model.register_forward_pre_hook(lambda *_: act())
@@ -171,7 +185,7 @@ def call_model(model: nn.Module, inputs: Any) -> Any:
     return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
 
 
-def trace(model: nn.Module, example: Any) -> list[Call]:
+def trace(model: nn.Module, example: Any, through: str = "") -> list[Call]:
     """Run the model once and write down every call of every module, in order of completion.
 
     Parameters
@@ -180,6 +194,8 @@ def trace(model: nn.Module, example: Any) -> list[Call]:
         The model; it is not changed.
     example : tensor, tuple or mapping
         What the model is called with.
+    through : str, default=""
+        Path of the part that is called instead of the whole model.
 
     Returns
     -------
@@ -231,7 +247,7 @@ def trace(model: nn.Module, example: Any) -> list[Call]:
         attach.append(partial(module.register_forward_hook, after(path)))
     # Tensors made in inference mode would not count how often they were written in place.
     with torch.inference_mode(False), torch.no_grad(), _attached(attach):
-        call_model(model, example)
+        call_model(part_of(model, through), example)
     return calls
 
 
@@ -378,6 +394,7 @@ def record(
     unit: Unit = "channel",
     pooling: Pooling | None = None,
     statistic: Statistic = "magnitude",
+    through: str = "",
 ) -> Iterator[Recorder]:
     """Read the units of `sites` while the model runs inside this context.
 
@@ -393,6 +410,9 @@ def record(
         How a channel's positions become one number; ``mean`` for channels, ``none`` for neurons.
     statistic : {"magnitude", "signed"}, default="magnitude"
         Whether moments are of \\|activation\\| (AlKhamissi et al. 2024, sec. 3) or of activation.
+    through : str, default=""
+        Path of the part whose calls are the batches, where it is not the whole model: the base of a
+        language model, which leaves the vocabulary projection out. Sites lie inside it.
 
     Yields
     ------
@@ -429,10 +449,11 @@ def record(
 
         return read
 
-    attach: list[Callable[[], Any]] = [_before(model, begin)]
+    called = part_of(model, through)
+    attach: list[Callable[[], Any]] = [_before(called, begin)]
     for site, module in zip(sites, _modules(model, sites), strict=True):
         attach.append(_attach(module, site.end, reader(site)))
-    attach.append(_after(model, end))
+    attach.append(_after(called, end))
     with _attached(attach):
         yield recorder
 

@@ -45,16 +45,38 @@ class Source(_Strict):
 
 
 class Condition(_Strict):
-    """The stimuli of one condition: files by a glob, or drawn by the program."""
+    """The stimuli of one condition: files by a glob, rows of tables, or drawn by the program.
+
+    Attributes
+    ----------
+    words : tuple of str
+        Columns of a CSV table whose cells, with spaces between them, are one text a row.
+    where : dict of str to str
+        Only the rows that have these values.
+    lower : bool
+        Whether the text is lower-cased.
+    n : int, optional
+        How many stimuli there are: files, or rows, or how many are drawn.
+    seed : int
+        Seed of what is drawn.
+    """
 
     files: str | None = None
     draw: str | None = None
     n: int | None = Field(default=None, ge=1)
+    words: tuple[str, ...] = ()
+    where: dict[str, str] = {}
+    lower: bool = False
+    seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _one_of(self) -> Condition:
         if (self.files is None) == (self.draw is None):
             raise ValueError("a condition has either files or draw")
+        if (self.where or self.lower) and not self.words:
+            raise ValueError("where and lower are for the rows of tables: name the words columns")
+        if self.words and self.files is None:
+            raise ValueError("words are columns of files")
         return self
 
 
@@ -95,6 +117,45 @@ class Evaluation(_Strict):
         return self
 
 
+class Pairs(_Strict):
+    """A benchmark of minimal pairs in JSON lines: of two sentences the model prefers one.
+
+    Attributes
+    ----------
+    files : str
+        Glob.
+    good, bad : str
+        Keys of the two sentences.
+    levels : dict of str to str
+        Ways to sort the pairs, coarse ones first, and the key of each.
+    rename : dict of str to str
+        Other spellings of the same part.
+    target, other : str
+        The parts that are contrasted by default; ``rest`` is all that is not the target.
+    """
+
+    files: str
+    good: str
+    bad: str
+    levels: dict[Name, str] = Field(min_length=1)
+    rename: dict[str, str] = {}
+    target: str
+    other: str = "rest"
+
+    @model_validator(mode="after")
+    def _apart(self) -> Pairs:
+        if self.target == self.other:
+            raise ValueError("target and other are the same group")
+        return self
+
+
+class RunningText(_Strict):
+    """A text whose perplexity is measured, in windows of so many tokens."""
+
+    file: str
+    window: int = Field(default=128, ge=2)
+
+
 class Manifest(_Strict):
     """One stimulus set or benchmark."""
 
@@ -104,6 +165,8 @@ class Manifest(_Strict):
     conditions: dict[Name, Condition] = {}
     contrasts: dict[Name, Contrast] = {}
     evaluation: Evaluation | None = None
+    pairs: Pairs | None = None
+    text: RunningText | None = None
     download: Download | None = None
     own_copy: str | None = None  # how to come by the files, where no download brings them
     warning: str | None = None
@@ -137,7 +200,8 @@ class Manifest(_Strict):
     def is_drawn(self) -> bool:
         """Whether the program draws all of it, so that it has no files."""
         files = any(condition.files is not None for condition in self.conditions.values())
-        return not files and (self.evaluation is None or self.evaluation.draw)
+        text = self.pairs is not None or self.text is not None
+        return not files and not text and (self.evaluation is None or self.evaluation.draw)
 
 
 def known_manifests() -> list[str]:
@@ -359,8 +423,9 @@ def _parts(manifest: Manifest, folder: Path) -> Iterator[tuple[str, list[str], i
         if condition.files is not None:
             paths = {path for path in listed if PurePosixPath(path).match(condition.files)}
             paths |= {p.relative_to(folder).as_posix() for p in folder.glob(condition.files)}
+            expected = None if condition.words else condition.n  # else n counts rows, not files
             seen |= paths
-            yield name, sorted(paths), condition.n or max(1, len(paths))
+            yield name, sorted(paths), expected or max(1, len(paths))
     for parent in sorted({PurePosixPath(path).parent for path in listed - seen}):
         paths = {path for path in listed - seen if PurePosixPath(path).parent == parent}
         yield "pictures" if str(parent) == "." else parent.name, sorted(paths), len(paths)

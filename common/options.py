@@ -32,7 +32,13 @@ Control = Annotated[
     typer.Option("--control", help="Your own control stimuli, instead of --localizer."),
 ]
 Eval = Annotated[
-    str, typer.Option("--eval", "-e", help="What to evaluate on: a manifest.", metavar="NAME")
+    str,
+    typer.Option(
+        "--eval",
+        "-e",
+        help="What to evaluate on: a manifest, or your own folder or table.",
+        metavar="NAME",
+    ),
 ]
 Top = Annotated[
     str,
@@ -123,7 +129,9 @@ def run_command(command: Callable[..., Any], name: str) -> None:
         # typer keeps its usage errors private; they are told by the method that formats them.
         if not hasattr(error, "format_message"):
             raise
-        _fail(name, f"{error.format_message()} (see {name} --help)")
+        if message := error.format_message():
+            _fail(name, f"{message} (see {name} --help)")
+        sys.exit(0)  # called without a command: the help was printed
     else:
         sys.exit(status if isinstance(status, int) else 0)
 

@@ -21,8 +21,8 @@ import platform
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -45,6 +45,7 @@ from common.files import (
 )
 
 FORMAT = 1
+BESIDE = "beside/"  # what an outcome's other numbers are called while they are kept
 LIBRARIES = ("funcloc", "torch", "torchvision", "timm", "transformers", "numpy", "scipy")
 
 
@@ -60,11 +61,14 @@ class Outcome:
         Whether that was right.
     margin : array of float32 of shape (n_items,)
         Logit of the right answer minus the highest logit of a wrong one.
+    beside : mapping of str to array
+        What else was measured under the same mask, by name: nats of each window of a text.
     """
 
     prediction: np.ndarray
     correct: np.ndarray
     margin: np.ndarray
+    beside: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class RunFolder:
@@ -186,7 +190,13 @@ class RunFolder:
     def outcome(self, name: str) -> Outcome | None:
         """The outcome under a mask, if it has been measured and can be read."""
         try:
-            return Outcome(**load_file(self.partial / f"{name}.safetensors"))
+            arrays = load_file(self.partial / f"{name}.safetensors")
+            beside = {
+                key.removeprefix(BESIDE): arrays.pop(key)
+                for key in [*arrays]
+                if key.startswith(BESIDE)
+            }
+            return Outcome(**arrays, beside=beside)
         except (OSError, SafetensorError, TypeError):
             return None
 
@@ -196,6 +206,7 @@ class RunFolder:
             "prediction": outcome.prediction,
             "correct": outcome.correct,
             "margin": outcome.margin,
+            **{f"{BESIDE}{key}": array for key, array in outcome.beside.items()},
         }
         save_arrays(self.partial / f"{name}.safetensors", arrays, {})
 

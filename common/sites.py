@@ -38,6 +38,7 @@ from common.hooks import Call, TensorKey, trace
 from common.units import KINDS, Kind, Site
 
 ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
+NORM = re.compile(r"norm", re.IGNORECASE)
 FEED_FORWARD = re.compile(r"mlp|ffn|feed_?forward", re.IGNORECASE)
 
 
@@ -97,39 +98,56 @@ def _doubled(example: Any) -> Any:
 class Survey:
     """Every place of one model, found by running it on one stimulus and on two.
 
+    Parameters
+    ----------
+    model : nn.Module
+        The model; paths are those of its ``named_modules()``.
+    example : tensor, tuple or mapping, optional
+        What to call it with, one stimulus. Guessed from its own configuration.
+    through : str, default=""
+        Path of the part that is called instead of the whole model; see :func:`common.record`.
+
     Attributes
     ----------
     left_out : dict of str to str
         Modules that cannot be a site, with the reason.
     """
 
-    def __init__(self, model: nn.Module, example: Any = None) -> None:
+    def __init__(self, model: nn.Module, example: Any = None, through: str = "") -> None:
         example = example_input(model) if example is None else example
         was_training = {module: module.training for module in model.modules()}
         model.eval()
         try:
-            calls, twice = trace(model, example), trace(model, _doubled(example))
+            calls = trace(model, example, through)
+            twice = trace(model, _doubled(example), through)
         finally:
             for module, training in was_training.items():
                 module.training = training
         self.modules = dict(model.named_modules())
         self.root = calls[-1]
         self.left_out: dict[str, str] = {}
-        self.calls = self._fired_once(calls)
+        self.calls = self._fired_once(calls, through)
         self._two = {call.module: call for call in twice}
         self._order = {path: i for i, path in enumerate(self.calls)}
 
-    def _fired_once(self, calls: list[Call]) -> dict[str, Call]:
+    def _fired_once(self, calls: list[Call], through: str) -> dict[str, Call]:
         by_path: dict[str, list[Call]] = defaultdict(list)
         for call in calls:
             by_path[call.module].append(call)
         for path in self.modules:
             times = len(by_path[path])
-            if times == 0 and not isinstance(self.modules[path], (nn.ModuleList, nn.ModuleDict)):
+            if through and not path.startswith(f"{through}."):
+                if path not in ("", through):
+                    self.left_out[path] = f"lies outside {through}, the part that is called"
+            elif times == 0 and not isinstance(self.modules[path], (nn.ModuleList, nn.ModuleDict)):
                 self.left_out[path] = "never fires in a forward pass"
             elif times > 1:
                 self.left_out[path] = f"fires {times} times in a forward pass"
-        return {path: group[0] for path, group in by_path.items() if len(group) == 1 and path}
+        return {
+            path: group[0]
+            for path, group in by_path.items()
+            if len(group) == 1 and path not in ("", through)
+        }
 
     # --- one place ---
 
@@ -278,7 +296,11 @@ class Survey:
 
     def _attention(self, block: str) -> list[str]:
         inside = [path for path in self.calls if path.startswith(block + ".") and self._acts(path)]
-        named = [path for path in inside if self._is_called(path, ATTENTION)]
+        named = [
+            path
+            for path in inside
+            if self._is_called(path, ATTENTION) and not self._normalizes(path)
+        ]
         with_mlp = {
             path
             for path in named
@@ -291,6 +313,10 @@ class Survey:
         out, two = self.calls[path].out, self._two[path].out
         given = self.calls[path].given
         return None not in (out, two) and out not in given and two.shape[0] == 2 * out.shape[0]  # type: ignore[union-attr]
+
+    def _normalizes(self, path: str) -> bool:
+        """Whether it is a normalization: a ``post_attention_layernorm`` is no attention."""
+        return self._is_called(path, NORM) and self._weight_matrices(path) == 0
 
     def _is_called(self, path: str, name: re.Pattern[str]) -> bool:
         own = path.rsplit(".", 1)[-1]

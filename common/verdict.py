@@ -104,12 +104,13 @@ def warnings(results: dict[str, Any]) -> list[str]:
         found.append(
             f"{results['evaluation']['overlap']} evaluation stimuli were in the localizer too."
         )
-    if results["evaluation"].get("warning"):
-        found.append(results["evaluation"]["warning"])
+    for part in ("localizer", "evaluation"):
+        if results[part].get("warning"):
+            found.append(results[part]["warning"])
     for group, intact in results["intact"].items():
         if intact["n"] < SMALL:
             found.append(f"Group {group} has only {intact['n']} items.")
-        chance = results["model"].get("chance")
+        chance = results["evaluation"].get("chance", results["model"].get("chance"))
         if chance is not None and intact["ci"][0] <= chance:
             found.append(f"Intact accuracy on {group} is not above chance ({percent(chance)}).")
     draws = [entry["draws"] for entry in _rivals(results, results["headline_percent"])]

@@ -27,6 +27,7 @@ from common.manifest import (
     missing_table,
 )
 from common.progress import terminal
+from vision_loc.faces import tag_faces
 from vision_loc.stimuli import SUFFIXES, open_picture
 
 app = typer.Typer(
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 
 ABOUT_WIDTH = 90
+app.command("tag-faces")(tag_faces)
 
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="A name from `data list`, or the path of a manifest.")

@@ -158,7 +158,7 @@ def tag_faces(
 
     Columns: file, n_faces, max_face_area, face_conf, group (face, nonface, ambiguous); and the
     class of each picture, where the folders, the file names or a ground truth tell it. Needs the
-    extra: pip install 'funcloc[faces]'. How often it is right: docs/own-data.md
+    package's extra "faces". How often it is right: docs/own-data.md
     """
     table_path = out or folder / own.TABLE
     if table_path.exists():
@@ -174,7 +174,8 @@ def tag_faces(
     counts = ", ".join(
         f"{(table['group'] == group).sum():,} {group}" for group in ("face", "nonface", "ambiguous")
     )
-    Console().print(f"{len(table):,} pictures: {counts}. Table: {table_path}", soft_wrap=True)
+    told = f"{len(table):,} pictures: {counts}. Table: {table_path}"
+    Console().print(told, soft_wrap=True, markup=False, highlight=False)
 
 
 def _with_classes(folder: Path, table: pd.DataFrame) -> pd.DataFrame:

@@ -26,6 +26,7 @@ import pandas as pd
 from timm.data.imagenet_info import ImageNetInfo
 
 from common.errors import DataError
+from common.manifest import known_manifests
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 
@@ -75,8 +76,10 @@ class OwnSet:
 
 def is_own(name: str) -> bool:
     """Whether a benchmark's name is the path of a folder or table rather than of a manifest."""
+    if name in known_manifests() or name.endswith((".yaml", ".yml")):
+        return False
     path = Path(name)
-    return name.endswith(".csv") or path.is_dir() or (len(path.parts) > 1 and not path.is_file())
+    return name.endswith(".csv") or len(path.parts) > 1 or path.is_dir()
 
 
 def own_set(path: Path, wnids: Sequence[str] | None = None) -> OwnSet:
@@ -264,6 +267,11 @@ def _word_of_file(path: Path, file: str) -> str:
         return named.group(1)
     if folder:
         return folder
+    if (devkit := _beside(path, DEVKIT)) is not None:
+        raise DataError(
+            f"{devkit}: numbers the classes in the development kit's own order, not by sorted "
+            f"WordNet id; put {SOLUTION} (Kaggle) or {CAFFE} (Caffe) there instead"
+        )
     raise DataError(
         f"{path}: nothing says which class {file} is; give the column class_index in {TABLE}, "
         f"class folders, or the ground truth {SOLUTION} or {CAFFE} (docs/own-data.md)"
@@ -306,11 +314,6 @@ def _ground_truth(folder: Path) -> dict[str, str]:
         }
     if (path := _beside(folder, CAFFE)) is not None:
         return dict(_caffe_line(path, line) for line in _lines(path) if line.strip())
-    if (path := _beside(folder, DEVKIT)) is not None:
-        raise DataError(
-            f"{path}: numbers the classes in the development kit's own order, not by sorted "
-            f"WordNet id; put {SOLUTION} (Kaggle) or {CAFFE} (Caffe) there instead"
-        )
     return {}
 
 
@@ -442,6 +445,6 @@ def _made_by_detector(table: pd.DataFrame) -> str | None:
     if "face_conf" not in table:
         return None
     return (
-        "Groups were made by a face detector and not looked over: some faces are missed, and some "
+        "Groups were made by a face detector (column face_conf): some faces are missed, and some "
         "of what it takes for faces are none (docs/own-data.md gives its precision and recall)."
     )

@@ -46,7 +46,7 @@ def test_every_manifest_that_ships_is_valid(name: str) -> None:
     manifest = load_manifest(name)
     assert manifest.name == name
     assert manifest.source.url
-    assert manifest.contrasts or manifest.evaluation
+    assert manifest.contrasts or manifest.evaluation or manifest.pairs or manifest.text
     for contrast in manifest.contrasts:
         assert manifest.contrast(contrast)[0] == contrast
 
