@@ -5,10 +5,11 @@ READY := .venv/.ready
 RUN := HF_HUB_DISABLE_TELEMETRY=1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow check bench clean
+.PHONY: help setup demo app test test-slow check bench clean
 
 help:
 	@echo 'make demo       the face experiment on the bundled phantoms, offline'
+	@echo 'make app        the browser app, on http://127.0.0.1:7860'
 	@echo 'make test       all quick tests        make test-slow   those that retrain a phantom'
 	@echo 'make check      style, types, imports  make bench       speed and memory'
 
@@ -24,6 +25,9 @@ demo: $(READY)
 	$(RUN) $(BIN)/vision-loc run --model phantom/planted --localizer phantom-planted --eval phantom-planted --top 6.25
 	$(RUN) $(BIN)/vision-loc run --model phantom/cnn --localizer phantom:faces --eval phantom --top 0.5,1,2,5
 	$(RUN) $(BIN)/vision-loc run --model phantom/vit --localizer phantom:faces --eval phantom --top 0.5,1,2,5
+
+app: $(READY)
+	$(RUN) $(BIN)/python app.py
 
 test: $(READY)
 	$(RUN) $(BIN)/python -m pytest

@@ -279,6 +279,7 @@ class Recorder:
     _next: Announcement = Announcement()
     _now: Announcement = Announcement()
     _batch: dict[Site, list[tuple[int, int, Tensor]]] = field(default_factory=dict)
+    _sums: dict[Site, Tensor] = field(default_factory=dict)
     _kept: dict[int, dict[Site, Moments]] = field(default_factory=dict)
 
     def expect(
@@ -334,7 +335,8 @@ class Recorder:
 
     def begin(self) -> None:
         # An announcement holds for one pass, whether that ends well or not.
-        self._batch, self._now, self._next = {}, self._next, Announcement()
+        self._batch, self._sums = {}, {}
+        self._now, self._next = self._next, Announcement()
 
     def read(self, site: Site, value: Any) -> None:
         tensor = _tensor_of(site, value)
@@ -347,6 +349,8 @@ class Recorder:
             (group, int(chosen.sum()), self._reduce(pooled, level, chosen))
             for group, chosen in ((g, labels == g) for g in np.unique(labels))
         ]
+        # One number a stimulus stays on the device; only :meth:`_blame` ever looks at it.
+        self._sums[site] = _sum(pooled) if level is None else _sum(pooled) + _sum(level)
 
     def _labels_for(self, site: Site, tensor: Tensor) -> np.ndarray:
         items = site.items(tensor)
@@ -375,15 +379,26 @@ class Recorder:
             start += width
             kept = self._kept.setdefault(int(group), {})
             kept[site] = kept[site].merge(moments) if site in kept else moments
-        self._batch = {}
+        self._batch, self._sums = {}, {}
 
     def _blame(self, parts: Sequence[tuple[Any, ...]], table: Array) -> None:
         widths = np.cumsum([rows.shape[1] for *_, rows in parts])
         column = int(np.flatnonzero(~np.isfinite(table).all(axis=0))[0])
         site = parts[int(np.searchsorted(widths, column, side="right"))][0]
+        rows = np.flatnonzero(~np.isfinite(self._sums[site].cpu().numpy())).tolist()
         names = self._now.names
-        among = f", among {names[0]} … {names[-1]}" if names else ""
-        raise DataError(f"{site}: activations are NaN or infinite in this batch{among}")
+        which = [names[row] if names else f"stimulus {row} of the batch" for row in rows]
+        others = f" and {len(which) - 1} others of the batch" if len(which) > 1 else ""
+        raise DataError(
+            f"{site}: activations are NaN or infinite for {which[0] if which else 'the batch'}"
+            f"{others}; are the weights whole, and does --dtype float32 help?"
+        )
+
+
+def _sum(pooled: Tensor) -> Tensor:
+    """One number a stimulus, finite if all of its activations are; shape (B,)."""
+    # Half floats would overflow in a sum over many units.
+    return pooled.sum(dim=1, dtype=torch.promote_types(pooled.dtype, torch.float32))
 
 
 @contextmanager

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from common.errors import FunclocError
+from common.errors import FunclocError, SettingError
 from common.experiment import DEFAULT_CONTROLS
+from common.masks import top_percent
+from common.selectivity import SelectivityMap
+from common.sites import Survey
+from common.units import KINDS, Kind
 from common.verdict import between, percent, points
 
 Model = Annotated[
@@ -104,6 +109,15 @@ AllowOverlap = Annotated[
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
 Dtype = Annotated[str, typer.Option("--dtype", help="float32, float16 or bfloat16.")]
 BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Stimuli a pass.")]
+OnError = Annotated[
+    str,
+    typer.Option(
+        "--on-error",
+        help="stop at a stimulus that is broken or missing, or skip it: leave it out and report "
+        "it.",
+        metavar="stop|skip",
+    ),
+]
 DataRoot = Annotated[
     Path | None,
     typer.Option("--data-root", help="Folder that holds the manifests' folders (or FUNCLOC_DATA)."),
@@ -112,6 +126,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print results.json instead o
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 
 CONTROLS = DEFAULT_CONTROLS
+ON_ERROR = ("stop", "skip")
 WIDE = 132  # columns of a terminal from which on the table has room for all intervals
 
 
@@ -150,12 +165,74 @@ def print_results(results: dict[str, Any], folder: Path, as_json: bool) -> None:
     console.print(results_table(results, intervals=console.width >= WIDE))
     if "area" in results:
         console.print(_area_sentence(results["area"]))
-    for warning in results["warnings"]:
-        console.print(f"[yellow]note[/]  {warning}")
+    print_warnings(results["warnings"])
     console.print(f"\n[bold]{results['verdict']}[/]\n", highlight=False)
     console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False)
     if (report := folder / "report.html").exists():
         console.print(f"Report:     {report}", soft_wrap=True, highlight=False)
+
+
+def one_of(option: str, value: str | None, known: tuple[str, ...]) -> Any:
+    """The value of an option, if it is left out or one of those that there are.
+
+    Raises
+    ------
+    SettingError
+        If it is not.
+    """
+    if value is not None and value not in known:
+        raise SettingError(f"{option} {value}: choose one of {', '.join(known)}")
+    return value
+
+
+def print_map(found: SelectivityMap, percent: float) -> None:
+    """Print where the top units of a map lie, and how far its halves agree."""
+    mask = top_percent(found, percent)
+    table = Table(title=f"top {percent:g} %: {len(mask)} of {found.n_units:,} units")
+    for name in ("site", "units", "in mask", "highest t", "q < 0.05 and t > 0"):
+        table.add_column(name, justify="left" if name == "site" else "right")
+    for site, count in mask.counts().items():
+        t, q = found.at(site, "t"), found.at(site, "q")
+        table.add_row(
+            str(site),
+            str(t.size),
+            str(count),
+            f"{t.max():.1f}",
+            str(int(((q < 0.05) & (t > 0)).sum())),
+        )
+    console = results_console()
+    console.print(table)
+    half = found.about["split_half"]
+    console.print(
+        f"Split halves: r = {half['correlation']:.3f}, Dice of the top mask = "
+        f"{half['dice'][f'{percent:g}']:.2f} (chance {half['dice_chance'][f'{percent:g}']:.2f})"
+    )
+
+
+def print_sites(title: str, survey: Survey, kind: str, left_out: bool) -> None:
+    """Print a model's sites of one kind or of all, and, if wanted, what cannot be one and why."""
+    table = Table(title=title)
+    for name in ("site", "kind", "shape", "channels", "neurons"):
+        table.add_column(name, justify="left" if name in ("site", "kind") else "right")
+    wanted = KINDS if kind == "all" else (cast(Kind, kind),)
+    for each in wanted:
+        for site in survey.offered(each):
+            shape = " x ".join(
+                f"[bold]{n}[/]" if i == site.axis - 1 else str(n) for i, n in enumerate(site.shape)
+            )
+            table.add_row(str(site), each, shape, str(site.channels), str(site.n_units("neuron")))
+    console = results_console()
+    console.print(table)
+    console.print("The channel axis is in bold. A site is named MODULE:output or MODULE:input.")
+    if left_out:
+        for path, reason in survey.left_out.items():
+            console.print(f"left out: {path} ({reason})", markup=False)
+
+
+def print_warnings(warnings: Sequence[str]) -> None:
+    """Print what a reader should know beside the numbers."""
+    for warning in warnings:
+        results_console().print(f"[yellow]note[/]  {escape(warning)}")
 
 
 def results_console() -> Console:

@@ -63,6 +63,7 @@ class Settings:
     dtype: str = "float32"
     batch_size: int = 64
     data_root: Path | None = None
+    on_error: str = "stop"
 
     @property
     def percents(self) -> tuple[float, ...]:

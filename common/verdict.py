@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from common.masks import MATCHED
@@ -91,6 +92,14 @@ def _judged(results: dict[str, Any], top: dict[str, Any], target: str, other: st
     return f"No evidence that these units serve {target} more than {other}: {against}."
 
 
+def skipped_warning(part: str, skipped: Sequence[Mapping[str, Any]]) -> str:
+    """How many stimuli were left out of the localizer or the evaluation, and the first three."""
+    names = ", ".join(entry["name"] for entry in skipped[:3])
+    more = ", …" if len(skipped) > 3 else ""
+    were = "stimulus of the {} was" if len(skipped) == 1 else "stimuli of the {} were"
+    return f"{len(skipped):,} {were.format(part)} broken or missing and left out: {names}{more}."
+
+
 def warnings(results: dict[str, Any]) -> list[str]:
     """What a reader should know before believing the verdict."""
     found = []
@@ -107,6 +116,8 @@ def warnings(results: dict[str, Any]) -> list[str]:
     for part in ("localizer", "evaluation"):
         if results[part].get("warning"):
             found.append(results[part]["warning"])
+        if skipped := results[part].get("skipped"):
+            found.append(skipped_warning(part, skipped))
     for group, intact in results["intact"].items():
         if intact["n"] < SMALL:
             found.append(f"Group {group} has only {intact['n']} items.")

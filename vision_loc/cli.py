@@ -7,19 +7,29 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from common import options
 from common.device import choose_device
 from common.errors import SettingError
-from common.masks import top_percent
-from common.options import print_results, results_console, run_command
+from common.options import (
+    ON_ERROR,
+    one_of,
+    print_map,
+    print_results,
+    print_sites,
+    print_warnings,
+    results_console,
+    run_command,
+)
 from common.progress import terminal
 from common.report import make_report
-from common.selectivity import SelectivityMap
 from common.sites import Survey
-from common.units import KINDS, POOLINGS, UNITS, Kind, Pooling, Unit, check_pooling
-from vision_loc import data, phantom
+from common.units import KINDS, POOLINGS, UNITS, Pooling, Unit, check_pooling
+from common.verdict import skipped_warning
+from vision_loc import data
+from vision_loc.catalogue import catalogue
 from vision_loc.experiment import Settings, evaluate_map, localize_only, run
 from vision_loc.models import load_model
 
@@ -33,19 +43,14 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 
 
-def _one_of(option: str, value: str | None, known: tuple[str, ...]) -> Any:
-    if value is not None and value not in known:
-        raise SettingError(f"{option} {value}: choose one of {', '.join(known)}")
-    return value
-
-
 def _settings(**given: Any) -> Settings:
-    unit = cast(Unit, _one_of("--unit", given["unit"], UNITS))
-    pooling = cast("Pooling | None", _one_of("--pooling", given["pooling"], POOLINGS))
+    unit = cast(Unit, one_of("--unit", given["unit"], UNITS))
+    pooling = cast("Pooling | None", one_of("--pooling", given["pooling"], POOLINGS))
     if pooling in ("last", "sum"):
         raise SettingError(f"--pooling {pooling}: is for text; choose mean, max or cls")
-    _one_of("--kind", given["kind"], KINDS)
-    _one_of("--statistic", given["statistic"], ("magnitude", "signed"))
+    one_of("--kind", given["kind"], KINDS)
+    one_of("--on-error", given["on_error"], ON_ERROR)
+    one_of("--statistic", given["statistic"], ("magnitude", "signed"))
     given["pooling"] = check_pooling(unit, pooling)
     return Settings(**given)
 
@@ -73,6 +78,7 @@ def run_all(
     dtype: options.Dtype = "float32",
     batch_size: options.BatchSize = 64,
     data_root: options.DataRoot = None,
+    on_error: options.OnError = "stop",
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -97,6 +103,7 @@ def run_all(
         dtype=dtype,
         batch_size=batch_size,
         data_root=data_root,
+        on_error=on_error,
     )
     with terminal(not quiet) as progress:
         results, folder, was_done = run(settings, out, progress)
@@ -124,6 +131,7 @@ def localize(
     dtype: options.Dtype = "float32",
     batch_size: options.BatchSize = 64,
     data_root: options.DataRoot = None,
+    on_error: options.OnError = "stop",
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -144,13 +152,16 @@ def localize(
         dtype=dtype,
         batch_size=batch_size,
         data_root=data_root,
+        on_error=on_error,
     )
     with terminal(not quiet) as progress:
         results, found, folder = localize_only(settings, out, progress)
     if as_json:
         print(json.dumps(results, indent=2, ensure_ascii=False))
         return
-    _print_map(found, settings.percents[0])
+    print_map(found, settings.percents[0])
+    if skipped := results["localizer"]["skipped"]:
+        print_warnings([skipped_warning("localizer", skipped)])
     results_console().print(f"Run folder: {folder}", soft_wrap=True)
 
 
@@ -169,6 +180,7 @@ def evaluate(
     device: options.Device = "auto",
     batch_size: options.BatchSize = 64,
     data_root: options.DataRoot = None,
+    on_error: options.OnError = "stop",
     as_json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -186,33 +198,11 @@ def evaluate(
             device=device,
             batch_size=batch_size,
             data_root=data_root,
+            on_error=one_of("--on-error", on_error, ON_ERROR),
         )
     if was_done and not as_json:
         results_console().print("This run is finished; nothing was computed.")
     print_results(results, folder, as_json)
-
-
-def _print_map(found: SelectivityMap, percent: float) -> None:
-    mask = top_percent(found, percent)
-    table = Table(title=f"top {percent:g} %: {len(mask)} of {found.n_units:,} units")
-    for name in ("site", "units", "in mask", "highest t", "q < 0.05 and t > 0"):
-        table.add_column(name, justify="left" if name == "site" else "right")
-    for site, count in mask.counts().items():
-        t, q = found.at(site, "t"), found.at(site, "q")
-        table.add_row(
-            str(site),
-            str(t.size),
-            str(count),
-            f"{t.max():.1f}",
-            str(int(((q < 0.05) & (t > 0)).sum())),
-        )
-    console = results_console()
-    console.print(table)
-    half = found.about["split_half"]
-    console.print(
-        f"Split halves: r = {half['correlation']:.3f}, Dice of the top mask = "
-        f"{half['dice'][f'{percent:g}']:.2f} (chance {half['dice_chance'][f'{percent:g}']:.2f})"
-    )
 
 
 @app.command(help="Make the report of a finished run again, from its folder alone.")
@@ -234,54 +224,42 @@ def sites(
     ] = True,
     device: options.Device = "auto",
 ) -> None:
-    _one_of("--kind", kind, (*KINDS, "all"))
+    one_of("--kind", kind, (*KINDS, "all"))
     loaded = load_model(model, untrained=untrained, device=choose_device(device))
     survey = Survey(loaded.module, loaded.example())
-    table = Table(title=model)
-    for name in ("site", "kind", "shape", "channels", "neurons"):
-        table.add_column(name, justify="left" if name in ("site", "kind") else "right")
-    wanted = KINDS if kind == "all" else (cast(Kind, kind),)
-    for each in wanted:
-        for site in survey.offered(each):
-            shape = " x ".join(
-                f"[bold]{n}[/]" if i == site.axis - 1 else str(n) for i, n in enumerate(site.shape)
-            )
-            table.add_row(str(site), each, shape, str(site.channels), str(site.n_units("neuron")))
-    console = results_console()
-    console.print(table)
-    console.print("The channel axis is in bold. A site is named MODULE:output or MODULE:input.")
-    if left_out:
-        for path, reason in survey.left_out.items():
-            console.print(f"left out: {path} ({reason})", markup=False)
+    print_sites(model, survey, kind, left_out)
 
 
-@app.command(help="Say which model names there are, and how to write them.")
+@app.command(
+    help="Say which model names there are: bundled, found in local folders, in the cache, or to be "
+    "downloaded."
+)
 def models(
-    search: Annotated[str, typer.Argument(help="Part of a timm or torchvision name.")] = "",
+    search: Annotated[str, typer.Argument(help="Part of a name.")] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many to list.")] = 20,
+    models_root: Annotated[
+        Path | None,
+        typer.Option(
+            "--models-root", help="Folder that holds models' folders (or FUNCLOC_MODELS; ./models)."
+        ),
+    ] = None,
 ) -> None:
-    import timm
-    import torchvision
-
-    console = results_console()
+    known = catalogue(models_root)
+    here = [entry for entry in known if entry.where in ("bundled", "local")]
+    fitting = [entry for entry in known if entry not in here and search in entry.name]
     table = Table(title="models")
-    table.add_column("name")
-    table.add_column("what it is")
-    for name in phantom.NAMES:
-        table.add_row(f"phantom/{name}", "bundled calibration model; works offline")
-    table.add_row("local/PATH", "a folder in timm's local-dir layout, or a transformers one")
-    table.add_row("hf/ORG/NAME@REVISION", "an image classifier of the Hugging Face hub; download")
-    known = torchvision.models.list_models(module=torchvision.models)
-    names = [
-        f"torchvision/{n}.{w.name}" for n in known for w in torchvision.models.get_model_weights(n)
-    ]
-    names += [f"timm/{name}" for name in timm.list_pretrained()]
-    fitting = [name for name in names if search in name]
-    for name in fitting[:limit]:
-        table.add_row(name, "download")
+    for column in ("name", "weights", "what it is"):
+        table.add_column(column, overflow="fold")
+    for entry in [*here, *fitting[:limit]]:
+        table.add_row(escape(entry.name), entry.where, escape(entry.about))
+    console = results_console()
     console.print(table)
     if len(fitting) > limit:
-        console.print(f"… and {len(fitting) - limit} more; narrow it with: vision-loc models TEXT")
+        console.print(f"… and {len(fitting) - limit:,} more; narrow it: vision-loc models TEXT")
+    console.print(
+        "Besides: local/PATH, a folder in timm's local-dir layout or a transformers one; "
+        "hf/ORG/NAME@REVISION, any image classifier of the Hugging Face hub."
+    )
 
 
 def main() -> None:

@@ -28,10 +28,14 @@ from vision_loc.stimuli import (
     Benchmark,
     Localizer,
     benchmark,
+    benchmark_without_broken,
     fingerprint,
+    identified,
     localizer,
     localizer_of_folders,
+    localizer_without_broken,
     pixel_store,
+    reported,
 )
 
 
@@ -76,12 +80,14 @@ class VisionFront:
         """The model, the localizer's pictures and the sites to read."""
         stimuli = _localizer(settings)
         model, described = self.load(settings)
+        if settings.on_error == "skip":
+            stimuli = localizer_without_broken(stimuli, model.preprocess)
         sites = find_sites(model, settings.kind, settings.sites)
         digest, digests = fingerprint([*stimuli.target, *stimuli.control])
         identity = {
             "model": {name: described[name] for name in ("name", "fingerprint", "dtype")},
             "preprocessing": described["preprocessing"],
-            "localizer": {"name": stimuli.name, "stimuli": digest},
+            "localizer": {"name": stimuli.name, "stimuli": identified(digest, stimuli.skipped)},
             "sites": digest_of([str(site) for site in sites]),
             "unit": settings.unit,
             "pooling": settings.pooling,
@@ -111,7 +117,10 @@ class VisionFront:
         self, settings: Settings, model: VisionModel, progress: Progress = silent
     ) -> Evaluating:
         """The benchmark's pictures, decoded once a run."""
-        items = benchmark(settings.evaluation, settings.data_root, model.wnids)
+        skip = settings.on_error == "skip"
+        items = benchmark(settings.evaluation, settings.data_root, model.wnids, skip=skip)
+        if skip:
+            items = benchmark_without_broken(items, model.preprocess)
         labels = check_labels(model, items)
         digest, digests = fingerprint(items.pictures)
         size, by = settings.batch_size, settings.plan.ablation
@@ -137,7 +146,7 @@ class VisionFront:
         return Evaluating(
             items=Items(names, groups, items.target, items.other, labels),
             described=_describe_evaluation(items),
-            stimuli=digest,
+            stimuli=identified(digest, items.skipped),
             digests=list(zip(names, digests, strict=True)),
             word="pictures",
             outcome=outcome,
@@ -152,7 +161,8 @@ FRONT = VisionFront()
 def _localizer(settings: Settings) -> Localizer:
     own = (settings.target, settings.control)
     if settings.localizer is not None and own == (None, None):
-        return localizer(settings.localizer, settings.data_root)
+        skip = settings.on_error == "skip"
+        return localizer(settings.localizer, settings.data_root, skip=skip)
     if settings.localizer is None and None not in own:
         return localizer_of_folders(*own)  # type: ignore[arg-type]
     raise SettingError("give either --localizer, or both --target and --control")
@@ -182,6 +192,7 @@ def _describe_localizer(stimuli: Localizer) -> dict[str, Any]:
         "control": sorted({picture.condition for picture in stimuli.control}),
         "n_target": len(stimuli.target),
         "n_control": len(stimuli.control),
+        "skipped": reported(stimuli.skipped),
     }
 
 
@@ -190,5 +201,6 @@ def _describe_evaluation(items: Benchmark) -> dict[str, Any]:
     return {
         "name": items.name,
         "warning": items.warning,
+        "skipped": reported(items.skipped),
         "classes": {str(label): items.class_name(label) for label in sorted(shown)},
     }

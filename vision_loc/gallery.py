@@ -60,15 +60,17 @@ def save_gallery(
     intact, ablated : Outcome
         Without a mask and under the top one.
     """
-    order = np.argsort(-driven, kind="stable")
+    most, least = (np.argsort(sign * driven, kind="stable")[:SHOWN] for sign in (-1, 1))
     lost = np.flatnonzero(intact.correct & ~ablated.correct)
-    lost = lost[np.argsort(ablated.margin[lost] - intact.margin[lost], kind="stable")]
+    won = np.flatnonzero(~intact.correct & ablated.correct)
+    worst = lost[np.argsort(ablated.margin[lost] - intact.margin[lost], kind="stable")]
+    labels = np.array([picture.label for picture in items.pictures])
 
     def answer(number: int) -> str:
         return f"{items.pictures[number].condition}, answer {driven[number]:.2f}"
 
     def change(number: int) -> str:
-        before, after = (items.class_name(int(o.prediction[number])) for o in (intact, ablated))
+        before, after = (_named(items, int(o.prediction[number])) for o in (intact, ablated))
         return f"{items.pictures[number].condition}: {before} → {after}"
 
     galleries = [
@@ -76,22 +78,55 @@ def save_gallery(
             "Pictures that drive the top units most",
             "Of the evaluation pictures. Answer: mean over the top units of the activation over "
             "the unit’s average in the localizer.",
-            order[:SHOWN], items, answer,
+            most, items, answer,
         ),
         _gallery(
-            "Pictures that drive the top units least", "", order[::-1][:SHOWN], items, answer
+            "Pictures that drive the top units least", _ties(driven, least), least, items, answer
         ),
         _gallery(
             "Pictures whose prediction changed",
-            f"Right when intact, wrong without the top units: {len(lost)} pictures, those first "
-            "whose margin fell most. Before → after.",
-            lost[: 2 * SHOWN], items, change,
+            f"Right when intact and wrong without the top units: {_counted(lost, items)}; the "
+            f"other way round: {_counted(won, items)}. Of the former, one of each class comes "
+            "before a second of any, those first whose margin fell most. Before → after.",
+            _spread(worst, labels)[: 2 * SHOWN], items, change,
         ),
     ]  # fmt: skip
     for gallery in galleries:
         for entry in gallery["pictures"]:
             save_bytes(folder / entry["file"], _jpeg(pixels[entry.pop("number")]))
     save_json(folder / "gallery.json", galleries)
+
+
+def _named(items: Benchmark, index: int) -> str:
+    """A class as a reader can tell it from a number: the model may choose one without a name."""
+    return items.classes.get(index, f"class {index}")
+
+
+def _ties(driven: np.ndarray, least: np.ndarray) -> str:
+    """That the pictures shown are only some of those that tie for the last place, if so."""
+    last = driven[least].max()
+    tied, shown = int((driven == last).sum()), int((driven[least] == last).sum())
+    if tied <= shown:
+        return ""
+    return f"{tied} pictures tie at {last:.2f}; those shown come first among them by order alone."
+
+
+def _counted(numbers: np.ndarray, items: Benchmark) -> str:
+    """How many pictures, and how many of each group: ``3 pictures (2 face, 1 object)``."""
+    groups = [items.pictures[number].condition for number in numbers]
+    parts = [f"{groups.count(name)} {name}" for name in (items.target, items.other)]
+    word = "picture" if len(numbers) == 1 else "pictures"
+    return f"{len(numbers)} {word} ({', '.join(parts)})" if len(numbers) else "none"
+
+
+def _spread(numbers: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The same numbers, every class's first before any class's second, otherwise in order."""
+    seen: dict[int, int] = {}
+    turns = []
+    for label in labels[numbers].tolist():
+        turns.append(seen.get(label, 0))
+        seen[label] = turns[-1] + 1
+    return numbers[np.argsort(turns, kind="stable")]
 
 
 def _gallery(

@@ -14,18 +14,20 @@ model is never run.
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
 
 import numpy as np
 import timm
 import torch
 import torchvision
-from huggingface_hub.errors import HfHubHTTPError
 from PIL import Image, ImageOps
 from safetensors import SafetensorError
 from timm.data.config import resolve_data_config
@@ -33,9 +35,11 @@ from timm.data.transforms_factory import create_transform
 from torch import Tensor, nn
 from torchvision.transforms import functional as TF
 from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
+from transformers.utils import logging as transformers_logging
 
 from common.errors import ModelError
 from common.files import digest_of_module
+from common.hub import hub_or_cache, hub_reason
 from vision_loc import phantom
 
 Geometry = Callable[[Image.Image], np.ndarray]
@@ -121,9 +125,7 @@ class VisionModel:
 
     def example(self) -> Tensor:
         """One normalised picture, for finding sites: shape (1, 3, H, W)."""
-        rng = np.random.default_rng(0)
-        noise = Image.fromarray(rng.integers(0, 256, (256, 256, 3), dtype=np.uint8))
-        pixels = torch.tensor(self.preprocess.geometry(noise)).permute(2, 0, 1)[None]
+        pixels = torch.tensor(self.preprocess.geometry(_noise(256, 256))).permute(2, 0, 1)[None]
         return self.preprocess.normalize(pixels.to(self.device), self.dtype)
 
     def describe(self) -> dict[str, Any]:
@@ -136,10 +138,15 @@ class VisionModel:
             "phantom": self.name.startswith("phantom/"),
             "n_parameters": sum(p.numel() for p in self.module.parameters()),
             "n_classes": self.n_classes,
-            "chance": 1 / self.n_classes,
+            "chance": 1 / self.n_classes if self.n_classes else None,
             "dtype": str(self.dtype).removeprefix("torch."),
             "preprocessing": self.preprocess.description,
         }
+
+
+def _noise(width: int, height: int) -> Image.Image:
+    rng = np.random.default_rng(0)
+    return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
 def load_model(
@@ -181,26 +188,39 @@ def load_model(
             f"--model {name}: write phantom/…, torchvision/…, timm/…, hf/ORG/NAME or local/PATH"
         )
     try:
-        with torch.random.fork_rng(devices=[]):
+        # The zoos tell of downloads on standard output, where --json belongs.
+        with torch.random.fork_rng(devices=[]), redirect_stdout(io.StringIO()):
             torch.manual_seed(seed)
             model = loaders[source](name, rest, untrained)
     except ModelError:
         raise
-    except (HfHubHTTPError, ConnectionError) as error:
-        raise ModelError(f"--model {name}: cannot be downloaded ({_first_line(error)})") from error
-    except (pickle.UnpicklingError, SafetensorError, OSError) as error:
-        raise ModelError(f"--model {name}: cannot be read ({_first_line(error)})") from error
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"--model {name}: cannot be built ({_first_line(error)})") from error
+    except Exception as error:  # a zoo may fail in any way over a broken file
+        raise ModelError(f"--model {name}: {_why(error)}") from error
     model.module.eval().requires_grad_(False).to(device, dtype)
     if not untrained:
         return model
     return VisionModel(**{**model.__dict__, "untrained": True, "seed": seed})
 
 
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__
+def _why(error: Exception) -> str:
+    """What went wrong in loading a model, on one line."""
+    if (reason := hub_reason(error)) is not None:
+        return f"cannot be downloaded ({reason})"
+    if isinstance(error, (URLError, ConnectionError)):
+        return f"it is not in the cache, and cannot be downloaded ({_short(error)})"
+    if isinstance(error, pickle.UnpicklingError) or "weights_only" in str(error):
+        return (
+            "its weights are pickled with more than numbers, which could run code; "
+            "save them as safetensors"
+        )
+    if isinstance(error, (SafetensorError, OSError)):
+        return f"cannot be read ({_short(error)})"
+    return f"cannot be built ({_short(error)})"
+
+
+def _short(error: Exception) -> str:
+    words = " ".join(str(error).split())
+    return words if 0 < len(words) <= 200 else f"{words[:200]}…" if words else type(error).__name__
 
 
 # --- phantoms ---
@@ -241,8 +261,8 @@ def _torchvision(name: str, rest: str, untrained: bool) -> VisionModel:
     if untrained:
         module = torchvision.models.get_model(arch, weights=None)
     else:
-        # Read once with weights_only, which refuses pickled code; get_model then finds the same
-        # file in the cache, its checksum verified.
+        # Read once with weights_only, which refuses pickled code; get_model then reads the same
+        # file from the cache. The checksum is verified when it is downloaded.
         weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
         module = torchvision.models.get_model(arch, weights=weights)
     preset = weights.transforms()
@@ -267,12 +287,21 @@ def _torchvision(name: str, rest: str, untrained: bool) -> VisionModel:
 def _timm(name: str, rest: str, untrained: bool) -> VisionModel:
     if not timm.is_model(rest.split(".")[0]):
         raise ModelError(f"--model {name}: timm has no architecture called {rest.split('.')[0]!r}")
-    return _from_timm(name, timm.create_model(rest, pretrained=not untrained))
+    if untrained:
+        return _from_timm(name, timm.create_model(rest, pretrained=False))
+    with hub_or_cache():
+        return _from_timm(name, timm.create_model(rest, pretrained=True))
 
 
 def _from_timm(name: str, module: nn.Module) -> VisionModel:
     config: Any = module.pretrained_cfg
+    if module.num_classes != config["num_classes"]:  # timm would leave the classifier random
+        raise ModelError(
+            f"--model {name}: its configuration says both {config['num_classes']} and "
+            f"{module.num_classes} classes"
+        )
     data = resolve_data_config(config, model=module)
+    _check_colours(name, data["input_size"][0])
     stages = create_transform(**data, is_training=False).transforms
     geometric = [
         stage for stage in stages if not type(stage).__name__.endswith(("Tensor", "Normalize"))
@@ -293,6 +322,11 @@ def _from_timm(name: str, module: nn.Module) -> VisionModel:
     )
 
 
+def _check_colours(name: str, channels: int) -> None:
+    if channels != 3:
+        raise ModelError(f"--model {name}: takes pictures of {channels} channels, not of 3 (RGB)")
+
+
 def _plain(config: dict[str, Any]) -> str:
     return json.dumps(config, sort_keys=True, default=str)
 
@@ -302,38 +336,88 @@ def _plain(config: dict[str, Any]) -> str:
 
 def _hub(name: str, rest: str, untrained: bool) -> VisionModel:
     place, _, revision = rest.partition("@")
-    return _from_transformers(name, place, untrained, revision or "main")
+    with hub_or_cache():
+        return _from_transformers(name, place, untrained, {"revision": revision or "main"})
 
 
 def _from_transformers(
-    name: str, place: str, untrained: bool, revision: str | None = None
+    name: str, place: str, untrained: bool, where: Mapping[str, str]
 ) -> VisionModel:
-    where = {} if revision is None else {"revision": revision}
+    # A bar for each file that it reads, and a table of what does not fit: told below, as an error.
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    safe = {**where, "trust_remote_code": False}
+    config = AutoConfig.from_pretrained(place, **safe)
     if untrained:
-        config = AutoConfig.from_pretrained(place, **where)
-        module = AutoModelForImageClassification.from_config(config)
+        module = AutoModelForImageClassification.from_config(config, trust_remote_code=False)
     else:
-        module = AutoModelForImageClassification.from_pretrained(place, **where)
-    processor = AutoImageProcessor.from_pretrained(place, **where)
+        module, loaded = AutoModelForImageClassification.from_pretrained(
+            place,
+            config=config,
+            weights_only=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **safe,
+        )
+        _check_whole(name, loaded)
+    _check_colours(name, getattr(config, "num_channels", 3))
+    preprocess = _processing(name, AutoImageProcessor.from_pretrained(place, **safe))
+    return VisionModel(name, module, preprocess, n_classes=module.config.num_labels)
+
+
+def _check_whole(name: str, loaded: Mapping[str, Any]) -> None:
+    """Weights that are missing or do not fit would be random ones, in silence."""
+    odd = {
+        kind: sorted(str(key[0] if isinstance(key, tuple) else key) for key in loaded.get(kind, ()))
+        for kind in ("missing_keys", "mismatched_keys")
+    }
+    missing = [key for key in odd["missing_keys"] if not key.endswith("num_batches_tracked")]
+    for problem, keys in (("lacks", missing), ("has another shape of", odd["mismatched_keys"])):
+        if keys:
+            others = f" and {len(keys) - 1} others" if len(keys) > 1 else ""
+            raise ModelError(
+                f"--model {name}: its checkpoint {problem} {keys[0]}{others}; it is of another "
+                "architecture, or not a classifier's"
+            )
+
+
+def _processing(name: str, processor: Any) -> Preprocess:
+    """An image processor cut in two, and held against the whole.
+
+    Raises
+    ------
+    ModelError
+        If it does more than resize, crop, scale and normalize.
+    """
+    once_more = getattr(processor, "include_top", False)  # EfficientNet's: divide by std twice
+    only = {"do_rescale": False, "do_normalize": False}
+    if once_more:
+        only["include_top"] = False
 
     def geometry(picture: Image.Image) -> np.ndarray:
-        out = processor(picture, do_rescale=False, do_normalize=False, return_tensors="np")
+        out = processor(picture, **only, return_tensors="np")
         return np.asarray(out["pixel_values"][0]).astype(np.uint8).transpose(1, 2, 0)
 
-    scaled = getattr(processor, "do_rescale", True)
-    normal = getattr(processor, "do_normalize", True)
-    return VisionModel(
-        name,
-        module,
-        Preprocess(
-            geometry,
-            tuple(processor.image_mean) if normal else (0.0, 0.0, 0.0),
-            tuple(processor.image_std) if normal else (1.0, 1.0, 1.0),
-            1 / processor.rescale_factor if scaled else 1.0,
-            _plain(processor.to_dict()),
-        ),
-        n_classes=module.config.num_labels,
-    )
+    scale = 1 / processor.rescale_factor if getattr(processor, "do_rescale", False) else 1.0
+    mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    description = _plain(processor.to_dict())
+    if getattr(processor, "do_normalize", False):
+        mean, std = processor.image_mean, processor.image_std
+        if once_more:
+            std = tuple(value * value for value in std)
+        # As the library does it: pixels are not scaled, but mean and deviation are.
+        mean, std = (tuple((torch.tensor(part) * scale).tolist()) for part in (mean, std))
+        scale = 1.0
+    found = Preprocess(geometry, mean, std, scale, description)
+    picture = _noise(120, 80)
+    whole = torch.as_tensor(processor(picture, return_tensors="np")["pixel_values"][0])
+    ours = found.normalize(torch.tensor(geometry(picture)).permute(2, 0, 1)[None])[0]
+    if whole.shape != ours.shape or not torch.allclose(whole, ours, atol=1e-4):
+        raise ModelError(
+            f"--model {name}: its {type(processor).__name__} does more than resize, crop and "
+            "normalize; that is not supported"
+        )
+    return found
 
 
 # --- local folders ---
@@ -352,5 +436,5 @@ def _local(name: str, rest: str, untrained: bool) -> VisionModel:
         module = timm.create_model(f"local-dir:{folder}", pretrained=not untrained)
         return _from_timm(name, module)
     if "model_type" in config:
-        return _from_transformers(name, str(folder), untrained)
+        return _from_transformers(name, str(folder), untrained, {})
     raise ModelError(f"--model {name}: {path} names neither an architecture nor a model_type")

@@ -82,7 +82,7 @@ def is_own(name: str) -> bool:
     return name.endswith(".csv") or len(path.parts) > 1 or path.is_dir()
 
 
-def own_set(path: Path, wnids: Sequence[str] | None = None) -> OwnSet:
+def own_set(path: Path, wnids: Sequence[str] | None = None, *, skip: bool = False) -> OwnSet:
     """Read somebody's own pictures, with classes and groups.
 
     Parameters
@@ -91,6 +91,8 @@ def own_set(path: Path, wnids: Sequence[str] | None = None) -> OwnSet:
         A folder, or a table whose files are relative to the folder that it lies in.
     wnids : sequence of str, optional
         The model's own WordNet ids in the order of its classes; left out, ImageNet's 1,000.
+    skip : bool, default=False
+        Files of the table that are missing are no error.
 
     Raises
     ------
@@ -107,7 +109,8 @@ def own_set(path: Path, wnids: Sequence[str] | None = None) -> OwnSet:
     table["group"] = table["group"].fillna("").str.strip()
     target, other = choose_groups(path, table["group"].tolist())
     table = table[table["group"].isin([target, other])].reset_index(drop=True)
-    check_files(path, folder, table["file"].tolist())
+    if not skip:
+        check_files(path, folder, table["file"].tolist())
     table = add_classes(path, table, wnids)
     return OwnSet(
         folder.resolve().name,

@@ -6,9 +6,10 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -60,10 +61,29 @@ class Picture:
     label: int = -1
 
     def digest(self) -> str:
-        """Fingerprint of the content: of the file's bytes, or of what is drawn."""
-        if self.path is not None:
+        """Fingerprint of the content: of the file's bytes, or of what is drawn.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be read.
+        """
+        if self.path is None:
+            return digest_of([self.name, _drawing()])
+        try:
             return digest_of_file(self.path)
-        return digest_of([self.name, _drawing()])
+        except FileNotFoundError as error:
+            raise DataError(f"{self.path}: no such picture") from error
+        except OSError as error:
+            raise DataError(f"{self.path}: cannot be read ({error.strerror})") from error
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A picture that was left out, and why."""
+
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -76,11 +96,14 @@ class Localizer:
         As in ``floc:faces``.
     target, control : tuple of Picture
         The stimuli of each side, in the order of their names.
+    skipped : tuple of Skipped
+        What was left out of either.
     """
 
     name: str
     target: tuple[Picture, ...]
     control: tuple[Picture, ...]
+    skipped: tuple[Skipped, ...] = ()
 
     def __post_init__(self) -> None:
         for side in ("target", "control"):
@@ -105,6 +128,8 @@ class Benchmark:
         Name of each class index, where the table has them.
     warning : str, optional
         What a reader should know of how the groups were made.
+    skipped : tuple of Skipped
+        What was left out.
     """
 
     name: str
@@ -114,6 +139,7 @@ class Benchmark:
     wnids: dict[int, str] = field(default_factory=dict)
     classes: dict[int, str] = field(default_factory=dict)
     warning: str | None = None
+    skipped: tuple[Skipped, ...] = ()
 
     def class_name(self, index: int) -> str:
         """Name of a class, or its index where it has none."""
@@ -176,8 +202,13 @@ def _from_16_bits(picture: Image.Image) -> Image.Image:
 # --- localizers ---
 
 
-def localizer(spec: str, data_root: Path | None = None) -> Localizer:
+def localizer(spec: str, data_root: Path | None = None, *, skip: bool = False) -> Localizer:
     """The localizer called ``MANIFEST:CONTRAST``.
+
+    Parameters
+    ----------
+    skip : bool, default=False
+        Files that are missing are no error; :func:`localizer_without_broken` leaves them out.
 
     Raises
     ------
@@ -191,11 +222,11 @@ def localizer(spec: str, data_root: Path | None = None) -> Localizer:
         tuple(
             picture
             for condition in conditions
-            for picture in _condition(manifest, condition, data_root)
+            for picture in _condition(manifest, condition, data_root, skip)
         )
         for conditions in (contrast.target, contrast.control)
     ]
-    return Localizer(f"{manifest.name}:{chosen}", *sides)
+    return Localizer(f"{manifest.name}:{chosen}", sides[0], sides[1])
 
 
 def localizer_of_folders(target: Path, control: Path) -> Localizer:
@@ -210,22 +241,26 @@ def localizer_of_folders(target: Path, control: Path) -> Localizer:
         tuple(Picture(str(path), folder.name, partial(open_picture, path), path) for path in files)
         for folder, files in ((folder, own.files_in(folder)) for folder in (target, control))
     ]
-    return Localizer(f"{target.name}-vs-{control.name}", *sides)
+    return Localizer(f"{target.name}-vs-{control.name}", sides[0], sides[1])
 
 
-def _condition(manifest: Manifest, name: str, data_root: Path | None) -> list[Picture]:
+def _condition(manifest: Manifest, name: str, data_root: Path | None, skip: bool) -> list[Picture]:
     condition = manifest.conditions[name]
     if condition.draw is not None:
         return drawn(name, condition.draw, condition.n or 1, "localizer")
-    return _globbed(manifest, name, condition, data_root)
+    return _globbed(manifest, name, condition, data_root, skip)
 
 
 def _globbed(
-    manifest: Manifest, name: str, condition: Condition, data_root: Path | None
+    manifest: Manifest, name: str, condition: Condition, data_root: Path | None, skip: bool
 ) -> list[Picture]:
     folder = data_folder(manifest, data_root)
     paths = sorted(folder.glob(condition.files or ""))
-    if condition.n is not None and len(paths) != condition.n:
+    n_missing = 0 if condition.n is None else condition.n - len(paths)
+    if skip and n_missing > 0:
+        # Nobody knows their names; under the pattern they are left out, and reported, as others.
+        paths += [folder / (condition.files or "")] * n_missing
+    elif n_missing:
         raise DataError(
             f"{folder / (condition.files or '')}: {len(paths)} pictures where "
             f"{manifest.name} has {condition.n}; is the folder complete?"
@@ -267,7 +302,11 @@ def drawn(condition: str, what: str, n: int, split: str) -> list[Picture]:
 
 
 def benchmark(
-    name: str, data_root: Path | None = None, wnids: Sequence[str] | None = None
+    name: str,
+    data_root: Path | None = None,
+    wnids: Sequence[str] | None = None,
+    *,
+    skip: bool = False,
 ) -> Benchmark:
     """The benchmark of that name, or somebody's own pictures.
 
@@ -277,6 +316,8 @@ def benchmark(
         A manifest, or the path of a folder or of a table (see :mod:`vision_loc.own`).
     wnids : sequence of str, optional
         The model's own WordNet ids, for class folders that are named by them.
+    skip : bool, default=False
+        Files that are missing are no error; :func:`benchmark_without_broken` leaves them out.
 
     Raises
     ------
@@ -284,12 +325,12 @@ def benchmark(
         If there is none, its files are missing, or its table is broken.
     """
     if own.is_own(name):
-        return _own(Path(name), wnids)
+        return _own(Path(name), wnids, skip)
     manifest = load_manifest(name)
     if manifest.name == own.ILSVRC:
         if (folder := find_folder(manifest, data_root)) is None:
             raise DataError(missing_data(manifest, data_root))
-        return _own(folder, wnids)
+        return _own(folder, wnids, skip)
     entry = manifest.evaluation
     if entry is None:
         raise ManifestError(f"--eval {name}: a localizer only; it has no labelled items")
@@ -302,11 +343,12 @@ def benchmark(
         names = phantom.CLASSES if entry.target in ("face", "object") else phantom.CONDITIONS
         classes = dict(enumerate(names))
         return Benchmark(manifest.name, tuple(pictures), entry.target, entry.other, classes=classes)
-    return _from_table(manifest.name, entry, data_folder(manifest, data_root), manifest.warning)
+    folder = data_folder(manifest, data_root)
+    return _from_table(manifest.name, entry, folder, manifest.warning, skip)
 
 
-def _own(path: Path, wnids: Sequence[str] | None) -> Benchmark:
-    found = own.own_set(path, wnids)
+def _own(path: Path, wnids: Sequence[str] | None, skip: bool) -> Benchmark:
+    found = own.own_set(path, wnids, skip=skip)
     rows = found.table[["file", "group", "class_index"]].itertuples(index=False, name=None)
     pictures = tuple(_labelled(found.folder, *row) for row in rows)
     return Benchmark(
@@ -324,7 +366,9 @@ def _labelled(folder: Path, file: str, group: str, label: int) -> Picture:
     return Picture(file, group, partial(open_picture, folder / file), folder / file, int(label))
 
 
-def _from_table(name: str, entry: Evaluation, folder: Path, warning: str | None) -> Benchmark:
+def _from_table(
+    name: str, entry: Evaluation, folder: Path, warning: str | None, skip: bool
+) -> Benchmark:
     path = folder / (entry.table or "")
     try:
         table = pd.read_csv(path, dtype={entry.file: str, entry.group: str})
@@ -335,7 +379,8 @@ def _from_table(name: str, entry: Evaluation, folder: Path, warning: str | None)
     if missing := [column for column in columns if column not in table.columns]:
         raise DataError(f"{path}: has no column {missing[0]!r}; it has {', '.join(table.columns)}")
     table = table[table[entry.group].isin([entry.target, entry.other])]
-    own.check_files(path, folder, table[entry.file].tolist())
+    if not skip:
+        own.check_files(path, folder, table[entry.file].tolist())
     labels = pd.to_numeric(table[entry.label], errors="coerce")
     if labels.isna().any():
         raise DataError(f"{path}: column {entry.label!r} holds something that is no class index")
@@ -350,6 +395,60 @@ def _from_table(name: str, entry: Evaluation, folder: Path, warning: str | None)
     return Benchmark(name, pictures, entry.target, entry.other, wnids, classes, warning)
 
 
+# --- what is left out ---
+
+
+def localizer_without_broken(stimuli: Localizer, preprocess: Preprocess) -> Localizer:
+    """The localizer without the pictures that cannot be read.
+
+    Raises
+    ------
+    DataError
+        If too few remain.
+    """
+    target, lost = _usable(stimuli.target, preprocess)
+    control, lost_too = _usable(stimuli.control, preprocess)
+    return replace(stimuli, target=target, control=control, skipped=(*lost, *lost_too))
+
+
+def benchmark_without_broken(items: Benchmark, preprocess: Preprocess) -> Benchmark:
+    """The benchmark without the pictures that cannot be read."""
+    pictures, skipped = _usable(items.pictures, preprocess)
+    return replace(items, pictures=pictures, skipped=skipped)
+
+
+def _usable(
+    pictures: Sequence[Picture], preprocess: Preprocess
+) -> tuple[tuple[Picture, ...], tuple[Skipped, ...]]:
+    """Decode every picture once, to see which can be used at all."""
+
+    def complaint(picture: Picture) -> str | None:
+        if picture.path is None:
+            return None  # drawn
+        try:
+            _decode(picture, preprocess)
+        except DataError as error:
+            return str(error).removeprefix(f"{picture.path}: ")
+        return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        said = list(zip(pictures, pool.map(complaint, pictures), strict=True))
+    return (
+        tuple(picture for picture, reason in said if reason is None),
+        tuple(Skipped(picture.name, reason) for picture, reason in said if reason is not None),
+    )
+
+
+def identified(digest: str, skipped: Sequence[Skipped]) -> str:
+    """Fingerprint of pictures, and of which others were left out."""
+    return digest_of([digest, [each.name for each in skipped]]) if skipped else digest
+
+
+def reported(skipped: Sequence[Skipped]) -> list[dict[str, Any]]:
+    """What ``results.json`` says of the pictures that were left out."""
+    return [asdict(each) for each in skipped]
+
+
 # --- pixels ---
 
 
@@ -361,6 +460,18 @@ def fingerprint(pictures: Sequence[Picture]) -> tuple[str, list[str]]:
     return digest_of(labelled), each
 
 
+def _decode(picture: Picture, preprocess: Preprocess) -> np.ndarray:
+    """Pixels of one picture, uint8 of shape (3, H, W)."""
+    opened = picture.open()
+    try:
+        return preprocess.geometry(opened).transpose(2, 0, 1)
+    except Exception as error:  # somebody else's code over whatever shape a picture may have
+        raise DataError(
+            f"{picture.path or picture.name}: {opened.width} x {opened.height} pixels cannot be "
+            f"brought to the model's size ({error})"
+        ) from error
+
+
 def pixel_batches(
     pictures: Sequence[Picture], preprocess: Preprocess, batch_size: int
 ) -> Iterator[tuple[slice, np.ndarray]]:
@@ -370,26 +481,42 @@ def pixel_batches(
     ------
     (slice, array of uint8 of shape (B, 3, H, W))
         Which pictures these are, and their pixels.
+
+    Raises
+    ------
+    DataError
+        If one cannot be read, or comes out of the preprocessing in another size than the first.
     """
     slices = [
         slice(start, min(start + batch_size, len(pictures)))
         for start in range(0, len(pictures), batch_size)
     ]
 
-    def decode(picture: Picture) -> np.ndarray:
-        return preprocess.geometry(picture.open()).transpose(2, 0, 1)
+    first: tuple[int, ...] | None = None
+
+    def stacked(chosen: Sequence[Picture], decoded: Sequence[np.ndarray]) -> np.ndarray:
+        nonlocal first
+        first = first or decoded[0].shape
+        for picture, pixels in zip(chosen, decoded, strict=True):
+            if pixels.shape != first:
+                raise DataError(
+                    f"{picture.name}: the model's preprocessing makes {pixels.shape} of it and "
+                    f"{first} of the others; cut the pictures to one shape first"
+                )
+        return np.stack(decoded)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
 
         def start(number: int) -> list[Future[np.ndarray]]:
-            return [pool.submit(decode, picture) for picture in pictures[slices[number]]]
+            chosen = pictures[slices[number]]
+            return [pool.submit(_decode, picture, preprocess) for picture in chosen]
 
         ahead = start(0)
         try:
             for number, where in enumerate(slices):
                 current = ahead
                 ahead = start(number + 1) if number + 1 < len(slices) else []
-                yield where, np.stack([future.result() for future in current])
+                yield where, stacked(pictures[where], [future.result() for future in current])
         finally:
             for future in ahead:
                 future.cancel()

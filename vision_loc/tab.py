@@ -413,9 +413,6 @@ def finding_html(results: dict[str, Any]) -> str:
 def table_html(results: dict[str, Any]) -> str:
     """The table of the command line, with all its intervals."""
     table = results_table(results, intervals=True)
-    heads = "".join(
-        f"<th scope='col'>{escape(str(column.header))}</th>" for column in table.columns
-    )
     rows = "".join(
         f"<tr{_row_style(cells)}>"
         + "".join(f"<td>{escape(str(cell))}</td>" for cell in cells)
@@ -628,12 +625,10 @@ def runs_html(entries: list[Entry]) -> str:
         f"<td class='fl-words'>{escape(each.verdict)}</td></tr>"
         for each in entries
     )
-    heads = "".join(
-        f"<th scope='col'>{name}</th>" for name in ("run", "model", "localizer", "verdict")
-    )
+    heads = _heads(("run", "model", "localizer", "verdict"))
     return (
-        f"<div class='fl-scroll' tabindex='0'><table class='fl-table fl-runs'><thead><tr>{heads}</tr>"
-        f"</thead><tbody>{rows}</tbody></table></div>"
+        f"<div class='fl-scroll fl-runs-box' tabindex='0'><table class='fl-table fl-runs'>{heads}"
+        f"<tbody>{rows}</tbody></table></div>"
     )
 
 
@@ -699,7 +694,18 @@ table.fl-table { border-collapse: collapse; border: 0; width: 100%; font-size: .
 .fl-report { width: 100%; height: 80vh; border: 1px solid var(--border-color-primary);
   background: Canvas; }
 .fl-intro p { max-width: 46rem; margin: .2rem 0; color: var(--body-text-color); }
-#examples img, #picture img { image-rendering: pixelated; }
+.fl-runs-box { max-height: 20rem; overflow: auto; }
+#picture img { width: 100%; height: 100%; object-fit: contain; }
+#examples .grid-wrap { min-height: 0; height: auto; max-height: none; }
+#examples .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important;
+  height: auto; }
+#examples .caption-label { font-size: .68rem; padding: 0 .25rem; max-width: 100%; inset: auto 0 0; }
+@media (max-width: 640px) {
+  .fl-runs thead { display: none; }
+  .fl-table.fl-runs tr, .fl-table.fl-runs td { display: block; white-space: normal; border: 0; }
+  .fl-table.fl-runs tr { border-bottom: 1px solid var(--border-color-primary); padding: .4rem 0; }
+  .fl-table.fl-runs td { padding: .1rem 0; min-width: 0; overflow-wrap: anywhere; }
+}
 """
 
 
@@ -842,20 +848,22 @@ def _try_page(found: gr.State) -> None:
         with gr.Column(scale=1, min_width=280):
             picture = gr.Image(
                 type="filepath", sources=["upload", "webcam", "clipboard"], height=280,
-                label="Picture: drop one in, use the camera, or click an example",
-                placeholder="PNG, JPEG, WebP, GIF or BMP, at most 10 MB", elem_id="picture",
+                label="Picture",
+                placeholder="Drop one in, use the camera, or click an example. "
+                "PNG, JPEG, WebP, GIF or BMP, at most 10 MB.", elem_id="picture",
             )  # fmt: skip
             # A file that cannot be read shall get our one line, not the component's exception.
             picture.preprocess = upload_path  # type: ignore[method-assign]
             gallery = gr.Gallery(
-                examples(), label="Examples, drawn by the phantom", columns=5, height=190,
+                examples(), label="Examples, drawn by the phantom", show_label=False, columns=5,
+                height="auto",
                 allow_preview=False, object_fit="contain", interactive=False, buttons=[],
                 elem_id="examples",
             )  # fmt: skip
         with gr.Column(scale=2, min_width=300):
             percent = gr.Slider(
                 0.1, 20, value=1, step=0.1, label="Units silenced (% of all)", elem_id="percent",
-                info="Top units by t, and as many matched ones; let go to see.",
+                info="Top units by t, and as many matched ones; drag it, or use the arrow keys.",
             )  # fmt: skip
             with gr.Row():
                 three = [
@@ -869,7 +877,7 @@ def _try_page(found: gr.State) -> None:
             note = gr.HTML("<p class='fl-note'>Choose a picture.</p>", elem_id="note")
     gallery.select(pick_example, None, picture, show_progress="hidden", api_visibility="private")
     gr.on(
-        [picture.change, percent.release], look, [picture, percent, found], [*three, note, found],
+        [picture.change, percent.change], look, [picture, percent, found], [*three, note, found],
         concurrency_limit=1, concurrency_id="look", trigger_mode="always_last", api_name="look",
         show_progress="minimal",
     )  # fmt: skip
@@ -880,9 +888,9 @@ def _runs_page(demo: gr.Blocks, tab: gr.Tab, found: gr.State) -> None:
         [], value=None, label="Run", elem_id="run",
         info="Finished runs; choosing one opens its report, and Try it takes its units.",
     )  # fmt: skip
+    table = gr.HTML(elem_id="runs")
     row, files = _download_row()
     frame = gr.HTML(elem_id="report")
-    table = gr.HTML(elem_id="runs")
     for event in (tab.select, demo.load):
         event(
             refresh, None, [table, name], show_progress="hidden", queue=False,

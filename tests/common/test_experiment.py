@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import MapMaker
 from safetensors.numpy import load_file
 
 from common.errors import DataError, SettingError
@@ -30,6 +29,7 @@ from common.masks import Mask, parse_controls
 from common.runs import Outcome, RunFolder
 from common.selectivity import SelectivityMap
 from common.units import Site
+from tests.common.conftest import MapMaker
 
 N_FACES, N_OBJECTS = 40, 60
 PLAN = Plan((1.0, 5.0), parse_controls("random:2,layer-matched:3,bottom"), seed=3)

@@ -553,9 +553,34 @@ def test_nan_activations_name_the_site_and_the_stimuli(unit: str) -> None:
         model(images(2))
         model.trap.poisoned = True
         recorder.expect([0, 1], names=["a.jpg", "b.jpg"])
-        with pytest.raises(DataError, match=r"block2:output: .*NaN.*a\.jpg … b\.jpg"):
+        with pytest.raises(DataError, match=r"block2:output: .*NaN.* a\.jpg and 1 others"):
             model(images(2))
     assert [recorder.moments[site].count for site in BLOCKS] == [2, 2]
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_nan_activations_name_the_very_stimulus(value: float, pooling: str) -> None:
+    model, pixels = small(), images(5)
+    pixels[3, :, 0, 0] = value
+    names = [f"{letter}.jpg" for letter in "abcde"]
+    with record(model, BLOCKS, pooling=pooling) as recorder:
+        recorder.expect([0, 1, 0, 1, 0], names=names)
+        with pytest.raises(DataError, match=r"block1:output: .*for d\.jpg; are"):
+            model(pixels)
+        with pytest.raises(DataError, match="for stimulus 3 of the batch; are"):
+            model(pixels)
+
+
+def test_loud_half_floats_are_not_taken_for_infinite_ones() -> None:
+    model, pixels = small().to(torch.float16), images(4).to(torch.float16)
+    with torch.no_grad():
+        model.block1.conv2.bias.fill_(3e4)  # finite, but not their sum
+    pixels[2] = torch.nan
+    with record(model, BLOCKS[:1]) as recorder:
+        recorder.expect([0, 0, 0, 0], names=["a", "b", "c", "d"])
+        with pytest.raises(DataError, match="for c; are"):
+            model(pixels)
 
 
 # --- ablate: what is put in ---

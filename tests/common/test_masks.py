@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MapMaker
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
@@ -24,6 +23,7 @@ from common.masks import (
     top_percent,
 )
 from common.selectivity import SelectivityMap, n_chosen
+from tests.common.conftest import MapMaker
 
 DRAWN = ("random", "layer-matched", "magnitude-matched", "range:0-60")
 EVERY = (*DRAWN, "bottom")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MapMaker
 from safetensors.numpy import load_file, save_file
 from scipy import stats
 
@@ -18,6 +17,7 @@ from common.localizer import assign_groups
 from common.moments import Moments, merged
 from common.selectivity import COLUMNS, SelectivityMap, n_chosen, split_half, welch
 from common.units import Site, Unit
+from tests.common.conftest import MapMaker
 
 CONTRACT = ("t", "p", "q", "d_prime", "mean_target", "mean_control")
 ARRAYS = [field.name for field in fields(SelectivityMap) if field.name in COLUMNS]

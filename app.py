@@ -1,0 +1,83 @@
+"""The browser app: ``python app.py``. It composes the tabs and owns nothing else."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+import gradio as gr
+import typer
+
+from vision_loc import tab as faces
+
+TITLE = "funcloc: find the units, silence them, see what breaks"
+LARGEST_UPLOAD = "10mb"
+
+
+def build() -> gr.Blocks:
+    """The app, not yet launched."""
+    # Uploads and copies of files are looked for every ten minutes and removed after an hour.
+    demo = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600))
+    with demo:
+        gr.HTML(
+            "<h1 class='fl-title'>funcloc</h1><p class='fl-note'>A functional localizer for neural "
+            "networks: find the units, silence them, see what breaks.</p>"
+        )
+        with gr.Tabs():
+            faces.build(demo)
+    demo.queue(max_size=32)
+    return demo
+
+
+def theme() -> gr.themes.Base:
+    """Fonts of the system, which need no network, and text that stands out from its ground."""
+    base = gr.themes.Default(
+        primary_hue=gr.themes.colors.blue,
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    )
+    return base.set(
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+    )
+
+
+def launch_options() -> dict[str, Any]:
+    """How the app is served, whoever launches it."""
+    return {
+        "css": faces.CSS,
+        "theme": theme(),
+        "max_file_size": LARGEST_UPLOAD,
+        "show_error": False,
+        "run_history": False,
+        "ssr_mode": False,
+        "footer_links": ["api", "settings"],
+    }
+
+
+def main(
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=1, max=65535, help="Left out, 7860 or the next free."),
+    ] = None,
+    share: Annotated[
+        bool, typer.Option("--share", help="Also open a public link, through Gradio's servers.")
+    ] = False,
+) -> None:
+    """Open the app in a browser at the address that is printed."""
+    try:
+        build().launch(server_name=host, server_port=port, share=share, **launch_options())
+    except OSError as error:
+        reason = str(error).split(".")[0]
+        sys.exit(f"app.py: cannot listen on {host} ({reason}); choose another --port or --host")
+
+
+if __name__ == "__main__":
+    typer.run(main)

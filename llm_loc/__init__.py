@@ -1,0 +1,1 @@
+"""funcloc's front end for language models: the language network, and others."""

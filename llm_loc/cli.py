@@ -1,0 +1,329 @@
+"""``llm-loc``: find a language model's units that prefer one kind of text, and ablate them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from common import options
+from common.device import choose_device
+from common.options import (
+    one_of,
+    print_map,
+    print_results,
+    print_sites,
+    results_console,
+    run_command,
+)
+from common.progress import terminal
+from common.report import make_report
+from common.units import KINDS
+from llm_loc.experiment import Settings, evaluate_map, generate_under, localize_only, run
+from llm_loc.generate import Sampling
+from llm_loc.localize import POOLINGS, PROTOCOLS, survey_of
+from llm_loc.models import load_model
+
+app = typer.Typer(
+    help=__doc__,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+Eval = Annotated[
+    str,
+    typer.Option(
+        "--eval",
+        "-e",
+        help="What to evaluate on: pairs, and with a comma any texts whose perplexity is measured "
+        "beside them, as in blimp,prose. A manifest, or a file: .csv of pairs, .txt of text.",
+        metavar="NAMES",
+    ),
+]
+PoolingOption = Annotated[
+    str,
+    typer.Option("--pooling", help="How a text's tokens become one number: last, mean or sum."),
+]
+Protocol = Annotated[
+    str,
+    typer.Option(
+        "--protocol",
+        help="full, or paper: batches of one, cut at 12 tokens (which cuts non-words short).",
+    ),
+]
+TargetGroup = Annotated[
+    str | None,
+    typer.Option(
+        "--target-group",
+        help="The items expected to lose: a field, phenomenon or paradigm of the benchmark.",
+        metavar="PART",
+    ),
+]
+OtherGroup = Annotated[
+    str | None,
+    typer.Option(
+        "--other-group",
+        help="The items expected to hold: another part, or rest for all that is not the target.",
+        metavar="PART",
+    ),
+]
+MapFolder = Annotated[
+    Path, typer.Option("--map", help="The folder with selectivity.safetensors and run.json.")
+]
+
+
+def _settings(**given: Any) -> Settings:
+    one_of("--pooling", given["pooling"], POOLINGS)
+    one_of("--protocol", given["protocol"], PROTOCOLS)
+    one_of("--kind", given["kind"], KINDS)
+    one_of("--statistic", given["statistic"], ("magnitude", "signed"))
+    return Settings(**given)
+
+
+@app.command("run", help="Do all of it: localize, ablate, evaluate, compare with the controls.")
+def run_all(
+    model: options.Model,
+    evaluation: Eval,
+    localizer: options.LocalizerName = None,
+    target: options.Target = None,
+    control: options.Control = None,
+    target_group: TargetGroup = None,
+    other_group: OtherGroup = None,
+    top: options.Top = "1",
+    controls: options.Controls = options.CONTROLS,
+    out: options.Out = None,
+    kind: options.KindOption = "block",
+    sites: options.Sites = None,
+    pooling: PoolingOption = "last",
+    statistic: options.StatisticOption = "magnitude",
+    protocol: Protocol = "full",
+    ablation: options.AblationOption = "zero",
+    seed: options.Seed = 0,
+    untrained: options.Untrained = False,
+    allow_overlap: options.AllowOverlap = False,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "float32",
+    batch_size: options.BatchSize = 64,
+    data_root: options.DataRoot = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    settings = _settings(
+        model=model,
+        evaluation=evaluation,
+        localizer=localizer,
+        target=target,
+        control=control,
+        target_group=target_group,
+        other_group=other_group,
+        top=top,
+        controls=controls,
+        kind=kind,
+        sites=sites,
+        pooling=pooling,
+        statistic=statistic,
+        protocol=protocol,
+        ablation=ablation,
+        seed=seed,
+        untrained=untrained,
+        allow_overlap=allow_overlap,
+        device=device,
+        dtype=dtype,
+        batch_size=batch_size,
+        data_root=data_root,
+    )
+    with terminal(not quiet) as progress:
+        results, folder, was_done = run(settings, out, progress)
+    if was_done and not as_json:
+        results_console().print("This run is finished; nothing was computed.")
+    print_results(results, folder, as_json)
+
+
+@app.command(help="Only localize: write the selectivity map and the top masks.")
+def localize(
+    model: options.Model,
+    localizer: options.LocalizerName = None,
+    target: options.Target = None,
+    control: options.Control = None,
+    top: options.Top = "1",
+    out: options.Out = None,
+    kind: options.KindOption = "block",
+    sites: options.Sites = None,
+    pooling: PoolingOption = "last",
+    statistic: options.StatisticOption = "magnitude",
+    protocol: Protocol = "full",
+    seed: options.Seed = 0,
+    untrained: options.Untrained = False,
+    device: options.Device = "auto",
+    dtype: options.Dtype = "float32",
+    batch_size: options.BatchSize = 64,
+    data_root: options.DataRoot = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    settings = _settings(
+        model=model,
+        localizer=localizer,
+        target=target,
+        control=control,
+        top=top,
+        kind=kind,
+        sites=sites,
+        pooling=pooling,
+        statistic=statistic,
+        protocol=protocol,
+        seed=seed,
+        untrained=untrained,
+        device=device,
+        dtype=dtype,
+        batch_size=batch_size,
+        data_root=data_root,
+    )
+    with terminal(not quiet) as progress:
+        results, found, folder = localize_only(settings, out, progress)
+    if as_json:
+        print(json.dumps(results, indent=2, ensure_ascii=False))
+        return
+    print_map(found, settings.percents[0])
+    results_console().print(f"Run folder: {folder}", soft_wrap=True)
+
+
+@app.command(help="Evaluate a model under masks chosen from the map of an earlier run or localize.")
+def evaluate(
+    map_folder: MapFolder,
+    evaluation: Eval,
+    target_group: TargetGroup = None,
+    other_group: OtherGroup = None,
+    top: options.Top = "1",
+    controls: options.Controls = options.CONTROLS,
+    out: options.Out = None,
+    ablation: options.AblationOption = "zero",
+    seed: options.Seed = 0,
+    allow_overlap: options.AllowOverlap = False,
+    device: options.Device = "auto",
+    batch_size: options.BatchSize = 64,
+    data_root: options.DataRoot = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    with terminal(not quiet) as progress:
+        results, folder, was_done = evaluate_map(
+            map_folder,
+            out,
+            progress,
+            evaluation=evaluation,
+            target_group=target_group,
+            other_group=other_group,
+            top=top,
+            controls=controls,
+            ablation=ablation,
+            seed=seed,
+            allow_overlap=allow_overlap,
+            device=device,
+            batch_size=batch_size,
+            data_root=data_root,
+        )
+    if was_done and not as_json:
+        results_console().print("This run is finished; nothing was computed.")
+    print_results(results, folder, as_json)
+
+
+@app.command(help="Let a model go on from a prompt: intact, and under the masks of an earlier map.")
+def generate(
+    map_folder: MapFolder,
+    prompt: Annotated[str, typer.Option("--prompt", help="What the model goes on from.")],
+    temperature: Annotated[
+        float, typer.Option("--temperature", help="0 takes the likeliest token (greedy).")
+    ] = 0.0,
+    top_p: Annotated[
+        float,
+        typer.Option("--top-p", help="Draw from the likeliest tokens that make up this share."),
+    ] = 1.0,
+    max_new_tokens: Annotated[
+        int, typer.Option("--max-new-tokens", help="The most tokens that are added.")
+    ] = 40,
+    n: Annotated[int, typer.Option("--n", help="Continuations for each mask.")] = 1,
+    top: options.Top = "1",
+    controls: options.Controls = "layer-matched:1",
+    ablation: options.AblationOption = "zero",
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    as_json: options.Json = False,
+) -> None:
+    sampling = Sampling(temperature, top_p, max_new_tokens, n, seed)
+    texts = generate_under(
+        map_folder,
+        prompt,
+        sampling,
+        top=top,
+        controls=controls,
+        ablation=ablation,
+        seed=seed,
+        device=device,
+    )
+    if as_json:
+        print(json.dumps({"prompt": prompt, "texts": texts}, indent=2, ensure_ascii=False))
+        return
+    # As Text: what a model writes may hold brackets, and is no markup.
+    table = Table(title=Text(prompt), show_lines=True)
+    for name in texts:
+        table.add_column(name, overflow="fold")
+    for row in zip(*texts.values(), strict=True):
+        table.add_row(*map(Text, row))
+    results_console().print(table)
+
+
+@app.command(help="Make the report of a finished run again, from its folder alone.")
+def report(
+    folder: Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN")],
+) -> None:
+    results_console().print(f"Report: {make_report(folder)}", soft_wrap=True, highlight=False)
+
+
+@app.command(help="List a model's sites: name, kind, channel axis, shape and number of units.")
+def sites(
+    model: options.Model,
+    kind: Annotated[str, typer.Option("--kind", help="One kind, or all.")] = "all",
+    left_out: Annotated[
+        bool, typer.Option("--left-out", help="Also the modules that cannot be a site, and why.")
+    ] = False,
+    untrained: Annotated[
+        bool, typer.Option("--untrained/--weights", help="Random weights will do (no download).")
+    ] = True,
+    device: options.Device = "auto",
+) -> None:
+    one_of("--kind", kind, (*KINDS, "all"))
+    loaded = load_model(model, untrained=untrained, device=choose_device(device))
+    print_sites(model, survey_of(loaded), kind, left_out)
+
+
+@app.command(help="Say which model names there are, and how to write them.")
+def models() -> None:
+    table = Table(title="models")
+    table.add_column("name")
+    table.add_column("what it is")
+    table.add_row("local/PATH", "a folder in transformers' layout; works offline")
+    table.add_row(
+        "hf/ORG/NAME@REVISION",
+        "a language model of the Hugging Face hub, as in hf/openai-community/gpt2; download",
+    )
+    console = results_console()
+    console.print(table)
+    console.print(
+        "Any causal language model that transformers loads; an encoder for localize only."
+    )
+
+
+def main() -> None:
+    """Entry point of ``llm-loc``."""
+    run_command(app, "llm-loc")
+
+
+if __name__ == "__main__":
+    main()

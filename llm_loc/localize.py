@@ -1,0 +1,157 @@
+"""Localize: show the model the localizer's texts and map the selectivity of its units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from common.errors import DataError, SettingError
+from common.hooks import record
+from common.localizer import assign_groups, selectivity_map
+from common.moments import Statistic
+from common.progress import Progress, silent
+from common.selectivity import SelectivityMap
+from common.sites import Survey
+from common.units import Kind, Pooling, Site
+from llm_loc.models import LanguageModel, Side
+from llm_loc.stimuli import Localizer
+
+POOLINGS: tuple[Pooling, ...] = ("last", "mean", "sum")
+PROTOCOLS = ("full", "paper")
+PAPER_TOKENS = 12
+
+
+def find_sites(
+    model: LanguageModel, kind: Kind = "block", pattern: str | None = None
+) -> list[Site]:
+    """The model's sites of a kind, or those that a pattern names."""
+    survey = survey_of(model)
+    return survey.matching(pattern) if pattern else survey.of_kind(kind)
+
+
+def survey_of(model: LanguageModel) -> Survey:
+    """Every place of the model that localizing runs through."""
+    return Survey(model.module, model.example(), model.through)
+
+
+def tokenized(model: LanguageModel, stimuli: Localizer, protocol: str = "full") -> list[list[int]]:
+    """Token ids of the target's and then the control's texts, as the protocol wants them.
+
+    Raises
+    ------
+    DataError
+        If a text is too long for the model, or the tokenizer knows none of the words.
+    """
+    longest = PAPER_TOKENS if protocol == "paper" else None
+    ids = model.tokens([text.text for text in (*stimuli.target, *stimuli.control)], longest=longest)
+    unknown = model.tokenizer.unk_token_id
+    special = set(model.tokenizer.all_special_ids) - {unknown}
+    if unknown is not None and all(set(text) <= special | {unknown} for text in ids):
+        raise DataError(f"{stimuli.name}: the tokenizer of {model.name} knows none of its words")
+    return ids
+
+
+def lengths(model: LanguageModel, stimuli: Localizer, protocol: str = "full") -> dict[str, Any]:
+    """Tokens a text on each side, as they were read and as they are whole."""
+    read = np.array([len(ids) for ids in tokenized(model, stimuli, protocol)])
+    whole = read
+    if protocol == "paper":
+        whole = np.array([len(ids) for ids in tokenized(model, stimuli)])
+    n_target = len(stimuli.target)
+    sides = {"target": slice(None, n_target), "control": slice(n_target, None)}
+    return {
+        side: {
+            "mean": float(read[where].mean()),
+            "range": [int(read[where].min()), int(read[where].max())],
+            "whole_mean": float(whole[where].mean()),
+            "n_cut": int((read[where] < whole[where]).sum()),
+        }
+        for side, where in sides.items()
+    }
+
+
+def localize(
+    model: LanguageModel,
+    stimuli: Localizer,
+    sites: Sequence[Site],
+    *,
+    pooling: Pooling = "last",
+    statistic: Statistic = "magnitude",
+    protocol: str = "full",
+    percents: Sequence[float] = (1.0,),
+    seed: int = 0,
+    batch_size: int = 64,
+    padding: Side = "right",
+    progress: Progress = silent,
+) -> SelectivityMap:
+    """Contrast the localizer's two sides over all units of `sites`, in one pass over the texts.
+
+    Only the base runs, never the vocabulary projection.
+
+    Parameters
+    ----------
+    model, stimuli, sites
+        What is read by what, and where units are recorded.
+    pooling : {"last", "mean", "sum"}, default="last"
+        How a text's tokens become one number, padding left out.
+    statistic : {"magnitude", "signed"}, default="magnitude"
+        See :func:`common.hooks.record`.
+    protocol : {"full", "paper"}, default="full"
+        ``paper`` reads texts one by one, cut at 12 tokens, and takes the last of these
+        (AlKhamissi et al. 2024, in their published code).
+    percents : sequence of float, default=(1.0,)
+        Mask sizes whose split-half overlap is kept with the map.
+    seed : int, default=0
+        Seed of the split into halves.
+    batch_size : int, default=64
+        Texts a pass; t does not depend on it beyond rounding.
+    padding : {"right", "left"}, default="right"
+        Side on which texts of a batch are filled up; neither counts.
+
+    Raises
+    ------
+    SettingError
+        If pooling or protocol do not exist, or do not go together.
+    DataError
+        If a text is too long, or an activation is not finite.
+    """
+    check_protocol(protocol, pooling)
+    ids = tokenized(model, stimuli, protocol)
+    texts = [*stimuli.target, *stimuli.control]
+    is_target = np.arange(len(texts)) < len(stimuli.target)
+    groups = assign_groups([text.condition for text in texts], is_target, seed)
+    order = np.argsort([len(text) for text in ids], kind="stable")
+    size = 1 if protocol == "paper" else batch_size
+    with (
+        torch.inference_mode(),
+        record(
+            model.module, sites, pooling=pooling, statistic=statistic, through=model.through
+        ) as recorder,
+    ):
+        for start in range(0, len(order), size):
+            where = order[start : start + size]
+            batch = model.batch([ids[i] for i in where], padding)
+            names = [texts[i].name for i in where]
+            recorder.expect(groups[where], batch["attention_mask"], names)
+            model.base(**batch, **model.quiet)
+            progress("localize", min(start + size, len(order)), len(order))
+    return selectivity_map(recorder, percents, {"protocol": protocol})
+
+
+def check_protocol(protocol: str, pooling: str) -> None:
+    """Refuse a protocol or a pooling that there is not, or that do not go together.
+
+    Raises
+    ------
+    SettingError
+        If so.
+    """
+    if protocol not in PROTOCOLS:
+        raise SettingError(f"--protocol {protocol}: choose one of {', '.join(PROTOCOLS)}")
+    if pooling not in POOLINGS:
+        raise SettingError(f"--pooling {pooling}: choose {', '.join(POOLINGS)} for text")
+    if protocol == "paper" and pooling != "last":
+        raise SettingError(f"--pooling {pooling}: --protocol paper takes the last token")

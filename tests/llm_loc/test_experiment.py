@@ -1,0 +1,175 @@
+"""The whole path, from texts to verdict, on a tiny model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from safetensors.numpy import load_file
+
+from common.errors import DataError, FunclocError, RunError
+from common.masks import load_masks
+from common.selectivity import CONTRACT, SelectivityMap
+from llm_loc import experiment
+from llm_loc.experiment import Settings, evaluate_map, generate_under, localize_only, run
+from llm_loc.generate import Sampling
+
+PathMaker = Callable[..., Path]
+
+
+@pytest.fixture
+def settings(folder_of: PathMaker, own_files: tuple[Path, ...]) -> Settings:
+    target, control, pairs, prose = own_files
+    return Settings(
+        model=f"local/{folder_of()}",
+        target=target,
+        control=control,
+        evaluation=f"{pairs},{prose}",
+        target_group="animals",
+        other_group="things",
+        top="10",
+        controls="random:2,layer-matched:2",
+        device="cpu",
+    )
+
+
+def test_the_folder_and_its_results_keep_the_contract(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    results, _, was_done = run(settings, folder)
+    assert not was_done
+    named = {"model", "localizer", "selectivity", "intact", "ablations", "permutation_p", "verdict"}
+    assert named <= set(results)
+    assert results["intact"]["animals"]["n"] == 20
+    assert results["localizer"]["tokens"]["target"]["n_cut"] == 0
+    found = SelectivityMap.load(folder / "selectivity.safetensors")
+    arrays = load_file(folder / "selectivity.safetensors")
+    for site in found.sites:
+        assert all(arrays[f"{site}/{name}"].dtype == np.float64 for name in CONTRACT)
+    fingerprint = results["model"]["fingerprint"]
+    masks = load_masks(folder / "masks.safetensors", found, fingerprint)
+    assert {entry["mask"] for entry in results["ablations"]} == set(masks)
+    assert (folder / "report.html").is_file()
+    items = pd.read_csv(folder / "items.csv")
+    assert len(items) == 30 * (1 + len(masks))
+    intact = items[items["mask"] == "intact"]
+    assert intact["correct"].tolist() == (intact["margin"] > 0).astype(int).tolist()
+
+
+def test_the_breakdown_and_the_perplexity_are_paired_with_intact(
+    settings: Settings, tmp_path: Path
+) -> None:
+    results, folder, _ = run(settings, tmp_path / "run")
+    items = pd.read_csv(folder / "items.csv")
+    everything = results["breakdown"][0]
+    assert (everything["level"], everything["n"]) == ("all", 30)
+    by_mask = items.groupby("mask")["correct"].mean()
+    assert everything["drop"] == pytest.approx(by_mask["intact"] - by_mask["top-10"])
+    assert set(everything["controls"]) == {"random", "layer-matched"}
+    (text,) = results["perplexity"]
+    assert [entry["mask"] for entry in text["ablations"]] == [
+        entry["mask"] for entry in results["ablations"]
+    ]
+    for entry in text["ablations"]:
+        assert entry["rise"] == pytest.approx(entry["nats"] - text["intact"]["nats"])
+        assert entry["perplexity"] == pytest.approx(np.exp(entry["nats"]))
+        assert entry["rise_ci"][0] <= entry["rise"] <= entry["rise_ci"][1]
+
+
+def test_a_run_that_was_stopped_ends_in_the_same_bytes(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(settings, tmp_path / "whole")
+    real, count = experiment.evaluate, 0
+
+    def dying(*args, **more):
+        nonlocal count
+        count += 1
+        if count == 3:
+            raise KeyboardInterrupt
+        return real(*args, **more)
+
+    monkeypatch.setattr(experiment, "evaluate", dying)
+    with pytest.raises(KeyboardInterrupt):
+        run(settings, tmp_path / "cut")
+    run(settings, tmp_path / "cut")
+    assert count == 3 + 4  # intact and one mask were kept
+    for name in ("results.json", "items.csv"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert run(settings, tmp_path / "cut")[2]
+    assert count == 7
+
+
+def test_batch_size_is_no_part_of_a_run_and_protocol_is(settings: Settings, tmp_path: Path) -> None:
+    _, folder, _ = run(settings, tmp_path / "run")
+    assert run(replace(settings, batch_size=3), folder)[2]
+    with pytest.raises(RunError, match=r"differs in .*protocol"):
+        run(replace(settings, protocol="paper"), folder)
+
+
+def test_the_papers_protocol_says_what_it_cut(settings: Settings, tmp_path: Path) -> None:
+    results, _, _ = run(replace(settings, protocol="paper"), tmp_path / "run")
+    assert results["localizer"]["tokens"]["target"]["n_cut"] > 0
+    assert any("cut texts at 12 tokens" in warning for warning in results["warnings"])
+
+
+def test_localize_then_evaluate_is_run(settings: Settings, tmp_path: Path) -> None:
+    whole, _, _ = run(settings, tmp_path / "run")
+    localize_only(settings, tmp_path / "map")
+    changed = {
+        name: getattr(settings, name)
+        for name in ("evaluation", "target_group", "other_group", "top", "controls")
+    }
+    halves, _, _ = evaluate_map(tmp_path / "map", tmp_path / "eval", **changed)
+    assert halves["ablations"] == whole["ablations"]
+    assert halves["perplexity"] == whole["perplexity"]
+
+
+def test_texts_that_the_localizer_used_are_refused_in_whatever_case(
+    settings: Settings, own_files: tuple[Path, ...], tmp_path: Path
+) -> None:
+    pairs = own_files[2]
+    pairs.write_text(pairs.read_text() + "Birds  SING,sing birds,animals\n")
+    with pytest.raises(DataError, match="1 of its texts were shown to the localizer"):
+        run(settings, tmp_path / "run")
+    results, _, _ = run(replace(settings, allow_overlap=True), tmp_path / "run")
+    assert results["evaluation"]["overlap"] == 1
+
+
+def test_continuations_side_by_side(settings: Settings, tmp_path: Path) -> None:
+    localize_only(settings, tmp_path / "map")
+    texts = generate_under(
+        tmp_path / "map", "the old", Sampling(max_new_tokens=5), controls="layer-matched:2"
+    )
+    assert list(texts) == ["intact", "top-10", "layer-matched-10-s00", "layer-matched-10-s01"]
+
+
+def test_an_untrained_model_says_so(settings: Settings, tmp_path: Path) -> None:
+    results, _, _ = run(replace(settings, untrained=True), tmp_path / "run")
+    assert any("untrained" in warning for warning in results["warnings"])
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["model"]["seed"] == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"target": None}, "--localizer, or both"),
+        ({"localizer": "langloc"}, "--localizer, or both"),
+        ({"model": "phantom/cat"}, "write hf/ORG/NAME"),
+        ({"target_group": "plants"}, "--target-group plants"),
+        ({"protocol": "loose"}, "choose one of"),
+        ({"pooling": "max"}, "for text"),
+        ({"sites": "nothing.*"}, "no such module"),
+        ({"top": "0"}, "above 0"),
+    ],
+)
+def test_bad_settings_get_one_line(
+    changed: dict[str, object], message: str, settings: Settings, tmp_path: Path
+) -> None:
+    with pytest.raises(FunclocError, match=message) as caught:
+        run(replace(settings, **changed), tmp_path / "run")  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,133 @@
+"""The map: against a reference written from the paper, and whatever the batches look like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from common.errors import DataError, SettingError
+from common.masks import top_percent
+from common.selectivity import n_chosen
+from llm_loc.localize import PAPER_TOKENS, find_sites, localize, tokenized
+from llm_loc.models import LanguageModel, load_model
+from llm_loc.stimuli import Localizer, Text, localizer
+from tests.llm_loc.conftest import NONWORDS, SENTENCES, ModelMaker
+
+STIMULI = Localizer(
+    "own",
+    tuple(Text(f"s{i}", "sentence", text) for i, text in enumerate(SENTENCES)),
+    tuple(Text(f"n{i}", "nonword", text) for i, text in enumerate(NONWORDS)),
+)
+
+
+def papers_t(model: LanguageModel, stimuli: Localizer, blocks: list[str]) -> np.ndarray:
+    """t of every unit after AlKhamissi et al. (2024): plain hooks, texts one by one, and scipy."""
+    seen: dict[str, torch.Tensor] = {}
+    modules = dict(model.module.named_modules())
+
+    def keep(path: str):
+        def hook(_module, _args, out):
+            seen[path] = out[0] if isinstance(out, tuple) else out
+
+        return hook
+
+    handles = [modules[path].register_forward_hook(keep(path)) for path in blocks]
+    sides = []
+    for texts in (stimuli.target, stimuli.control):
+        rows = []
+        for text in texts:
+            inputs = model.tokenizer(
+                text.text, truncation=True, max_length=PAPER_TOKENS, return_tensors="pt"
+            )
+            inputs.pop("token_type_ids", None)
+            with torch.no_grad():
+                model.module(**inputs)
+            rows.append(torch.cat([seen[path][0, -1].abs() for path in blocks]).double().numpy())
+        sides.append(np.stack(rows))
+    for handle in handles:
+        handle.remove()
+    return stats.ttest_ind(*sides, axis=0, equal_var=False).statistic
+
+
+def assert_same_mask(model: LanguageModel, stimuli: Localizer, percent: float) -> None:
+    sites = find_sites(model)
+    found = localize(model, stimuli, sites, protocol="paper")
+    t = papers_t(model, stimuli, [site.module for site in sites])
+    np.testing.assert_allclose(found.t, t, atol=1e-6)
+    k = n_chosen(len(t), percent)
+    assert set(top_percent(found, percent).units) == set(np.argsort(-t, kind="stable")[:k])
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+def test_the_papers_protocol_gives_the_papers_mask(kind: str, make_model: ModelMaker) -> None:
+    assert_same_mask(make_model(kind), STIMULI, 20)
+
+
+@pytest.mark.reference
+def test_the_papers_mask_on_the_real_model(reference: Path) -> None:
+    model = load_model(f"local/{reference / 'models' / 'llama-prose'}")
+    assert_same_mask(model, localizer("langloc", reference / "data"), 1)
+
+
+def test_the_papers_protocol_cuts_at_twelve_tokens(make_model: ModelMaker) -> None:
+    model = make_model()
+    whole, cut = (tokenized(model, STIMULI, protocol) for protocol in ("full", "paper"))
+    assert max(map(len, whole)) > PAPER_TOKENS
+    assert [ids[:PAPER_TOKENS] for ids in whole] == cut
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "bert"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "sum"])
+def test_t_does_not_depend_on_batches_or_padding(
+    kind: str, pooling: str, make_model: ModelMaker
+) -> None:
+    model = make_model(kind)
+    sites = find_sites(model)
+    one, *others = (
+        localize(model, STIMULI, sites, pooling=pooling, batch_size=size, padding=side)  # type: ignore[arg-type]
+        for size, side in ((1, "right"), (16, "right"), (16, "left"), (7, "left"))
+    )
+    assert np.abs(one.t).max() > 1
+    for other in others:
+        np.testing.assert_allclose(other.t, one.t, atol=1e-4)
+        np.testing.assert_allclose(other.output_control, one.output_control, atol=1e-5)
+
+
+def test_localizing_leaves_no_hook_even_if_the_model_raises(make_model: ModelMaker) -> None:
+    model = make_model()
+    sites = find_sites(model)
+
+    def burst(*_: object) -> None:
+        raise RuntimeError("burst")
+
+    handle = model.base.layers[1].register_forward_hook(burst)  # type: ignore[index, union-attr]
+    with pytest.raises(RuntimeError, match="burst"):
+        localize(model, STIMULI, sites)
+    handle.remove()
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.module.modules())
+
+
+def test_activations_that_are_nan_are_named(make_model: ModelMaker) -> None:
+    model = make_model()
+    model.base.layers[1].mlp.down_proj.weight[0, 0] = float("nan")  # type: ignore[index, union-attr]
+    with pytest.raises(DataError, match=r"model\.layers\.1:output: activations are NaN"):
+        localize(model, STIMULI, find_sites(model))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"protocol": "loose"}, "choose one of full, paper"),
+        ({"pooling": "cls"}, "choose last, mean, sum for text"),
+        ({"protocol": "paper", "pooling": "mean"}, "takes the last token"),
+    ],
+)
+def test_settings_that_make_no_sense(
+    changed: dict[str, str], message: str, make_model: ModelMaker
+) -> None:
+    with pytest.raises(SettingError, match=message):
+        localize(make_model(), STIMULI, [], **changed)  # type: ignore[arg-type]

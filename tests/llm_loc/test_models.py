@@ -1,0 +1,186 @@
+"""Loading, tokens, batches; and that reading a model leaves it as it was."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from common.errors import DataError, ModelError
+from common.hooks import record
+from common.units import KINDS
+from llm_loc.localize import find_sites, survey_of
+from llm_loc.models import load_model
+from tests.llm_loc.conftest import CONTEXT, SENTENCES, ModelMaker
+
+CAUSAL = ("llama", "gpt2")
+
+
+def hooks_of(module: torch.nn.Module) -> int:
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in module.modules())
+
+
+@pytest.mark.parametrize("kind", CAUSAL)
+def test_every_kind_of_site_is_found_under_the_whole_models_paths(
+    kind: str, make_model: ModelMaker
+) -> None:
+    model = make_model(kind)
+    paths = dict(model.module.named_modules())
+    n_blocks = {"llama": 3, "gpt2": 2}[kind]
+    survey = survey_of(model)
+    for each in KINDS:
+        sites = survey.of_kind(each)
+        assert all(site.module in paths and site.module.startswith(model.through) for site in sites)
+        if each != "op":
+            assert len(sites) == n_blocks
+        assert all(site.axis == 2 for site in sites)
+    assert "lm_head" in survey.left_out
+
+
+@pytest.mark.parametrize("kind", CAUSAL)
+def test_recording_leaves_logits_bit_identical_and_no_hook(
+    kind: str, make_model: ModelMaker
+) -> None:
+    model = make_model(kind)
+    batch = model.batch(model.tokens(SENTENCES))
+    sites = [site for each in KINDS for site in find_sites(model, each)]
+    sites = list(dict.fromkeys(sites))
+    before = model.logits(batch)
+    with record(model.module, sites, pooling="last") as recorder:
+        recorder.expect([0] * len(SENTENCES), batch["attention_mask"])
+        during = model.logits(batch)
+    assert torch.equal(before, during)
+    assert hooks_of(model.module) == 0
+
+
+def test_a_pass_of_the_base_is_a_batch_and_computes_no_vocabulary(make_model: ModelMaker) -> None:
+    model = make_model()
+    asked: list[int] = []
+    handle = model.module.lm_head.register_forward_hook(lambda *_: asked.append(1))  # type: ignore[union-attr]
+    batch = model.batch(model.tokens(SENTENCES))
+    sites = find_sites(model)
+    with record(model.module, sites, pooling="last", through=model.through) as recorder:
+        recorder.expect([0] * len(SENTENCES), batch["attention_mask"])
+        model.base(**batch, **model.quiet)
+    handle.remove()
+    assert not asked
+    assert recorder.moments[sites[0]].count == len(SENTENCES)
+
+
+def test_a_model_without_a_pad_token_keeps_having_none(make_model: ModelMaker) -> None:
+    model = make_model("gpt2", pad=False)
+    batch = model.batch(model.tokens(SENTENCES), "left")
+    assert model.tokenizer.pad_token is None
+    assert batch["attention_mask"].sum() < batch["attention_mask"].numel()
+
+
+@pytest.mark.parametrize("kind", CAUSAL)
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_padding_on_either_side_changes_no_logit_of_a_real_token(
+    kind: str, side: str, make_model: ModelMaker
+) -> None:
+    model = make_model(kind)
+    ids = model.tokens(SENTENCES)
+    batch = model.batch(ids, side)  # type: ignore[arg-type]
+    together = model.logits(batch)
+    for row, text in enumerate(ids):
+        alone = model.logits(model.batch([text]))[0]
+        torch.testing.assert_close(
+            together[row][batch["attention_mask"][row].bool()], alone, atol=1e-5, rtol=1e-5
+        )
+
+
+def test_random_weights_follow_their_seed(folder_of: Callable[..., Path]) -> None:
+    name = f"local/{folder_of()}"
+    prints = [
+        load_model(name, untrained=True, seed=seed).describe()["fingerprint"] for seed in (0, 0, 1)
+    ]
+    assert prints[0] == prints[1] != prints[2]
+    assert load_model(name).describe()["fingerprint"] not in prints
+
+
+def test_the_tokenizer_is_part_of_what_a_model_is(folder_of: Callable[..., Path]) -> None:
+    one, two = (load_model(f"local/{folder_of('gpt2', bos=bos)}") for bos in (True, False))
+    assert one.describe()["fingerprint"] == two.describe()["fingerprint"]
+    assert one.describe()["preprocessing"] != two.describe()["preprocessing"]
+
+
+def test_an_encoder_is_localized_and_not_evaluated(make_model: ModelMaker) -> None:
+    model = make_model("bert")
+    assert len(find_sites(model)) == 3
+    with pytest.raises(ModelError, match="is an encoder"):
+        model.logits(model.batch(model.tokens(["birds sing"])))
+
+
+def test_texts_that_do_not_fit_are_named(make_model: ModelMaker) -> None:
+    with pytest.raises(DataError, match=f"reads {CONTEXT} at most"):
+        make_model().tokens(["birds sing " * CONTEXT])
+    with pytest.raises(DataError, match="no token"):
+        make_model("llama", bos=False).tokens([""])
+
+
+def test_weights_that_are_missing_are_an_error(
+    folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(folder_of(), folder)
+    weights = load_file(folder / "model.safetensors")
+    del weights["model.layers.1.mlp.down_proj.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"lack model\.layers\.1\.mlp"):
+        load_model(f"local/{folder}")
+
+
+def test_code_that_comes_with_a_model_is_not_run(
+    folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(folder_of(), folder)
+    config = json.loads((folder / "config.json").read_text())
+    config.update(
+        model_type="own",
+        auto_map={"AutoConfig": "evil.Config", "AutoModelForCausalLM": "evil.Model"},
+    )
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "evil.py").write_text("raise SystemExit('was run')\n")
+    with pytest.raises(ModelError) as caught:
+        load_model(f"local/{folder}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("cat", "write hf/ORG/NAME or local/PATH"),
+        ("local/", "write hf/ORG/NAME or local/PATH"),
+        ("local/nowhere", "holds no config.json"),
+    ],
+)
+def test_bad_names_get_one_line(name: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        load_model(name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed", "message"),
+    [
+        ("config.json", b"{", "cannot be"),
+        ("model.safetensors", b"\x00" * 20, "cannot be read"),
+        ("config.json", b'{"model_type": "t5", "is_encoder_decoder": true}', "encoder with a deco"),
+        ("config.json", b'{"model_type": "vit"}', "no language model"),
+    ],
+)
+def test_broken_folders_get_one_line(
+    kind: str, changed: bytes, message: str, folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(folder_of(), folder)
+    (folder / kind).write_bytes(changed)
+    with pytest.raises(ModelError, match=message) as caught:
+        load_model(f"local/{folder}")
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,36 @@
+"""The real model on real stimuli: numbers that other people measured, met again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from llm_loc.evaluate import Tokenized, evaluate
+from llm_loc.models import load_model
+from llm_loc.stimuli import benchmark, localizer
+
+pytestmark = pytest.mark.reference
+
+
+def test_intact_numbers_are_the_published_ones(reference: Path) -> None:
+    model = load_model(f"local/{reference / 'models' / 'llama-prose'}")
+    items = benchmark("blimp,prose", reference / "data")
+    outcome = evaluate(model, Tokenized(model, items))
+    assert len(items.names) == 6700
+    assert round(100 * outcome.correct.mean(), 2) == 58.25
+    assert round(100 * outcome.correct[items.groups == "morphology"].mean(), 2) == 67.78
+    nats = outcome.beside["prose"].mean()
+    assert round(float(nats), 3) == 3.941
+    assert round(float(np.exp(nats)), 1) == 51.5
+
+
+def test_the_real_localizers_are_whole(reference: Path) -> None:
+    langloc = localizer("langloc", reference / "data")
+    assert len(langloc.target) == len(langloc.control) == 240
+    for text in (*langloc.target, *langloc.control):
+        assert len(text.text.split()) == 12
+        assert text.text == text.text.lower()
+    emotion = localizer("emotion", reference / "data")
+    assert len(emotion.target) == len(emotion.control) == 275

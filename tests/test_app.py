@@ -1,0 +1,145 @@
+"""The app as a whole: its defaults, and what an API client can do and cannot."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+import app
+from tests.e2e.server import APP, served
+from vision_loc import phantom
+
+PLANTED = {
+    "model": "phantom/planted",
+    "localizer": "phantom-planted:pattern",
+    "evaluation": "phantom-planted",
+    "statistic": "magnitude",
+    "kind": "block",
+    "unit": "channel",
+    "doses": ["5"],
+}
+
+
+def test_nobody_else_is_let_in_unless_asked() -> None:
+    given = inspect.signature(app.main).parameters
+    assert given["host"].default == "127.0.0.1"
+    assert given["share"].default is False
+    options = app.launch_options()
+    assert options["max_file_size"] == "10mb"
+    assert not options["show_error"]
+    assert "allowed_paths" not in options
+
+
+def test_every_control_has_a_label_and_a_line_of_help() -> None:
+    config: dict[str, Any] = app.build().get_config_file()
+    asked = ("dropdown", "radio", "checkboxgroup", "slider", "number", "textbox")
+    controls = [each["props"] for each in config["components"] if each["type"] in asked]
+    assert len(controls) >= 9
+    assert all(props["label"] and props["info"] for props in controls)
+
+
+def test_a_taken_port_is_one_line() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, str(APP), "--port", port]
+        env = {**os.environ, "PYTHONPATH": str(APP.parent)}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "choose another --port" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("served")
+
+
+@pytest.fixture(scope="module")
+def url(folder: Path) -> Iterator[str]:
+    with served(folder) as address:
+        yield address
+
+
+def client(url: str) -> Client:
+    return Client(url, verbose=False, analytics_enabled=False)
+
+
+@pytest.fixture(scope="module")
+def picture(folder: Path) -> str:
+    phantom.draw(0, 1, "eval").save(folder / "face.png")
+    return str(folder / "face.png")
+
+
+def top(answer: Any) -> list[Any]:
+    """Class and probability of the three top-5."""
+    return [label and label["confidences"] for label in answer[:3]]
+
+
+def test_a_client_runs_looks_and_reads_and_leaves_the_neighbour_alone(
+    url: str, folder: Path, picture: str
+) -> None:
+    one, two = client(url), client(url)
+    finding, table, *_ = one.predict(**PLANTED, api_name="/run")
+    assert "most selective for phantom-planted:pattern" in finding
+    assert "top 5 %" in table
+    (run,) = (folder / "runs").iterdir()
+    one.predict(api_name="/runs")
+    frame, *_ = one.predict(name=run.name, api_name="/open")
+    assert "srcdoc" in frame
+
+    def look(visitor: Client) -> list[Any]:
+        sent = handle_file(picture)
+        return top(visitor.predict(upload=sent, percent=5, api_name="/look"))
+
+    alone = {one: look(one), two: look(two)}
+    assert {entry["label"] for entry in alone[one][0]} == set(phantom.CONDITIONS)
+    assert alone[two][0][0]["label"] == "face-01"
+    with ThreadPoolExecutor(2) as pool:
+        visits = [(visitor, pool.submit(look, visitor)) for _ in range(10) for visitor in alone]
+        assert all(answer.result() == alone[visitor] for visitor, answer in visits)
+    one.close()
+    two.close()
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../../etc/passwd", "runs/x/run.json"])
+def test_no_path_that_a_visitor_sends_is_opened(path: str, url: str, folder: Path) -> None:
+    (folder / "runs" / "x").mkdir(parents=True, exist_ok=True)
+    (folder / "runs" / "x" / "run.json").write_text("{}")
+    visitor = client(url)
+    for name, given in (
+        ("/look", {"upload": {"path": path, "meta": {"_type": "gradio.FileData"}}, "percent": 1}),
+        ("/open", {"name": path}),
+        ("/run", {**PLANTED, "model": f"local/{path}"}),
+    ):
+        with pytest.raises((AppError, ValueError)) as caught:
+            visitor.predict(**given, api_name=name)
+        assert "root:" not in str(caught.value)
+    visitor.close()
+    for place in (path, str(folder / path), str(folder / "log"), str(APP)):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{url}/gradio_api/file={place}")
+        assert refused.value.code in (403, 404)
+        refused.value.close()
+
+
+def test_an_upload_that_is_no_picture_gets_one_line(url: str, folder: Path) -> None:
+    (folder / "words.png").write_text("words")
+    visitor = client(url)
+    with pytest.raises(AppError, match=r"words\.png: no picture; give PNG"):
+        visitor.predict(upload=handle_file(str(folder / "words.png")), percent=1, api_name="/look")
+    visitor.close()
