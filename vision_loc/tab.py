@@ -891,9 +891,9 @@ def _runs_page(demo: gr.Blocks, tab: gr.Tab, found: gr.State) -> None:
     table = gr.HTML(elem_id="runs")
     row, files = _download_row()
     frame = gr.HTML(elem_id="report")
-    for event in (tab.select, demo.load):
-        event(
-            refresh, None, [table, name], show_progress="hidden", queue=False,
-            api_name="runs" if event is demo.load else None,
-        )  # fmt: skip
+    demo.load(refresh, None, [table, name], show_progress="hidden", queue=False, api_name="runs")
+    tab.select(
+        refresh, None, [table, name], show_progress="hidden", queue=False,
+        api_visibility="private",
+    )  # fmt: skip
     name.input(open_run, name, [frame, row, *files, found], api_name="open")

@@ -188,7 +188,7 @@ def test_stimuli_that_the_localizer_used_are_refused(
 ) -> None:
     from vision_loc import experiment, stimuli
 
-    def same_stream(*_: object) -> stimuli.Benchmark:
+    def same_stream(*_: object, **__: object) -> stimuli.Benchmark:
         target, control = (
             tuple(stimuli.drawn(what, what, 4, "localizer")) for what in ("target", "control")
         )
