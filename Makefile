@@ -24,7 +24,7 @@ setup: $(READY)
 demo: $(READY)
 	$(RUN) $(BIN)/vision-loc run --model phantom/planted --localizer phantom-planted --eval phantom-planted --top 6.25
 	$(RUN) $(BIN)/vision-loc run --model phantom/cnn --localizer phantom:faces --eval phantom --top 0.5,1,2,5
-	$(RUN) $(BIN)/vision-loc run --model phantom/vit --localizer phantom:faces --eval phantom --top 0.5,1,2,5
+	$(RUN) $(BIN)/vision-loc run --model phantom/vit --localizer phantom:faces --eval phantom --top 1,5
 
 app: $(READY)
 	$(RUN) $(BIN)/python app.py
