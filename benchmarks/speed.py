@@ -34,9 +34,9 @@ from vision_loc.models import VisionModel, load_model
 from vision_loc.stimuli import Localizer, Picture, drawn, pixel_batches
 
 BATCH = 64
-ROUNDS = 7
-MASKS = 8
-MODELS = (("torchvision/resnet18", 192), ("phantom/cnn", 2048), ("phantom/vit", 1024))
+ROUNDS = 5
+MASKS = 4
+MODELS = (("torchvision/resnet18", 64), ("phantom/cnn", 1024), ("phantom/vit", 512))
 
 
 @dataclass(frozen=True)
