@@ -17,7 +17,7 @@ bit-identical. Contexts nest: inner ablations see what outer ones left.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
@@ -561,6 +561,24 @@ class _Replacement:
             fill = self.site.broadcast(self.fill.to(tensor.device, tensor.dtype), tensor, self.unit)
             self.fitted = (like, chosen, fill)
         return self.fitted[1:]
+
+
+def under(
+    model: nn.Module, mask: Mask | None, by: Ablation, found: SelectivityMap | None
+) -> AbstractContextManager[None]:
+    """The model intact (no mask), or with a mask's units replaced.
+
+    Parameters
+    ----------
+    model, mask, by
+        As in :func:`ablate`.
+    found : SelectivityMap, optional
+        The mask's map: for ``by="mean"`` it gives each unit's mean over the control condition.
+    """
+    if mask is None:
+        return nullcontext()
+    means = found.by_site("output_control") if found is not None and by == "mean" else None
+    return ablate(model, mask, by, means)
 
 
 # --- respond -----------------------------------------------------------------------------------

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from common.errors import DataError
-from common.hooks import Ablation, ablate
+from common.hooks import Ablation, under
 from common.masks import Mask
 from common.runs import Outcome
 from common.selectivity import SelectivityMap
@@ -73,16 +72,6 @@ def windows(model: LanguageModel, text: RunningText) -> np.ndarray:
     return np.array(whole[: n * text.window]).reshape(n, text.window)
 
 
-def under(
-    model: LanguageModel, mask: Mask | None, by: Ablation, found: SelectivityMap | None
-) -> AbstractContextManager[None]:
-    """The model intact, or with a mask's units replaced."""
-    if mask is None:
-        return nullcontext()
-    means = found.by_site("output_control") if found is not None and by == "mean" else None
-    return ablate(model.module, mask, by, means)
-
-
 def evaluate(
     model: LanguageModel,
     tokens: Tokenized,
@@ -116,7 +105,7 @@ def evaluate(
         a pair is right if it is above 0. ``prediction`` is 0 for the good one, else 1. ``beside``
         holds each text's nats a token, one number a window.
     """
-    with torch.inference_mode(), under(model, mask, by, found):
+    with torch.inference_mode(), under(model.module, mask, by, found):
         scores = log_probabilities(model, tokens.sentences, batch_size)
         beside = {
             name: -log_probabilities(model, rows.tolist(), batch_size) / (rows.shape[1] - 1)

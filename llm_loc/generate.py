@@ -8,10 +8,9 @@ import torch
 from transformers import GenerationConfig
 
 from common.errors import DataError, SettingError
-from common.hooks import Ablation
+from common.hooks import Ablation, under
 from common.masks import Mask
 from common.selectivity import SelectivityMap
-from llm_loc.evaluate import under
 from llm_loc.models import LanguageModel
 
 
@@ -108,7 +107,11 @@ def continuations(
         ),
     )
     devices = [model.device] if model.device.type == "cuda" else []
-    with torch.inference_mode(), under(model, mask, by, found), torch.random.fork_rng(devices):
+    with (
+        torch.inference_mode(),
+        under(model.module, mask, by, found),
+        torch.random.fork_rng(devices),
+    ):
         torch.manual_seed(sampling.seed)
         out = model.module.generate(**batch, generation_config=config)  # type: ignore[operator]
     return [model.tokenizer.decode(row[len(ids) :], skip_special_tokens=True) for row in out]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from common.errors import DataError
-from common.hooks import Ablation, ablate
+from common.hooks import Ablation, under
 from common.masks import Mask
 from common.runs import Outcome
 from common.selectivity import SelectivityMap
@@ -69,12 +67,8 @@ def evaluate(
     found : SelectivityMap, optional
         The map, for ``by="mean"``.
     """
-    under: AbstractContextManager[None] = nullcontext()
-    if mask is not None:
-        means = found.by_site("output_control") if found is not None and by == "mean" else None
-        under = ablate(model.module, mask, by, means)
     predictions, margins = [], []
-    with torch.inference_mode(), under:
+    with torch.inference_mode(), under(model.module, mask, by, found):
         for start in range(0, len(labels), batch_size):
             where = slice(start, start + batch_size)
             logits = model.logits(torch.from_numpy(pixels[where].copy())).cpu()
