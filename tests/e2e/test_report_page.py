@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,28 +17,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-             "--disable-background-networking"]  # fmt: skip
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 WIDTHS = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
 BROKEN = "[...document.images].filter(i => !(i.complete && i.naturalWidth)).length"
 CUT = (
     "[...document.querySelectorAll('.scroll, .facts div, .finding, .warn')]"
     ".filter(e => e.scrollWidth > e.clientWidth + 1).length"
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium, or a skip that says what is missing."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        pytest.skip(f"no browser called {', '.join(NAMES)}")
-    with api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
