@@ -36,7 +36,7 @@ from vision_loc.stimuli import Localizer, Picture, drawn, pixel_batches
 BATCH = 64
 ROUNDS = 5
 MASKS = 4
-MODELS = (("torchvision/resnet18", 64), ("phantom/cnn", 1024), ("phantom/vit", 512))
+MODELS = (("torchvision/resnet18", 128), ("phantom/cnn", 1024), ("phantom/vit", 512))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ nothing; a hook on a module that runs twice acts twice; a hook that stays behind
 - :func:`trace` runs a model once and writes down which module took and gave which tensor.
 - :func:`record` reads units while the model runs, and reduces them batch by batch.
 - :func:`ablate` replaces units while the model runs.
-- :func:`respond` reads how strongly a mask's units answer to each stimulus.
+- :func:`respond` reads how strongly a mask's units answer to each stimulus, :func:`respond_each`
+  how strongly each of them does.
 
 Recording and ablation hold for exactly the block of code inside the context manager, for that model
 object, and are undone on any exception. A recording hook returns nothing, so the logits stay
@@ -21,14 +22,14 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from copy import copy
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from common.errors import DataError, SettingError, SiteError
-from common.moments import Array, Moments, Statistic, batch_rows, merged
+from common.moments import Array, Membership, Moments, Statistic, batch_rows, merged
 from common.units import Pooling, Site, Unit, check_pooling
 
 if TYPE_CHECKING:
@@ -278,7 +279,8 @@ class Recorder:
     statistic: Statistic = "magnitude"
     _next: Announcement = Announcement()
     _now: Announcement = Announcement()
-    _batch: dict[Site, list[tuple[int, int, Tensor]]] = field(default_factory=dict)
+    _members: dict[tuple[torch.device, int], Membership] = field(default_factory=dict)
+    _batch: dict[Site, tuple[Membership, Tensor]] = field(default_factory=dict)
     _sums: dict[Site, Tensor] = field(default_factory=dict)
     _kept: dict[int, dict[Site, Moments]] = field(default_factory=dict)
 
@@ -335,56 +337,51 @@ class Recorder:
 
     def begin(self) -> None:
         # An announcement holds for one pass, whether that ends well or not.
-        self._batch, self._sums = {}, {}
+        self._batch, self._sums, self._members = {}, {}, {}
         self._now, self._next = self._next, Announcement()
 
     def read(self, site: Site, value: Any) -> None:
         tensor = _tensor_of(site, value)
-        labels = self._labels_for(site, tensor)
-        pooled = site.pool(tensor.detach(), self.unit, self.pooling, self._now.tokens)
+        self._check_size(site, tensor)
+        pooled = self._pool(site, tensor, self.pooling)
         level = None
         if self.pooling not in ("mean", "none"):
-            level = site.pool(tensor.detach(), self.unit, "mean", self._now.tokens)
-        self._batch[site] = [
-            (group, int(chosen.sum()), self._reduce(pooled, level, chosen))
-            for group, chosen in ((g, labels == g) for g in np.unique(labels))
-        ]
+            level = self._pool(site, tensor, "mean")
+        members = self._members_on(pooled.device, len(pooled))
+        self._batch[site] = members, batch_rows(pooled, self.statistic, members, level)
         # One number a stimulus stays on the device; only :meth:`_blame` ever looks at it.
         self._sums[site] = _sum(pooled) if level is None else _sum(pooled) + _sum(level)
 
-    def _labels_for(self, site: Site, tensor: Tensor) -> np.ndarray:
-        items = site.items(tensor)
-        labels = np.zeros(items, dtype=int) if self._now.groups is None else self._now.groups
-        if len(labels) != items:
-            raise SiteError(f"{site}: gave {items} stimuli where {len(labels)} were announced")
-        return labels
+    def _check_size(self, site: Site, tensor: Tensor) -> None:
+        items, groups = site.items(tensor, self._now.tokens), self._now.groups
+        if groups is not None and len(groups) != items:
+            raise SiteError(f"{site}: gave {items} stimuli where {len(groups)} were announced")
 
-    def _reduce(self, pooled: Tensor, level: Tensor | None, chosen: np.ndarray) -> Tensor:
-        if not chosen.all():
-            rows = torch.as_tensor(np.flatnonzero(chosen), device=pooled.device)
-            pooled = pooled[rows]
-            level = None if level is None else level[rows]
-        return batch_rows(pooled, self.statistic, level)
+    def _pool(self, site: Site, tensor: Tensor, pooling: Pooling) -> Tensor:
+        pooled = site.pool(tensor.detach(), self.unit, pooling, self._now.tokens)
+        # MPS has no float64.
+        return pooled.cpu() if pooled.device.type == "mps" else pooled
+
+    def _members_on(self, device: torch.device, n_stimuli: int) -> Membership:
+        """Who belongs to which group, made once a pass rather than once a site."""
+        groups = np.zeros(n_stimuli, dtype=int) if self._now.groups is None else self._now.groups
+        if (device, n_stimuli) not in self._members:
+            self._members[device, n_stimuli] = Membership(groups, device)
+        return self._members[device, n_stimuli]
 
     def finish(self) -> None:
-        """Merge what the hooks read in this pass; one transfer from the device."""
-        parts = [(site, *part) for site in self.sites for part in self._batch[site]]
-        table = torch.cat([rows for *_, rows in parts], dim=1).cpu().numpy()
-        if not np.isfinite(table).all():
-            self._blame(parts, table)
-        start = 0
-        for site, group, count, rows in parts:
-            width = rows.shape[1]
-            moments = Moments(count, *table[:, start : start + width])
-            start += width
-            kept = self._kept.setdefault(int(group), {})
-            kept[site] = kept[site].merge(moments) if site in kept else moments
+        """Merge what the hooks read in this pass; one transfer from each device."""
+        tables = _on_cpu([rows for _, rows in self._batch.values()])
+        for site, table in zip(self._batch, tables, strict=True):
+            if not np.isfinite(table).all():
+                self._blame(site)
+        for (site, (members, _)), table in zip(self._batch.items(), tables, strict=True):
+            for number, count, rows in zip(members.numbers, members.counts, table, strict=True):
+                kept, moments = self._kept.setdefault(number, {}), Moments(count, *rows)
+                kept[site] = kept[site].merge(moments) if site in kept else moments
         self._batch, self._sums = {}, {}
 
-    def _blame(self, parts: Sequence[tuple[Any, ...]], table: Array) -> None:
-        widths = np.cumsum([rows.shape[1] for *_, rows in parts])
-        column = int(np.flatnonzero(~np.isfinite(table).all(axis=0))[0])
-        site = parts[int(np.searchsorted(widths, column, side="right"))][0]
+    def _blame(self, site: Site) -> NoReturn:
         rows = np.flatnonzero(~np.isfinite(self._sums[site].cpu().numpy())).tolist()
         names = self._now.names
         which = [names[row] if names else f"stimulus {row} of the batch" for row in rows]
@@ -393,6 +390,14 @@ class Recorder:
             f"{site}: activations are NaN or infinite for {which[0] if which else 'the batch'}"
             f"{others}; are the weights whole, and does --dtype float32 help?"
         )
+
+
+def _on_cpu(parts: Sequence[Tensor]) -> list[Array]:
+    """The tensors as arrays, moved in one transfer if they lie on one device."""
+    if len({part.device for part in parts} | {torch.device("cpu")}) != 2:
+        return [part.cpu().numpy() for part in parts]
+    table = torch.cat([*parts], dim=2).cpu().numpy()
+    return np.split(table, np.cumsum([part.shape[2] for part in parts])[:-1], axis=2)
 
 
 def _sum(pooled: Tensor) -> Tensor:
@@ -585,7 +590,9 @@ def under(
 
 
 @contextmanager
-def respond(model: nn.Module, mask: Mask, found: SelectivityMap) -> Iterator[list[np.ndarray]]:
+def respond(
+    model: nn.Module, mask: Mask, found: SelectivityMap, through: str = ""
+) -> Iterator[list[np.ndarray]]:
     """Read how strongly a mask's units answer to each stimulus, one number a stimulus.
 
     Parameters
@@ -596,28 +603,90 @@ def respond(model: nn.Module, mask: Mask, found: SelectivityMap) -> Iterator[lis
         The units to read.
     found : SelectivityMap
         The mask's map: says how units are pooled, and how loud each is on average.
+    through : str, default=""
+        Path of the part whose calls are the batches; see :func:`record`.
 
     Yields
     ------
     list of array of shape (n_stimuli,)
-        One array a pass: the mean over the mask's units of the statistic over the unit's mean
-        magnitude in the localizer, so that 1 is an answer of average strength.
+        One array a pass, as :func:`relative` and the mean over units would make it of
+        :func:`respond_each`, so that 1 is an answer of average strength.
     """
+    passes: list[np.ndarray] = []
+
+    def keep(each: Array) -> None:
+        passes.append(relative(each, mask, found))
+
+    with _reading(model, mask, found, keep, through):
+        yield passes
+
+
+@contextmanager
+def respond_each(model: nn.Module, mask: Mask, found: SelectivityMap) -> Iterator[list[np.ndarray]]:
+    """Read the response of every unit of a mask to each stimulus.
+
+    Keeps a number for every unit and stimulus: for a few units, or a few stimuli.
+
+    Parameters
+    ----------
+    model, mask, found
+        As in :func:`respond`.
+
+    Yields
+    ------
+    list of array of shape (n_stimuli, n_units)
+        One array a pass, the units in the order of ``mask.units``: the map's statistic, in the
+        units of its ``mean_target``.
+    """
+    passes: list[np.ndarray] = []
+    with _reading(model, mask, found, passes.append):
+        yield passes
+
+
+def relative(responses: Array, mask: Mask, found: SelectivityMap) -> Array:
+    """Mean over a mask's units of the response over the unit's mean magnitude in the localizer.
+
+    Parameters
+    ----------
+    responses : array of shape (n_stimuli, n_units)
+        From :func:`respond_each`.
+    mask, found
+        The mask and its map.
+
+    Returns
+    -------
+    array of shape (n_stimuli,)
+        A unit that was silent throughout counts as 0.
+    """
+    loudness = found.magnitude[mask.units]
+    weight = np.divide(1.0, loudness, out=np.zeros_like(loudness), where=loudness > 0)
+    mean: Array = responses @ weight / len(mask)
+    return mean
+
+
+@contextmanager
+def _reading(
+    model: nn.Module,
+    mask: Mask,
+    found: SelectivityMap,
+    keep: Callable[[Array], Any],
+    through: str = "",
+) -> Iterator[None]:
+    """Give `keep` the responses to each batch, shape (n_stimuli, n_units) in the mask's order."""
     sites = [site for site in mask.sites if mask.at(site).any()]
     once = _Pass(sites)
-    passes: list[np.ndarray] = []
-    answers: list[Tensor] = []
+    answers: dict[Site, Tensor] = {}
+    # Sites are read in running order and units within them in rising order: put back into rank.
+    back = np.argsort(np.argsort(mask.units, kind="stable"), kind="stable")
 
     def reader(site: Site) -> Callable[[Any], None]:
         units = torch.as_tensor(np.flatnonzero(mask.at(site)))
-        loudness = torch.as_tensor(found.at(site, "magnitude").ravel())[units]
-        weight = torch.where(loudness > 0, 1 / loudness, 0.0) / len(mask)
 
         def read(value: Any) -> None:
             once.fire(site)
             pooled = site.pool(_tensor_of(site, value), found.unit, found.pooling)
-            chosen = pooled.cpu()[:, units].double()
-            answers.append((chosen.abs() if found.statistic == "magnitude" else chosen) @ weight)
+            chosen = pooled[:, units.to(pooled.device)].cpu().double()
+            answers[site] = chosen.abs() if found.statistic == "magnitude" else chosen
 
         return read
 
@@ -627,11 +696,12 @@ def respond(model: nn.Module, mask: Mask, found: SelectivityMap) -> Iterator[lis
 
     def end() -> None:
         once.end()
-        passes.append(torch.stack(answers).sum(dim=0).numpy())
+        keep(torch.cat([answers[site] for site in sites], dim=1).numpy()[:, back])
 
-    attach: list[Callable[[], Any]] = [_before(model, begin)]
+    called = part_of(model, through)
+    attach: list[Callable[[], Any]] = [_before(called, begin)]
     for site, module in zip(sites, _modules(model, sites), strict=True):
         attach.append(_attach(module, site.end, reader(site)))
-    attach.append(_after(model, end))
+    attach.append(_after(called, end))
     with _attached(attach):
-        yield passes
+        yield

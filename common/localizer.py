@@ -10,7 +10,7 @@ import numpy as np
 
 from common.hooks import Recorder
 from common.moments import Moments
-from common.selectivity import SelectivityMap, split_half, welch
+from common.selectivity import SelectivityMap, split_half, t_alone, welch
 from common.units import Site
 
 TARGET_HALVES, CONTROL_HALVES = (0, 1), (2, 3)
@@ -62,7 +62,7 @@ def selectivity_map(
         Kept with the map.
     """
     first, second = (
-        _welch(recorder, recorder.group(target), recorder.group(control))
+        t_alone(recorder.group(target), recorder.group(control))
         for target, control in zip(TARGET_HALVES, CONTROL_HALVES, strict=True)
     )
     halves = asdict(split_half(first, second, percents))
@@ -72,24 +72,15 @@ def selectivity_map(
         _both(recorder.group(one), recorder.group(two))
         for one, two in (TARGET_HALVES, CONTROL_HALVES)
     )
-    return _welch(recorder, target, control, about={**about, "split_half": halves})
-
-
-def _both(one: dict[Site, Moments], two: dict[Site, Moments]) -> dict[Site, Moments]:
-    return {site: one[site].merge(two[site]) for site in one}
-
-
-def _welch(
-    recorder: Recorder,
-    target: dict[Site, Moments],
-    control: dict[Site, Moments],
-    about: dict[str, Any] | None = None,
-) -> SelectivityMap:
     return welch(
         target,
         control,
         unit=recorder.unit,
         pooling=recorder.pooling,
         statistic=recorder.statistic,
-        about=about,
+        about={**about, "split_half": halves},
     )
+
+
+def _both(one: dict[Site, Moments], two: dict[Site, Moments]) -> dict[Site, Moments]:
+    return {site: one[site].merge(two[site]) for site in one}

@@ -8,7 +8,7 @@ in which order they came.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Literal
@@ -22,7 +22,61 @@ Array = npt.NDArray[np.float64]
 Statistic = Literal["magnitude", "signed"]
 
 
-def batch_rows(pooled: Tensor, statistic: Statistic, output: Tensor | None = None) -> Tensor:
+# A batch is reduced in blocks of units that stay in a processor's cache: several times as fast as
+# the same steps over a whole batch of large feature maps.
+BLOCK = 1 << 18
+
+
+class Membership:
+    """Which stimuli of a batch belong to which group, ready to sum over each group.
+
+    Parameters
+    ----------
+    groups : sequence of int of length n_stimuli
+        The group of each stimulus, by any number.
+    device : torch.device or str, default="cpu"
+        Where the batch lies.
+
+    Attributes
+    ----------
+    numbers, counts : list of int
+        The groups that there are, in rising order, and their number of stimuli.
+    """
+
+    def __init__(
+        self, groups: Sequence[int] | np.ndarray, device: torch.device | str = "cpu"
+    ) -> None:
+        numbers, first, counts = np.unique(groups, return_index=True, return_counts=True)
+        self.numbers, self.counts = numbers.tolist(), counts.tolist()
+        indicator = torch.as_tensor(np.asarray(groups) == numbers[:, None]).double()
+        self._first = torch.as_tensor(first, device=device)
+        self._count = torch.as_tensor(counts[:, None], dtype=torch.float64, device=device)
+        self._sum = indicator.to(device)
+        self._average = self._sum / self._count
+        self._of_stimulus = self._sum.T.contiguous()
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Mean over each group's stimuli, of shape (n_groups, n_units)."""
+        return self._average @ values
+
+    def mean_and_m2(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and M2 over each group's stimuli; `values` are overwritten.
+
+        Deviations are taken from each group's first stimulus: for a constant unit they are exactly
+        0, and the sum of their squares is at most 1 + n_stimuli times M2, so no more digits than
+        that are lost where M2 is taken from it.
+        """
+        origin = values[self._first]
+        values.addmm_(self._of_stimulus, origin, alpha=-1)
+        shift = self._average @ values
+        squares = self._sum @ values.square_()
+        m2 = squares.addcmul_(shift, shift * self._count, value=-1).clamp_(min=0)
+        return origin.add_(shift), m2
+
+
+def batch_rows(
+    pooled: Tensor, statistic: Statistic, members: Membership, output: Tensor | None = None
+) -> Tensor:
     """Reduce one batch to the four rows of :class:`Moments`, on the device where it lies.
 
     Parameters
@@ -31,25 +85,32 @@ def batch_rows(pooled: Tensor, statistic: Statistic, output: Tensor | None = Non
         Pooled activations with their sign.
     statistic : {"magnitude", "signed"}
         Whether mean and M2 are those of the absolute activation or of the activation itself.
+    members : Membership
+        The groups that the stimuli belong to.
     output : tensor of shape (n_stimuli, n_units), optional
         Mean output over positions, where `pooled` is something else (a maximum, one token).
 
     Returns
     -------
-    tensor of shape (4, n_units), float64
-        Mean, M2, mean output, mean magnitude. On MPS, which has no float64, it lies on the CPU.
+    tensor of shape (n_groups, 4, n_units), float64
+        Mean, M2, mean output, mean magnitude.
     """
-    signed = _double(pooled)
-    loud = signed.abs()
-    values = loud if statistic == "magnitude" else signed
-    mean = values.mean(dim=0)
-    m2 = (values - mean).square_().sum(dim=0)
-    level = signed.mean(dim=0) if output is None else _double(output).mean(dim=0)
-    return torch.stack([mean, m2, level, mean if values is loud else loud.mean(dim=0)])
-
-
-def _double(values: Tensor) -> Tensor:
-    return (values.cpu() if values.device.type == "mps" else values).double()
+    n, units = pooled.shape
+    rows = pooled.new_empty((len(members.counts), 4, units), dtype=torch.float64)
+    width = max(1, BLOCK // n) if pooled.device.type == "cpu" else units
+    scratch = pooled.new_empty(n * min(width, units), dtype=torch.float64)
+    for start in range(0, units, width):
+        block = slice(start, min(start + width, units))
+        values = scratch[: n * (block.stop - start)].view(n, -1).copy_(pooled[:, block])
+        level = values if output is None else output[:, block].double()
+        rows[:, 2, block] = members.mean(level)
+        if statistic == "signed":
+            rows[:, 3, block] = members.mean(values.abs())
+            rows[:, 0, block], rows[:, 1, block] = members.mean_and_m2(values)
+        else:
+            mean, rows[:, 1, block] = members.mean_and_m2(values.abs_())
+            rows[:, 0, block] = rows[:, 3, block] = mean
+    return rows
 
 
 @dataclass(frozen=True)
@@ -79,7 +140,8 @@ class Moments:
     def of(cls, activations: npt.ArrayLike | Tensor, statistic: Statistic = "signed") -> Moments:
         """Moments of activations of shape (n_stimuli, n_units) that are already at hand."""
         pooled = torch.as_tensor(activations)
-        return cls(len(pooled), *batch_rows(pooled, statistic).cpu().numpy())
+        rows = batch_rows(pooled, statistic, Membership(np.zeros(len(pooled)), pooled.device))
+        return cls(len(pooled), *rows[0].cpu().numpy())
 
     def merge(self, other: Moments) -> Moments:
         """Moments of both sets of stimuli together (Chan et al. 1979, eq. 2.1)."""
@@ -87,13 +149,17 @@ class Moments:
             return self if self.count else other
         count = self.count + other.count
         share = other.count / count
-        delta = other.mean - self.mean
+        # In place as far as it goes: for neurons these rows are as long as a feature map.
+        m2 = np.square(other.mean - self.mean)
+        m2 *= self.count * share
+        m2 += self.m2
+        m2 += other.m2
         return Moments(
             count=count,
-            mean=self.mean + delta * share,
-            m2=self.m2 + other.m2 + np.square(delta) * (self.count * share),
-            output=self.output + (other.output - self.output) * share,
-            magnitude=self.magnitude + (other.magnitude - self.magnitude) * share,
+            mean=_between(self.mean, other.mean, share),
+            m2=m2,
+            output=_between(self.output, other.output, share),
+            magnitude=_between(self.magnitude, other.magnitude, share),
         )
 
     @property
@@ -108,6 +174,14 @@ class Moments:
         variance = self.m2 / (self.count - 1)
         rounding = np.square(8 * np.finfo(np.float64).eps * self.mean)
         return np.where(variance <= rounding, 0.0, variance)
+
+
+def _between(one: Array, two: Array, share: float) -> Array:
+    """The point at `share` of the way from one to the other."""
+    way = two - one
+    way *= share
+    way += one
+    return way
 
 
 def merged(parts: Iterable[Moments]) -> Moments:

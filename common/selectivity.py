@@ -184,7 +184,8 @@ def welch(
     mean_one, mean_two = _joined(one, "mean"), _joined(two, "mean")
     var_one, var_two = _joined(one, "variance"), _joined(two, "variance")
     n_one, n_two = one[0].count, two[0].count
-    t, p = welch_t(mean_one, var_one, n_one, mean_two, var_two, n_two)
+    t, freedom = welch_t(mean_one, var_one, n_one, mean_two, var_two, n_two)
+    p = two_sided_p(t, freedom)
     spread = np.sqrt((var_one + var_two) / 2)
     loudness = n_one * _joined(one, "magnitude") + n_two * _joined(two, "magnitude")
     return SelectivityMap(
@@ -206,19 +207,39 @@ def welch(
     )
 
 
+def t_alone(target: Mapping[Site, Moments], control: Mapping[Site, Moments]) -> Array:
+    """Only the t of :func:`welch`, for all units in one row."""
+    pairs = [(target[site], control[site]) for site in target]
+    return np.concatenate(
+        [
+            welch_t(one.mean, one.variance, one.count, two.mean, two.variance, two.count)[0]
+            for one, two in pairs
+        ]
+    )
+
+
 def welch_t(
     mean_one: Array, var_one: Array, n_one: int, mean_two: Array, var_two: Array, n_two: int
 ) -> tuple[Array, Array]:
-    """Welch's t and its two-sided p from means and sample variances, 0 and 1 without variance."""
+    """Welch's t and its degrees of freedom from means and sample variances.
+
+    A unit without variance has t = 0 and no degree of freedom.
+    """
     share_one, share_two = var_one / max(n_one, 1), var_two / max(n_two, 1)
     total = share_one + share_two
     t = _ratio(mean_one - mean_two, np.sqrt(total))
     # Welch-Satterthwaite; in shares of the total, which cannot underflow as squares of them would.
     part_one, part_two = _ratio(share_one, total), _ratio(share_two, total)
     inverse = part_one**2 / max(n_one - 1, 1) + part_two**2 / max(n_two - 1, 1)
-    freedom = np.divide(1.0, inverse, out=np.ones_like(total), where=inverse > 0)
-    p = np.where(total > 0, 2 * stats.t.sf(np.abs(t), freedom), 1.0)
-    return t, p
+    return t, _ratio(np.ones_like(inverse), inverse)
+
+
+def two_sided_p(t: Array, freedom: Array) -> Array:
+    """Two-sided p of Student's t, 1 where there is no degree of freedom."""
+    p = np.ones_like(t)
+    varies = freedom > 0
+    p[varies] = 2 * stats.t.sf(np.abs(t[varies]), freedom[varies])
+    return p
 
 
 def _ratio(upper: Array, lower: Array) -> Array:
@@ -249,16 +270,30 @@ class SplitHalf:
     dice_chance: dict[float, float]
 
 
-def split_half(one: SelectivityMap, two: SelectivityMap, percents: Sequence[float]) -> SplitHalf:
-    """Compare the maps of two halves of the stimuli over the same units."""
+def split_half(one: Array, two: Array, percents: Sequence[float]) -> SplitHalf:
+    """Compare the t of the same units, each of shape (n_units,), in two halves of the stimuli."""
     dice, chance = {}, {}
     for percent in percents:
-        k = n_chosen(one.n_units, percent)
-        shared = np.intersect1d(one.ranking[:k], two.ranking[:k]).size
-        dice[percent], chance[percent] = shared / k, k / one.n_units
-    varies = np.ptp(one.t) > 0 and np.ptp(two.t) > 0
-    correlation = float(np.corrcoef(one.t, two.t)[0, 1]) if varies else 0.0
+        k = n_chosen(len(one), percent)
+        shared = int((in_top(one, k) & in_top(two, k)).sum())
+        dice[percent], chance[percent] = shared / k, k / len(one)
+    varies = np.ptp(one) > 0 and np.ptp(two) > 0
+    correlation = float(np.corrcoef(one, two)[0, 1]) if varies else 0.0
     return SplitHalf(correlation, dice, chance)
+
+
+def in_top(t: Array, k: int) -> np.ndarray:
+    """Which units are the k with the highest t, ties by rising index, without sorting them all.
+
+    Returns
+    -------
+    array of bool of shape (n_units,)
+    """
+    threshold = np.partition(t, len(t) - k)[len(t) - k]
+    chosen: np.ndarray = t > threshold
+    ties = np.flatnonzero(t == threshold)
+    chosen[ties[: k - int(chosen.sum())]] = True
+    return chosen
 
 
 def n_chosen(n_units: int, percent: float) -> int:

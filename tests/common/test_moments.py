@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from common.moments import Moments, Statistic, batch_rows, merged
+from common.moments import BLOCK, Membership, Moments, Statistic, batch_rows, merged
 
 BATCHES = (1, 7, 64)
 N, UNITS = 150, 6
@@ -86,17 +86,49 @@ def test_output_keeps_its_sign_and_magnitude_does_not(size: int, statistic: Stat
 
 def test_output_row_is_taken_from_the_output_where_that_is_given() -> None:
     pooled, output = torch.full((4, 2), -5.0), torch.arange(8.0).reshape(4, 2)
-    rows = batch_rows(pooled, "signed", output)
+    rows = batch_rows(pooled, "signed", Membership([0] * 4), output)
     assert rows.dtype == torch.float64
-    assert rows.tolist() == [[-5, -5], [0, 0], [3, 4], [5, 5]]
+    assert rows[0].tolist() == [[-5, -5], [0, 0], [3, 4], [5, 5]]
 
 
 def test_rows_are_float64_from_half_precision() -> None:
     half = torch.tensor([[60000.0], [60000.0], [59000.0]], dtype=torch.float16)
-    mean, m2, _, magnitude = batch_rows(half, "signed")[:, 0].tolist()
+    mean, m2, _, magnitude = batch_rows(half, "signed", Membership([0] * 3))[0, :, 0].tolist()
     exact = half.double().numpy()
-    assert mean == magnitude == pytest.approx(exact.mean(), rel=1e-14)
+    assert [mean, magnitude] == pytest.approx([exact.mean()] * 2, rel=1e-14)
     assert m2 == pytest.approx(exact.var() * 3, rel=1e-12)
+
+
+@pytest.mark.parametrize("statistic", ["signed", "magnitude"])
+def test_groups_of_one_batch_are_reduced_apart(statistic: Statistic) -> None:
+    values, groups = activations(1e3, 0.5, n=40), np.arange(40) * 7 % 3 + 4
+    values[groups == 5] += 1e6
+    members = Membership(groups)
+    assert (members.numbers, members.counts) == ([4, 5, 6], np.bincount(groups)[4:].tolist())
+    rows = batch_rows(torch.as_tensor(values), statistic, members).numpy()
+    for number, got in zip(members.numbers, rows, strict=True):
+        one = values[groups == number]
+        np.testing.assert_allclose(got[1], one.var(0) * len(one), rtol=1e-9)
+        for row in (got[0], *got[2:]):
+            np.testing.assert_allclose(row, one.mean(0), rtol=1e-14)
+
+
+@pytest.mark.parametrize("statistic", ["signed", "magnitude"])
+def test_a_batch_wider_than_a_block_is_reduced_whole(statistic: Statistic) -> None:
+    n = 3
+    values = np.random.default_rng(0).standard_normal((n, 2 * (BLOCK // n) + 5))
+    got = Moments.of(values, statistic)
+    shown = np.abs(values) if statistic == "magnitude" else values
+    np.testing.assert_allclose(got.mean, shown.mean(0), rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(got.m2, shown.var(0) * n, rtol=1e-10)
+    np.testing.assert_allclose(got.output, values.mean(0), rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(got.magnitude, np.abs(values).mean(0), rtol=1e-10)
+
+
+def test_an_outlier_in_the_first_place_costs_no_digits() -> None:
+    values = activations(0.0, 1.0, n=1000)
+    values[0] = 1e8
+    np.testing.assert_allclose(Moments.of(values).variance, values.var(0, ddof=1), rtol=1e-10)
 
 
 @pytest.mark.parametrize("statistic", ["signed", "magnitude"])

@@ -15,7 +15,7 @@ from common.errors import RunError
 from common.files import save_arrays
 from common.localizer import assign_groups
 from common.moments import Moments, merged
-from common.selectivity import COLUMNS, SelectivityMap, n_chosen, split_half, welch
+from common.selectivity import COLUMNS, SelectivityMap, in_top, n_chosen, split_half, welch
 from common.units import Site, Unit
 from tests.common.conftest import MapMaker
 
@@ -222,29 +222,36 @@ def test_a_broken_file_is_an_error_of_one_line(make_map: MapMaker, tmp_path: Pat
 
 
 def test_identical_halves_agree_wholly(make_map: MapMaker) -> None:
-    got = split_half(make_map(), make_map(), [1, 10, 100])
+    got = split_half(make_map().t, make_map().t, [1, 10, 100])
     assert got.correlation == pytest.approx(1)
     assert got.dice == {1: 1, 10: 1, 100: 1}
 
 
 def test_unrelated_halves_agree_by_chance(make_map: MapMaker) -> None:
     one, two = make_map((2000, 2000), seed=1), make_map((2000, 2000), seed=2)
-    got = split_half(one, two, [1, 10, 100])
+    got = split_half(one.t, two.t, [1, 10, 100])
     assert abs(got.correlation) < 0.06
     assert got.dice_chance == {1: 0.01, 10: 0.1, 100: 1}
     assert got.dice[10] == pytest.approx(0.1, abs=0.05)
     assert got.dice[1] < 0.1
 
 
-def test_dice_is_the_share_of_common_units(make_map: MapMaker) -> None:
-    one = replace(make_map((5, 5)), t=np.array([9.0, 8, 7, 6, 0, 0, 0, 0, 0, 0]))
-    two = replace(make_map((5, 5)), t=np.array([9.0, 8, 0, 0, 7, 6, 0, 0, 0, 0]))
+def test_dice_is_the_share_of_common_units() -> None:
+    one = np.array([9.0, 8, 7, 6, 0, 0, 0, 0, 0, 0])
+    two = np.array([9.0, 8, 0, 0, 7, 6, 0, 0, 0, 0])
     assert split_half(one, two, [40]).dice[40] == 0.5
 
 
 def test_a_map_without_spread_correlates_with_nothing(make_map: MapMaker) -> None:
-    flat = replace(make_map(), t=np.zeros(100))
-    assert split_half(flat, make_map(), [1]).correlation == 0
+    found = make_map()
+    assert split_half(np.zeros(found.n_units), found.t, [1]).correlation == 0
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 9, 10])
+def test_the_top_k_are_those_of_the_ranking_under_ties(make_map: MapMaker, k: int) -> None:
+    t = np.random.default_rng(k).integers(-2, 3, 10).astype(float)
+    found = replace(make_map((5, 5)), t=t)
+    assert set(np.flatnonzero(in_top(t, k))) == set(found.ranking[:k].tolist())
 
 
 def test_halves_are_balanced_within_each_condition() -> None:
