@@ -23,7 +23,7 @@ from common.errors import DataError, SettingError
 from common.files import write_atomically
 from common.progress import Progress, silent, terminal
 from vision_loc import own
-from vision_loc.stimuli import open_picture
+from vision_loc.stimuli import Skipped, open_picture
 
 FACE = 0.7  # confidence from which on a picture is called face
 NONFACE = 0.4  # confidence below which it is called nonface
@@ -70,6 +70,7 @@ def find_faces(
     min_confidence: float = FACE,
     nonface_below: float = NONFACE,
     progress: Progress = silent,
+    broken: list[Skipped] | None = None,
 ) -> pd.DataFrame:
     """Say of each picture whether it holds a face.
 
@@ -81,6 +82,8 @@ def find_faces(
         A picture whose surest find reaches it is ``face``.
     nonface_below : float, default=0.4
         A picture whose surest find stays below it is ``nonface``; those between are ``ambiguous``.
+    broken : list of Skipped, optional
+        Where given, a picture that cannot be read has no row, and is put on this list.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def find_faces(
     Raises
     ------
     DataError
-        If the detector is not installed, or a picture cannot be read.
+        If the detector is not installed, or a picture cannot be read and `broken` is not given.
     SettingError
         If the thresholds are not in order.
     """
@@ -104,9 +107,15 @@ def find_faces(
     detect = detector()
     rows = []
     for number, file in enumerate(files, start=1):
-        areas, confidences = _finds(detect, open_picture(folder / file))
-        rows.append((file, *_summary(areas, confidences, min_confidence, nonface_below)))
         progress("tag faces", number, len(files))
+        try:
+            areas, confidences = _finds(detect, open_picture(folder / file))
+        except DataError as error:
+            if broken is None:
+                raise
+            broken.append(Skipped(file, str(error).removeprefix(f"{folder / file}: ")))
+            continue
+        rows.append((file, *_summary(areas, confidences, min_confidence, nonface_below)))
     return pd.DataFrame(rows, columns=["file", "n_faces", "max_face_area", "face_conf", "group"])
 
 
@@ -152,6 +161,7 @@ def tag_faces(
     nonface_below: Annotated[
         float, typer.Option("--nonface-below", help="Below this one: nonface; between: ambiguous.")
     ] = NONFACE,
+    on_error: options.OnError = "stop",
     quiet: options.Quiet = False,
 ) -> None:
     """Write the table that says which pictures in a folder hold a face.
@@ -166,9 +176,15 @@ def tag_faces(
             f"{table_path}: is there already; name another table with --out "
             f"({folder / own.GROUPS} is looked for, too)"
         )
+    skip = options.one_of("--on-error", on_error, options.ON_ERROR) == "skip"
     files = own.picture_names(folder)
+    broken: list[Skipped] = []
     with terminal(not quiet) as progress:
-        table = find_faces(folder, files, min_confidence, nonface_below, progress)
+        table = find_faces(
+            folder, files, min_confidence, nonface_below, progress, broken if skip else None
+        )
+    if table.empty:
+        raise DataError(f"{folder}: not one of its {len(files):,} pictures can be read")
     table = _with_classes(folder, table)
     write_atomically(table_path, lambda draft: table.to_csv(draft, index=False))
     counts = ", ".join(
@@ -176,6 +192,7 @@ def tag_faces(
     )
     told = f"{len(table):,} pictures: {counts}. Table: {table_path}"
     Console().print(told, soft_wrap=True, markup=False, highlight=False)
+    options.print_warnings([f"{each.name}: left out, {each.reason}" for each in broken])
 
 
 def _with_classes(folder: Path, table: pd.DataFrame) -> pd.DataFrame:

@@ -93,6 +93,22 @@ def test_nothing_is_written_when_a_picture_is_broken(folder: Path) -> None:
     assert not (folder / "labels.csv").exists()
 
 
+def test_on_error_skip_leaves_broken_pictures_out_and_names_each(folder: Path) -> None:
+    (folder / "3" / "a.png").write_text("no picture")
+    result = CliRunner().invoke(app, ["tag-faces", str(folder), "--quiet", "--on-error", "skip"])
+    assert result.exit_code == 0, result.output
+    assert pd.read_csv(folder / "labels.csv")["file"].tolist() == ["0/a.png", "1/a.png", "2/a.png"]
+    assert "3/a.png: left out, no picture" in result.output
+
+
+def test_nothing_is_written_when_every_picture_is_broken(folder: Path) -> None:
+    for label in range(4):
+        (folder / str(label) / "a.png").write_text("no picture")
+    with pytest.raises(DataError, match="not one of its 4 pictures can be read"):
+        tag_faces(folder, quiet=True, on_error="skip")
+    assert not (folder / "labels.csv").exists()
+
+
 def test_classes_by_wnid_are_named(folder: Path) -> None:
     (folder / "1").rename(folder / "n01440764")
     for name in ("0", "2", "3"):
