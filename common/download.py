@@ -86,6 +86,9 @@ class Download(BaseModel):
         that begin otherwise are left out.
     sha256 : str, optional
         Checksum of the archive. Archives that GitHub makes on demand have none that lasts.
+    unchecked : str, optional
+        Why there is no checksum to hold the archive against. That of the archive that came is
+        noted in the folder's stamp, for others to compare.
     base : str, optional
         URL that the files' paths are put behind.
     files : dict of str to str
@@ -98,6 +101,7 @@ class Download(BaseModel):
     archive: Url | None = None
     strip: str = ""
     sha256: Sha256 | None = None
+    unchecked: str | None = None
     base: Url | None = None
     files: dict[Inside, Sha256] = {}
 
@@ -118,8 +122,11 @@ class Download(BaseModel):
     def _checked(self) -> Download:
         if (self.archive is None) == (self.base is None):
             raise ValueError("a download has either an archive or a base")
-        if not self.files and not (self.archive and self.sha256):
+        known = bool(self.files or (self.archive and self.sha256))
+        if not known and not (self.archive and self.unchecked):
             raise ValueError("a download needs checksums: of the files, or of the archive")
+        if known and self.unchecked:
+            raise ValueError("unchecked is for an archive without any checksum")
         return self
 
     @property
@@ -394,6 +401,8 @@ def _fill(name: str, download: Download, place: Path, work: Path, progress: Prog
     else:
         _get_each(name, draft, download, progress)
     stamp = {"download": download.fingerprint, "from": download.archive or download.base}
+    if download.unchecked is not None:
+        stamp["sha256"] = sha256_of(archive)
     (draft / STAMP).write_text(json.dumps(stamp) + "\n", encoding="utf-8")
     draft.replace(place)
     shutil.rmtree(work)

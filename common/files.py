@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from common.errors import RunError
 
@@ -98,14 +98,21 @@ def digest_of(value: Any) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def digest_of_module(module: nn.Module) -> str:
-    """Fingerprint of a model: its class, and every parameter's and buffer's name and bytes."""
+def digest_of_module(module: nn.Module, weights: Iterable[tuple[str, Tensor]] | None = None) -> str:
+    """Fingerprint of a model: its class, and every parameter's and buffer's name and bytes.
+
+    Parameters
+    ----------
+    weights : iterable of (str, tensor), optional
+        The items of its ``state_dict()``, where the module itself does not hold all of them.
+    """
     digest = hashlib.blake2b(type(module).__name__.encode(), digest_size=16)
-    for name, tensor in module.state_dict().items():
+    named: Iterable[tuple[str, Tensor]] = module.state_dict().items()
+    for name, tensor in named if weights is None else weights:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         flat = tensor.detach().cpu().contiguous().flatten()
         if flat.numel():
-            digest.update(memoryview(flat.view(torch.uint8).numpy()))
+            digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

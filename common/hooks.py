@@ -374,21 +374,22 @@ class Recorder:
         tables = _on_cpu([rows for _, rows in self._batch.values()])
         for site, table in zip(self._batch, tables, strict=True):
             if not np.isfinite(table).all():
-                self._blame(site)
+                self._blame(site, int(np.isfinite(table).all(axis=(0, 1)).argmin()))
         for (site, (members, _)), table in zip(self._batch.items(), tables, strict=True):
             for number, count, rows in zip(members.numbers, members.counts, table, strict=True):
                 kept, moments = self._kept.setdefault(number, {}), Moments(count, *rows)
                 kept[site] = kept[site].merge(moments) if site in kept else moments
         self._batch, self._sums = {}, {}
 
-    def _blame(self, site: Site) -> NoReturn:
+    def _blame(self, site: Site, unit: int) -> NoReturn:
         rows = np.flatnonzero(~np.isfinite(self._sums[site].cpu().numpy())).tolist()
         names = self._now.names
         which = [names[row] if names else f"stimulus {row} of the batch" for row in rows]
         others = f" and {len(which) - 1} others of the batch" if len(which) > 1 else ""
         raise DataError(
             f"{site}: activations are NaN or infinite for {which[0] if which else 'the batch'}"
-            f"{others}; are the weights whole, and does --dtype float32 help?"
+            f"{others}; are the weights whole (unit {unit} is the first), and does --dtype float32 "
+            "help?"
         )
 
 
@@ -676,6 +677,7 @@ def _reading(
     sites = [site for site in mask.sites if mask.at(site).any()]
     once = _Pass(sites)
     answers: dict[Site, Tensor] = {}
+    tokens: Tensor | None = None
     # Sites are read in running order and units within them in rising order: put back into rank.
     back = np.argsort(np.argsort(mask.units, kind="stable"), kind="stable")
 
@@ -684,22 +686,24 @@ def _reading(
 
         def read(value: Any) -> None:
             once.fire(site)
-            pooled = site.pool(_tensor_of(site, value), found.unit, found.pooling)
+            pooled = site.pool(_tensor_of(site, value), found.unit, found.pooling, tokens)
             chosen = pooled[:, units.to(pooled.device)].cpu().double()
             answers[site] = chosen.abs() if found.statistic == "magnitude" else chosen
 
         return read
 
-    def begin() -> None:
+    def begin(given: Any) -> None:
+        nonlocal tokens
         once.begin()
         answers.clear()
+        tokens = given.get("attention_mask") if isinstance(given, Mapping) else None
 
     def end() -> None:
         once.end()
         keep(torch.cat([answers[site] for site in sites], dim=1).numpy()[:, back])
 
     called = part_of(model, through)
-    attach: list[Callable[[], Any]] = [_before(called, begin)]
+    attach: list[Callable[[], Any]] = [_attach(called, "input", begin)]
     for site, module in zip(sites, _modules(model, sites), strict=True):
         attach.append(_attach(module, site.end, reader(site)))
     attach.append(_after(called, end))

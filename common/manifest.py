@@ -17,7 +17,7 @@ from functools import partial
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pandas as pd
 import pooch
@@ -29,6 +29,10 @@ from common.errors import DataError, ManifestError
 from common.progress import Progress, silent, terminal
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Kind = Literal["pictures", "texts"]
+
+DATA_VARIABLE = "FUNCLOC_DATA"  # the environment's word for --data-root
+COMMANDS: dict[Kind, str] = {"pictures": "vision-loc", "texts": "llm-loc"}
 
 
 class _Strict(BaseModel):
@@ -44,6 +48,25 @@ class Source(_Strict):
     citation: str | None = None
 
 
+class Story(_Strict):
+    """What is asked about each story of a condition, and answered.
+
+    Attributes
+    ----------
+    question : str
+        Glob of the files with the questions; its ``*`` stands for the same as in the stories' one.
+    answers : tuple of str
+        The possible answers. Each comes equally often, and the condition's seed draws which story
+        gets which, so that the answer tells nothing of the condition.
+    template : str
+        The whole text, with ``{story}``, ``{question}`` and ``{answer}``.
+    """
+
+    question: str
+    answers: tuple[str, ...] = Field(default=("True", "False"), min_length=1)
+    template: str = "Story: {story}\nQuestion: {question}\nAnswer: {answer}"
+
+
 class Condition(_Strict):
     """The stimuli of one condition: files by a glob, rows of tables, or drawn by the program.
 
@@ -55,6 +78,8 @@ class Condition(_Strict):
         Only the rows that have these values.
     lower : bool
         Whether the text is lower-cased.
+    story : Story, optional
+        Each file is a story, read with a question and an answer.
     n : int, optional
         How many stimuli there are: files, or rows, or how many are drawn.
     seed : int
@@ -67,6 +92,7 @@ class Condition(_Strict):
     words: tuple[str, ...] = ()
     where: dict[str, str] = {}
     lower: bool = False
+    story: Story | None = None
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
@@ -77,7 +103,20 @@ class Condition(_Strict):
             raise ValueError("where and lower are for the rows of tables: name the words columns")
         if self.words and self.files is None:
             raise ValueError("words are columns of files")
+        if self.story and any((glob or "").count("*") != 1 for glob in self.globs):
+            raise ValueError("a story has files and a question, each a glob with one *")
         return self
+
+    @property
+    def globs(self) -> list[str]:
+        """What the names of its files are like; a story's questions come last."""
+        asked = [self.story.question] if self.story else []
+        return [*([self.files] if self.files is not None else []), *asked]
+
+    @property
+    def is_text(self) -> bool:
+        """Whether its files are of text."""
+        return bool(self.words) or self.story is not None
 
 
 class Contrast(_Strict):
@@ -118,14 +157,18 @@ class Evaluation(_Strict):
 
 
 class Pairs(_Strict):
-    """A benchmark of minimal pairs in JSON lines: of two sentences the model prefers one.
+    """A benchmark of minimal pairs, in JSON lines or drawn: of two texts the model prefers one.
 
     Attributes
     ----------
-    files : str
+    files : str, optional
         Glob.
+    draw : str, optional
+        What is drawn by the program, where there are no files.
+    n, seed : int
+        How many are drawn, and the seed of the draw.
     good, bad : str
-        Keys of the two sentences.
+        Keys of the two texts.
     levels : dict of str to str
         Ways to sort the pairs, coarse ones first, and the key of each.
     rename : dict of str to str
@@ -134,13 +177,22 @@ class Pairs(_Strict):
         The parts that are contrasted by default; ``rest`` is all that is not the target.
     """
 
-    files: str
-    good: str
-    bad: str
+    files: str | None = None
+    draw: str | None = None
+    n: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0)
+    good: str = "good"
+    bad: str = "bad"
     levels: dict[Name, str] = Field(min_length=1)
     rename: dict[str, str] = {}
     target: str
     other: str = "rest"
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Pairs:
+        if (self.files is None) == (self.draw is None) or (self.n is None) != (self.draw is None):
+            raise ValueError("pairs have either files, or draw and n")
+        return self
 
     @model_validator(mode="after")
     def _apart(self) -> Pairs:
@@ -169,6 +221,7 @@ class Manifest(_Strict):
     text: RunningText | None = None
     download: Download | None = None
     own_copy: str | None = None  # how to come by the files, where no download brings them
+    bundled: bool = False  # whether its files lie beside the manifest
     warning: str | None = None
 
     @model_validator(mode="after")
@@ -197,11 +250,17 @@ class Manifest(_Strict):
         return name, self.contrasts[name]
 
     @property
+    def kind(self) -> Kind:
+        """What it holds: only pictures have a table of labels, or are files of themselves."""
+        files = any(entry.files and not entry.is_text for entry in self.conditions.values())
+        return "pictures" if files or self.evaluation is not None else "texts"
+
+    @property
     def is_drawn(self) -> bool:
         """Whether the program draws all of it, so that it has no files."""
         files = any(condition.files is not None for condition in self.conditions.values())
-        text = self.pairs is not None or self.text is not None
-        return not files and not text and (self.evaluation is None or self.evaluation.draw)
+        files |= self.text is not None or (self.pairs is not None and self.pairs.files is not None)
+        return not files and (self.evaluation is None or self.evaluation.draw)
 
 
 def known_manifests() -> list[str]:
@@ -248,6 +307,26 @@ def _text(path: Path) -> str:
         raise ManifestError(f"{path}: cannot be read ({error})") from error
 
 
+def check_kind(manifest: Manifest, given: str, wanted: Kind) -> None:
+    """Refuse a set of pictures where texts are wanted, and the other way round.
+
+    Parameters
+    ----------
+    given : str
+        What the user wrote.
+
+    Raises
+    ------
+    ManifestError
+        If so; says which command reads it.
+    """
+    if manifest.kind != wanted:
+        raise ManifestError(
+            f"{given}: {manifest.name} is a set of {manifest.kind}; {COMMANDS[manifest.kind]} "
+            "reads it"
+        )
+
+
 def cache_folder() -> Path:
     """Where downloads are kept: ``FUNCLOC_CACHE``, or the system's place for caches."""
     return Path(os.environ.get("FUNCLOC_CACHE") or pooch.os_cache("funcloc"))
@@ -255,8 +334,14 @@ def cache_folder() -> Path:
 
 def places(manifest: Manifest, data_root: Path | None = None) -> list[Path]:
     """Where a manifest's folder may lie, in the order of looking."""
-    named = data_root or (Path(p) if (p := os.environ.get("FUNCLOC_DATA")) else None)
-    return [root / manifest.name for root in (named, cache_folder()) if root is not None]
+    named = data_root or (Path(p) if (p := os.environ.get(DATA_VARIABLE)) else None)
+    found = [root / manifest.name for root in (named, cache_folder()) if root is not None]
+    return [*found, bundled_folder()] if manifest.bundled else found
+
+
+def bundled_folder() -> Path:
+    """Where the files lie that come with the program."""
+    return Path(str(resources.files("data_manifests")))
 
 
 def find_folder(manifest: Manifest, data_root: Path | None = None) -> Path | None:
@@ -420,10 +505,11 @@ def _parts(manifest: Manifest, folder: Path) -> Iterator[tuple[str, list[str], i
     listed = set(manifest.download.files) if manifest.download else set()
     seen: set[str] = set()
     for name, condition in manifest.conditions.items():
-        if condition.files is not None:
-            paths = {path for path in listed if PurePosixPath(path).match(condition.files)}
-            paths |= {p.relative_to(folder).as_posix() for p in folder.glob(condition.files)}
-            expected = None if condition.words else condition.n  # else n counts rows, not files
+        if globs := condition.globs:
+            paths = {path for path in listed if any(PurePosixPath(path).match(g) for g in globs)}
+            paths |= {p.relative_to(folder).as_posix() for g in globs for p in folder.glob(g)}
+            # Of a table n counts the rows.
+            expected = None if condition.words else (condition.n or 0) * len(globs)
             seen |= paths
             yield name, sorted(paths), expected or max(1, len(paths))
     for parent in sorted({PurePosixPath(path).parent for path in listed - seen}):

@@ -122,6 +122,12 @@ DataRoot = Annotated[
     Path | None,
     typer.Option("--data-root", help="Folder that holds the manifests' folders (or FUNCLOC_DATA)."),
 ]
+ModelsRoot = Annotated[
+    Path | None,
+    typer.Option(
+        "--models-root", help="Folder that holds models' folders (or FUNCLOC_MODELS; ./models)."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print results.json instead of a table.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 

@@ -12,10 +12,12 @@ attn
     Inside a block, the outermost module called attention (by its class or its name) that holds no
     MLP.
 mlp_hidden
-    Inside a block and outside attention, the input of a linear layer that narrows what an earlier
-    one has widened: after the nonlinearity, and after the gate where there is one.
+    Inside a block and outside attention, the input of a linear layer that narrows again what an
+    earlier one has widened: after the nonlinearity, and after the gate where there is one. Experts
+    have none: each sees tokens of its own, and often they are one module.
 mlp
-    The outermost module around that linear layer that takes one tensor and holds no attention.
+    The outermost module around that linear layer that takes one tensor and holds no attention; for
+    a mixture of experts the module that mixes them.
 op
     Every module that makes a tensor of its own. One that only hands on a tensor (Identity, Dropout
     at rest, a Sequential) is the same place under another name and is listed once; the model's own
@@ -35,7 +37,7 @@ from torch import Tensor, nn
 
 from common.errors import SiteError
 from common.hooks import Call, TensorKey, trace
-from common.units import KINDS, Kind, Site
+from common.units import EACH_TOKEN, KINDS, Kind, Site
 
 ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
 NORM = re.compile(r"norm", re.IGNORECASE)
@@ -87,6 +89,12 @@ def example_input(model: nn.Module) -> Any:
     return torch.zeros(1, *size, device=weight.device, dtype=weight.dtype)
 
 
+def _n_tokens(example: Any) -> int | None:
+    """How many tokens a text has; ``None`` for anything but a text."""
+    ids = example.get("input_ids") if isinstance(example, Mapping) else None
+    return ids.shape[1] if isinstance(ids, Tensor) else None
+
+
 def _doubled(example: Any) -> Any:
     if isinstance(example, Tensor):
         return torch.cat([example, example])
@@ -125,6 +133,7 @@ class Survey:
                 module.training = training
         self.modules = dict(model.named_modules())
         self.root = calls[-1]
+        self.tokens = _n_tokens(example)
         self.left_out: dict[str, str] = {}
         self.calls = self._fired_once(calls, through)
         self._two = {call.module: call for call in twice}
@@ -167,7 +176,12 @@ class Survey:
         fold = key.shape[0]
         shape = key.shape[1:] if fold == 1 else key.shape
         axis = self._channel_axis(path, key.shape) + (fold > 1)
-        return Site(path, end, kind, axis, shape, fold)
+        if self.tokens is None:
+            return Site(path, end, kind, axis, shape, fold)
+        if len(shape) != 2 or shape[0] != self.tokens or axis != 2:
+            self.left_out[path] = f"its {end} is not one row of units for each token of each text"
+            return None
+        return Site(path, end, kind, axis, shape, EACH_TOKEN if fold > 1 else 1)
 
     def _channel_axis(self, path: str, shape: tuple[int, ...]) -> int:
         """Channels first or last: last in sequences, first in 1-D and 3-D convolutions."""
@@ -239,6 +253,7 @@ class Survey:
                 yield from (self.site(path, "mlp_hidden", "input") for path in narrowing)
             else:
                 around = [self._feed_forward(path, block, attention) for path in narrowing]
+                around += [path for path in map(_parent, self._experts(block)) if path != block]
                 yield from (self.site(path, "mlp") for path in dict.fromkeys(around))
 
     def _ops(self) -> Iterator[Site | None]:
@@ -323,18 +338,24 @@ class Survey:
         return bool(name.search(own) or name.search(type(self.modules[path]).__name__))
 
     def _narrowing(self, block: str, attention: list[str]) -> list[str]:
-        widths: set[int] = set()
+        apart = [*attention, *self._experts(block)]
+        widened: set[tuple[int, int]] = set()
         found = []
         for path, call in self.calls.items():
-            if not path.startswith(block + ".") or _inside(path, attention):
+            if not path.startswith(block + ".") or _inside(path, apart):
                 continue
             if not self._is_linear(path) or call.out is None or not call.given:
                 continue
             taken, given = self._width(path, call.given[0]), self._width(path, call.out)
-            if taken > given and any(width in (taken, 2 * taken) for width in widths):
+            if taken > given and any((given, width) in widened for width in (taken, 2 * taken)):
                 found.append(path)
-            widths.add(given)
+            widened.add((taken, given))
         return found
+
+    def _experts(self, block: str) -> list[str]:
+        """The places of a mixture's experts: a list of modules, or one that holds all of them."""
+        inside = [path for path in self.modules if path.startswith(block + ".")]
+        return [p for p in inside if p.endswith(".experts") and _parent(p) in self.calls]
 
     def _is_linear(self, path: str) -> bool:
         weight = getattr(self.modules[path], "weight", None)

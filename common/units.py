@@ -23,6 +23,7 @@ Pooling = Literal["mean", "max", "cls", "last", "sum", "none"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 UNITS: tuple[Unit, ...] = get_args(Unit)
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+EACH_TOKEN = 0
 
 
 def check_pooling(unit: Unit, pooling: Pooling | None) -> Pooling:
@@ -66,7 +67,8 @@ class Site:
     shape : tuple of int
         Shape of the tensor for one stimulus, as seen when the site was found.
     fold : int
-        How many rows of the tensor one stimulus takes (windows of a Swin block). 1 nearly always.
+        How many rows of the tensor one stimulus takes (windows of a Swin block). 1 nearly always;
+        ``EACH_TOKEN`` if every token has a row of its own (OPT's MLP, a router of experts).
     """
 
     module: str
@@ -92,17 +94,29 @@ class Site:
         """Shape in which units are saved: ``(channels,)``, or the tensor's own for neurons."""
         return (self.channels,) if unit == "channel" else self.shape
 
-    def items(self, tensor: Tensor) -> int:
+    def items(self, tensor: Tensor, tokens: Tensor | None = None) -> int:
         """Number of stimuli in a tensor that this site gave.
+
+        Parameters
+        ----------
+        tensor : tensor of shape (n_stimuli * fold, ...)
+            What the site gave.
+        tokens : tensor of shape (n_stimuli, n_positions), optional
+            See :meth:`pool`; needed where every token has a row.
 
         Raises
         ------
         SiteError
             If the tensor's rows do not divide into stimuli.
         """
-        if tensor.ndim < 2 or tensor.shape[0] % self.fold:
+        fold = self.fold
+        if fold == EACH_TOKEN:
+            if tokens is None:
+                raise SiteError(f"{self}: has a row a token, so it must be told the tokens")
+            fold = tokens.shape[1]
+        if tensor.ndim < 2 or tensor.shape[0] % fold:
             raise SiteError(f"{self}: a tensor of shape {tuple(tensor.shape)} holds no stimuli")
-        return tensor.shape[0] // self.fold
+        return tensor.shape[0] // fold
 
     def pool(
         self, tensor: Tensor, unit: Unit, pooling: Pooling, tokens: Tensor | None = None
@@ -129,7 +143,9 @@ class Site:
             If a sequence pooling is asked of a feature map, or the sizes do not fit.
         """
         values = tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
-        if self.fold > 1:
+        if self.fold == EACH_TOKEN:
+            values = values.reshape(self.items(tensor, tokens), -1, values.shape[-1])
+        elif self.fold > 1:
             values = values.reshape(self.items(tensor), *self.shape)
         if unit == "neuron":
             return self._neurons(values)
@@ -186,7 +202,6 @@ class Site:
         tensor : tensor of shape (n_stimuli * fold, ...)
             What the site gave.
         """
-        items = self.items(tensor)
         if unit == "channel":
             axis = self.axis if self.fold == 1 else self.axis - 1
             if tensor.shape[axis] != len(per_unit):
@@ -194,6 +209,7 @@ class Site:
             shape = [1] * tensor.ndim
             shape[axis] = len(per_unit)
             return per_unit.view(shape)
+        items = self.items(tensor)
         if tensor.numel() != items * len(per_unit):
             raise SiteError(f"{self}: {tensor.numel() // items} neurons, not {len(per_unit)}")
         if self.fold == 1:

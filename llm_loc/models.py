@@ -3,6 +3,7 @@
 ================================  ==============================================================
 ``hf/ORG/NAME@REVISION``          a language model of the Hugging Face hub
 ``local/PATH``                    a folder in transformers' layout
+``phantom/lm``                    the small one that comes with the program
 ================================  ==============================================================
 
 Weights are safetensors, or torch files read with ``weights_only=True``; code that comes with a
@@ -13,16 +14,13 @@ refused where that is asked.
 from __future__ import annotations
 
 import inspect
-import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from functools import cached_property, partial
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import torch
-from huggingface_hub.errors import HfHubHTTPError
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
 from transformers.models.auto.modeling_auto import (
@@ -31,49 +29,64 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.utils import logging as transformers_logging
 
-from common.errors import DataError, ModelError
-from common.files import digest_of, digest_of_module
+from common.errors import DataError, ModelError, SettingError
+from common.files import digest_of
+from common.loading import LoadedModel, Loader, check_whole, load, local_config, on_the_hub
+from llm_loc import phantom
 
 Side = Literal["right", "left"]
 Ids = Sequence[int]
 
-EXAMPLE_TOKENS = 8
+EXAMPLE_TOKENS = 7  # a prime, which no width or number of heads will be
+CACHES = ("past_key_values", "cache_params", "state")  # what attention, Mamba and RWKV call it
+DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 
 
 @dataclass(frozen=True)
-class LanguageModel:
+class LanguageModel(LoadedModel):
     """A model that is ready to read.
 
     Attributes
     ----------
-    name : str
-        As the user wrote it.
-    module : nn.Module
-        The whole model in evaluation mode, on its device.
     tokenizer : transformers tokenizer
         Its own; never changed (a model without a pad token keeps having none).
     causal : bool
         Whether it predicts the next token; an encoder does not.
-    untrained : bool
-        Whether the weights are random.
     """
 
-    name: str
-    module: nn.Module
     tokenizer: Any
     causal: bool = True
-    untrained: bool = False
-    seed: int | None = None
 
     @property
     def device(self) -> torch.device:
-        """Where the model lies."""
-        return next(self.module.parameters()).device
+        """Where token ids go: to the input embeddings, wherever the rest of the model lies."""
+        base: Any = self.base
+        embeddings = base.get_input_embeddings()
+        # Weights that accelerate keeps elsewhere come to this device when they are needed.
+        hook = getattr(embeddings, "_hf_hook", None)
+        where = getattr(hook, "execution_device", None)
+        return embeddings.weight.device if where is None else torch.device(where)
 
     @property
-    def dtype(self) -> torch.dtype:
-        """The model's floating-point type."""
-        return next(p.dtype for p in self.module.parameters() if p.is_floating_point())
+    def n_parameters(self) -> int:
+        """How many numbers it was trained in; embeddings that are tied count once."""
+        # Kept elsewhere by accelerate, they are two parameters.
+        tied = getattr(self.module, "all_tied_weights_keys", {})
+        named = self.module.named_parameters()
+        return sum(p.numel() for name, p in named if not (p.is_meta and name in tied))
+
+    def weights(self) -> Iterator[tuple[str, Tensor]]:
+        """As in ``module.state_dict()``; what accelerate keeps elsewhere is fetched one by one."""
+        for path, tensor in super().weights():
+            if not tensor.is_meta:
+                yield path, tensor
+                continue
+            from accelerate.utils import align_module_device  # only there if it was asked for
+
+            place, _, name = path.rpartition(".")
+            holder = self.module.get_submodule(place)
+            with align_module_device(holder, torch.device("cpu")):
+                yield path, getattr(holder, name)
 
     @cached_property
     def through(self) -> str:
@@ -97,7 +110,7 @@ class LanguageModel:
         text = config.get_text_config() if hasattr(config, "get_text_config") else config
         for name in ("max_position_embeddings", "n_positions", "max_seq_len"):
             if isinstance(value := getattr(text, name, None), int):
-                return value
+                return value if self._first_position is None else value - self._first_position
         return None
 
     @cached_property
@@ -163,10 +176,27 @@ class LanguageModel:
 
     @cached_property
     def _takes_positions(self) -> bool:
-        return "position_ids" in inspect.signature(self.base.forward).parameters
+        named = "position_ids" in inspect.signature(self.base.forward).parameters
+        return named and self._first_position is None
 
-    def logits(self, batch: dict[str, Tensor]) -> Tensor:
-        """Logits of the next token in float32, of shape (n_texts, n_tokens, n_vocabulary).
+    @cached_property
+    def _first_position(self) -> int | None:
+        """For models that number positions by themselves, after padding's own (RoBERTa's kind)."""
+        for path, module in self.base.named_modules():
+            if "position" in path and getattr(module, "padding_idx", None) is not None:
+                return int(module.padding_idx) + 1
+        return None
+
+    def logits(self, batch: dict[str, Tensor], start: int = 0) -> Tensor:
+        """Logits of the next token in float32, of shape (n_texts, n_tokens - start, n_vocabulary).
+
+        Parameters
+        ----------
+        batch : dict of str to Tensor
+            As :meth:`batch` gives it.
+        start : int, default=0
+            The first position that counts. Where the model can, the vocabulary is projected from
+            there on alone, which is most of the work where it is large.
 
         Raises
         ------
@@ -174,8 +204,56 @@ class LanguageModel:
             If the model is an encoder.
         """
         self.check_causal()
-        logits: Tensor = self.module(**batch, use_cache=False).logits
+        if start and self._projects_a_part:
+            # An index and no number: a slice of the hidden states is not contiguous and so slower.
+            places = torch.arange(start, batch["input_ids"].shape[1], device=self.device)
+            return self._logits(batch, logits_to_keep=places)
+        return self._logits(batch)[:, start:]
+
+    def _logits(self, batch: dict[str, Tensor], **keep: Tensor) -> Tensor:
+        logits: Tensor = self.module(**batch, use_cache=False, **keep).logits
         return logits.float()
+
+    @cached_property
+    def _projects_a_part(self) -> bool:
+        """Whether the forward can project some positions alone; tried once, on the example."""
+        if "logits_to_keep" not in inspect.signature(self.module.forward).parameters:
+            return False
+        batch = {k: v for k, v in self.example().items() if isinstance(v, Tensor)}
+        with torch.inference_mode():
+            places = torch.arange(EXAMPLE_TOKENS - 3, EXAMPLE_TOKENS, device=self.device)
+            whole, part = self._logits(batch)[:, -3:], self._logits(batch, logits_to_keep=places)
+        if whole.shape != part.shape:
+            return False
+        rounding = 16 * torch.finfo(self.dtype).eps * whole.abs().max()
+        return bool((whole - part).abs().max() <= rounding)
+
+    def next_token(
+        self, rows: Tensor, cache: Mapping[str, Any], use_cache: bool = True
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Logits of the token after texts of equal length, and the cache for the one after that.
+
+        Parameters
+        ----------
+        rows : tensor of int of shape (n_texts, n_tokens)
+            All tokens so far, without filling.
+        cache : mapping
+            What the last call gave; empty at first.
+        use_cache : bool, default=True
+            Whether to make one.
+
+        Returns
+        -------
+        (tensor of shape (n_texts, n_vocabulary), dict)
+            In float32; the dict is empty if the model gave no cache, and then reads all anew.
+        """
+        last = "logits_to_keep" in inspect.signature(self.module.forward).parameters
+        keep = {"logits_to_keep": 1} if last else {}
+        fed = rows[:, -1:] if cache else rows
+        # No attention mask: there is no filling, and recurrent models would apply it to `fed`.
+        out = self.module(input_ids=fed, use_cache=use_cache, **cache, **keep)
+        found = {name: out[name] for name in CACHES if out.get(name) is not None}
+        return out.logits[:, -1].float(), found
 
     def check_causal(self) -> None:
         """Refuse an encoder, which predicts no next token.
@@ -205,14 +283,8 @@ class LanguageModel:
     def describe(self) -> dict[str, Any]:
         """The part of ``results.json`` that says which model this is."""
         return {
-            "name": self.name,
-            "fingerprint": digest_of_module(self.module),
-            "untrained": self.untrained,
-            "seed": self.seed,
-            "phantom": self.name.startswith("phantom/"),
-            "n_parameters": sum(p.numel() for p in self.module.parameters()),
+            **super().describe(),
             "context": self.context,
-            "dtype": str(self.dtype).removeprefix("torch."),
             "preprocessing": f"{type(self.tokenizer).__name__} {_digest_of(self.tokenizer)}",
         }
 
@@ -235,6 +307,7 @@ def load_model(
     seed: int = 0,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
+    device_map: str | Mapping[str, str | int] | None = None,
 ) -> LanguageModel:
     """Load a model by name.
 
@@ -248,68 +321,90 @@ def load_model(
         Seed of the random weights.
     device, dtype
         Where it shall lie, and in which floating-point type.
+    device_map : {"auto", "balanced", "balanced_low_0", "sequential"} or mapping, optional
+        Instead of `device`, for a model larger than one: spread over all devices by accelerate, or
+        as the mapping from module path to device says.
 
     Raises
     ------
     ModelError
         If there is no such model, its weights do not fit, or they cannot be had.
+    SettingError
+        If `device_map` does not go with the rest, or accelerate is not installed.
     """
-    source, _, rest = name.partition("/")
-    loaders: dict[str, Callable[..., LanguageModel]] = {"hf": _hub, "local": _local}
-    if source not in loaders or not rest:
-        raise ModelError(f"--model {name}: write hf/ORG/NAME or local/PATH")
-    transformers_logging.disable_progress_bar()
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            model = loaders[source](name, rest, untrained, dtype)
-    except ModelError:
-        raise
-    except (HfHubHTTPError, ConnectionError) as error:
-        raise ModelError(f"--model {name}: cannot be downloaded ({_first_line(error)})") from error
-    except (pickle.UnpicklingError, SafetensorError, OSError) as error:
-        raise ModelError(f"--model {name}: cannot be read ({_first_line(error)})") from error
-    except (RuntimeError, ValueError, KeyError, TypeError, ImportError) as error:
-        raise ModelError(f"--model {name}: cannot be built ({_first_line(error)})") from error
-    model.module.eval().requires_grad_(False).to(device, dtype)
-    if not untrained:
-        return model
-    return LanguageModel(
-        name, model.module, model.tokenizer, model.causal, untrained=True, seed=seed
+    if device_map is not None:
+        check_device_map(device_map, untrained)
+    how = {"dtype": dtype, "device_map": device_map}
+    loaders: dict[str, Loader[LanguageModel]] = {
+        "hf": partial(_hub, how),
+        "local": partial(_local, how),
+        "phantom": partial(_phantom, how),
+    }
+    return load(
+        name,
+        loaders,
+        forms="phantom/lm, hf/ORG/NAME or local/PATH",
+        untrained=untrained,
+        seed=seed,
+        device=device if device_map is None else None,
     )
 
 
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__
+def check_device_map(device_map: str | Mapping[str, str | int], untrained: bool) -> None:
+    """Refuse to spread a model where that cannot be.
+
+    Raises
+    ------
+    SettingError
+        If there is no such way of spreading, or accelerate, which does it, is not there.
+    """
+    if isinstance(device_map, str) and device_map not in DEVICE_MAPS:
+        raise SettingError(f"--device-map {device_map}: choose one of {', '.join(DEVICE_MAPS)}")
+    if untrained:
+        raise SettingError("--device-map: spreads weights as it reads them; not with --untrained")
+    if find_spec("accelerate") is None:
+        raise SettingError("--device-map: needs accelerate; pip install 'funcloc[big]'")
 
 
-def _hub(name: str, rest: str, untrained: bool, dtype: torch.dtype) -> LanguageModel:
-    place, _, revision = rest.partition("@")
-    return _from_transformers(name, place, untrained, dtype, {"revision": revision or "main"})
+def _hub(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:
+    with on_the_hub(rest) as (place, where):
+        return _from_transformers(name, place, untrained, where, how)
 
 
-def _local(name: str, rest: str, untrained: bool, dtype: torch.dtype) -> LanguageModel:
-    folder = Path(rest).expanduser()
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"--model {name}: {folder} holds no config.json")
-    return _from_transformers(name, str(folder), untrained, dtype, {})
+def _local(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:
+    folder, _ = local_config(name, rest)
+    return _from_transformers(name, str(folder), untrained, {}, how)
+
+
+def _phantom(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:
+    if rest not in phantom.NAMES:
+        raise ModelError(f"--model {name}: the phantoms are {', '.join(phantom.NAMES)}")
+    return _from_transformers(name, str(phantom.WEIGHTS / rest), untrained, {}, how)
 
 
 def _from_transformers(
-    name: str, place: str, untrained: bool, dtype: torch.dtype, where: dict[str, str]
+    name: str, place: str, untrained: bool, where: Mapping[str, str], how: Mapping[str, Any]
 ) -> LanguageModel:
+    # A bar for each file that it reads, and a table of what does not fit: told below, as an error.
+    transformers_logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
     safe = {**where, "trust_remote_code": False}
     config = AutoConfig.from_pretrained(place, **safe)
     causal = _is_causal(name, config)
     kind: Any = AutoModelForCausalLM if causal else AutoModel
     if untrained:
-        module = kind.from_config(config, trust_remote_code=False)
+        module = kind.from_config(config, dtype=how["dtype"], trust_remote_code=False)
     else:
-        module, loaded = kind.from_pretrained(
-            place, config=config, dtype=dtype, weights_only=True, output_loading_info=True, **safe
+        module, found = kind.from_pretrained(
+            place,
+            config=config,
+            weights_only=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **how,
+            **safe,
         )
-        _check_whole(name, loaded)
+        check_whole(name, found, "language model")
     return LanguageModel(name, module, AutoTokenizer.from_pretrained(place, **safe), causal)
 
 
@@ -324,13 +419,3 @@ def _is_causal(name: str, config: Any) -> bool:
     if masked:
         return False
     raise ModelError(f"--model {name}: {kind} is no language model")
-
-
-def _check_whole(name: str, loaded: dict[str, Any]) -> None:
-    """Weights that are missing would be random ones, in silence."""
-    missing = sorted(map(str, loaded.get("missing_keys", ())))
-    if missing:
-        raise ModelError(
-            f"--model {name}: its weights lack {missing[0]} and {len(missing) - 1} others; is the "
-            "file whole, and of this architecture?"
-        )

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from common import options
+from common.catalogue import models_table
 from common.device import choose_device
 from common.errors import SettingError
 from common.options import (
@@ -237,23 +236,13 @@ def sites(
 def models(
     search: Annotated[str, typer.Argument(help="Part of a name.")] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, help="How many to list.")] = 20,
-    models_root: Annotated[
-        Path | None,
-        typer.Option(
-            "--models-root", help="Folder that holds models' folders (or FUNCLOC_MODELS; ./models)."
-        ),
-    ] = None,
+    models_root: options.ModelsRoot = None,
 ) -> None:
     known = catalogue(models_root)
     here = [entry for entry in known if entry.where in ("bundled", "local")]
     fitting = [entry for entry in known if entry not in here and search in entry.name]
-    table = Table(title="models")
-    for column in ("name", "weights", "what it is"):
-        table.add_column(column, overflow="fold")
-    for entry in [*here, *fitting[:limit]]:
-        table.add_row(escape(entry.name), entry.where, escape(entry.about))
     console = results_console()
-    console.print(table)
+    console.print(models_table([*here, *fitting[:limit]]))
     if len(fitting) > limit:
         console.print(f"… and {len(fitting) - limit:,} more; narrow it: vision-loc models TEXT")
     console.print(

@@ -14,22 +14,16 @@ model is never run.
 
 from __future__ import annotations
 
-import io
 import json
-import pickle
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 import numpy as np
 import timm
 import torch
 import torchvision
 from PIL import Image, ImageOps
-from safetensors import SafetensorError
 from timm.data.config import resolve_data_config
 from timm.data.transforms_factory import create_transform
 from torch import Tensor, nn
@@ -38,8 +32,8 @@ from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassi
 from transformers.utils import logging as transformers_logging
 
 from common.errors import ModelError
-from common.files import digest_of_module
-from common.hub import hub_or_cache, hub_reason
+from common.hub import hub_or_cache
+from common.loading import LoadedModel, Loader, check_whole, load, local_config, on_the_hub
 from vision_loc import phantom
 
 Geometry = Callable[[Image.Image], np.ndarray]
@@ -77,45 +71,25 @@ class Preprocess:
 
 
 @dataclass(frozen=True)
-class VisionModel:
+class VisionModel(LoadedModel):
     """A model that is ready to look at pictures.
 
     Attributes
     ----------
-    name : str
-        As the user wrote it.
-    module : nn.Module
-        In evaluation mode, on its device.
     preprocess : Preprocess
         Its own.
     n_classes : int
         Number of logits.
     wnids : tuple of str, optional
         WordNet ids of the classes, where the model's configuration has them.
-    untrained : bool
-        Whether the weights are random.
     area : dict of str to array
         The built-in area of a phantom: module path to channels.
     """
 
-    name: str
-    module: nn.Module
     preprocess: Preprocess
     n_classes: int
     wnids: tuple[str, ...] | None = None
-    untrained: bool = False
-    seed: int | None = None
     area: dict[str, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the model lies."""
-        return next(self.module.parameters()).device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The model's floating-point type."""
-        return next(p.dtype for p in self.module.parameters() if p.is_floating_point())
 
     def logits(self, pixels: Tensor) -> Tensor:
         """Class logits in float32 of shape (B, n_classes) from uint8 pixels (B, 3, H, W)."""
@@ -131,15 +105,9 @@ class VisionModel:
     def describe(self) -> dict[str, Any]:
         """The part of ``results.json`` that says which model this is."""
         return {
-            "name": self.name,
-            "fingerprint": digest_of_module(self.module),
-            "untrained": self.untrained,
-            "seed": self.seed,
-            "phantom": self.name.startswith("phantom/"),
-            "n_parameters": sum(p.numel() for p in self.module.parameters()),
+            **super().describe(),
             "n_classes": self.n_classes,
             "chance": 1 / self.n_classes if self.n_classes else None,
-            "dtype": str(self.dtype).removeprefix("torch."),
             "preprocessing": self.preprocess.description,
         }
 
@@ -175,52 +143,17 @@ def load_model(
     ModelError
         If there is no such model, its weights do not fit, or they cannot be had.
     """
-    source, _, rest = name.partition("/")
-    loaders = {
+    loaders: dict[str, Loader[VisionModel]] = {
         "phantom": _phantom,
         "torchvision": _torchvision,
         "timm": _timm,
         "hf": _hub,
         "local": _local,
     }
-    if source not in loaders or not rest:
-        raise ModelError(
-            f"--model {name}: write phantom/…, torchvision/…, timm/…, hf/ORG/NAME or local/PATH"
-        )
-    try:
-        # The zoos tell of downloads on standard output, where --json belongs.
-        with torch.random.fork_rng(devices=[]), redirect_stdout(io.StringIO()):
-            torch.manual_seed(seed)
-            model = loaders[source](name, rest, untrained)
-    except ModelError:
-        raise
-    except Exception as error:  # a zoo may fail in any way over a broken file
-        raise ModelError(f"--model {name}: {_why(error)}") from error
-    model.module.eval().requires_grad_(False).to(device, dtype)
-    if not untrained:
-        return model
-    return VisionModel(**{**model.__dict__, "untrained": True, "seed": seed})
-
-
-def _why(error: Exception) -> str:
-    """What went wrong in loading a model, on one line."""
-    if (reason := hub_reason(error)) is not None:
-        return f"cannot be downloaded ({reason})"
-    if isinstance(error, (URLError, ConnectionError)):
-        return f"it is not in the cache, and cannot be downloaded ({_short(error)})"
-    if isinstance(error, pickle.UnpicklingError) or "weights_only" in str(error):
-        return (
-            "its weights are pickled with more than numbers, which could run code; "
-            "save them as safetensors"
-        )
-    if isinstance(error, (SafetensorError, OSError)):
-        return f"cannot be read ({_short(error)})"
-    return f"cannot be built ({_short(error)})"
-
-
-def _short(error: Exception) -> str:
-    words = " ".join(str(error).split())
-    return words if 0 < len(words) <= 200 else f"{words[:200]}…" if words else type(error).__name__
+    forms = "phantom/…, torchvision/…, timm/…, hf/ORG/NAME or local/PATH"
+    return load(
+        name, loaders, forms=forms, untrained=untrained, seed=seed, device=device, dtype=dtype
+    )
 
 
 # --- phantoms ---
@@ -335,9 +268,8 @@ def _plain(config: dict[str, Any]) -> str:
 
 
 def _hub(name: str, rest: str, untrained: bool) -> VisionModel:
-    place, _, revision = rest.partition("@")
-    with hub_or_cache():
-        return _from_transformers(name, place, untrained, {"revision": revision or "main"})
+    with on_the_hub(rest) as (place, where):
+        return _from_transformers(name, place, untrained, where)
 
 
 def _from_transformers(
@@ -359,26 +291,10 @@ def _from_transformers(
             ignore_mismatched_sizes=True,
             **safe,
         )
-        _check_whole(name, loaded)
+        check_whole(name, loaded, "classifier")
     _check_colours(name, getattr(config, "num_channels", 3))
     preprocess = _processing(name, AutoImageProcessor.from_pretrained(place, **safe))
     return VisionModel(name, module, preprocess, n_classes=module.config.num_labels)
-
-
-def _check_whole(name: str, loaded: Mapping[str, Any]) -> None:
-    """Weights that are missing or do not fit would be random ones, in silence."""
-    odd = {
-        kind: sorted(str(key[0] if isinstance(key, tuple) else key) for key in loaded.get(kind, ()))
-        for kind in ("missing_keys", "mismatched_keys")
-    }
-    missing = [key for key in odd["missing_keys"] if not key.endswith("num_batches_tracked")]
-    for problem, keys in (("lacks", missing), ("has another shape of", odd["mismatched_keys"])):
-        if keys:
-            others = f" and {len(keys) - 1} others" if len(keys) > 1 else ""
-            raise ModelError(
-                f"--model {name}: its checkpoint {problem} {keys[0]}{others}; it is of another "
-                "architecture, or not a classifier's"
-            )
 
 
 def _processing(name: str, processor: Any) -> Preprocess:
@@ -424,17 +340,12 @@ def _processing(name: str, processor: Any) -> Preprocess:
 
 
 def _local(name: str, rest: str, untrained: bool) -> VisionModel:
-    folder = Path(rest).expanduser()
-    path = folder / "config.json"
-    if not path.is_file():
-        raise ModelError(f"--model {name}: {folder} holds no config.json")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"--model {name}: {path} is no JSON ({error})") from error
+    folder, config = local_config(name, rest)
     if "architecture" in config:
         module = timm.create_model(f"local-dir:{folder}", pretrained=not untrained)
         return _from_timm(name, module)
     if "model_type" in config:
         return _from_transformers(name, str(folder), untrained, {})
-    raise ModelError(f"--model {name}: {path} names neither an architecture nor a model_type")
+    raise ModelError(
+        f"--model {name}: {folder / 'config.json'} names neither an architecture nor a model_type"
+    )

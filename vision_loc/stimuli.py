@@ -21,6 +21,7 @@ from common.manifest import (
     Condition,
     Evaluation,
     Manifest,
+    check_kind,
     data_folder,
     find_folder,
     load_manifest,
@@ -217,6 +218,7 @@ def localizer(spec: str, data_root: Path | None = None, *, skip: bool = False) -
     """
     name, _, wanted = spec.partition(":")
     manifest = load_manifest(name)
+    check_kind(manifest, f"--localizer {spec}", "pictures")
     chosen, contrast = manifest.contrast(wanted or None)
     sides = [
         tuple(
@@ -327,6 +329,7 @@ def benchmark(
     if own.is_own(name):
         return _own(Path(name), wnids, skip)
     manifest = load_manifest(name)
+    check_kind(manifest, f"--eval {name}", "pictures")
     if manifest.name == own.ILSVRC:
         if (folder := find_folder(manifest, data_root)) is None:
             raise DataError(missing_data(manifest, data_root))

@@ -46,7 +46,7 @@ def test_every_manifest_that_ships_is_valid(name: str) -> None:
     manifest = load_manifest(name)
     assert manifest.name == name
     assert manifest.source.url
-    assert manifest.contrasts or manifest.evaluation or manifest.pairs or manifest.text
+    assert manifest.conditions or manifest.evaluation or manifest.pairs or manifest.text
     for contrast in manifest.contrasts:
         assert manifest.contrast(contrast)[0] == contrast
 
@@ -142,6 +142,20 @@ def test_the_only_contrast_need_not_be_named(write) -> None:
 def test_a_contrast_that_is_not_offered_is_answered_with_those_that_are(name: str | None) -> None:
     with pytest.raises(ManifestError, match=r"--localizer floc:(cats)?: .*\(faces, bodies, places"):
         load_manifest("floc").contrast(name)
+
+
+@pytest.mark.parametrize("source", ["", "files: a.jsonl, draw: phantom, n: 4, ", "draw: phantom, "])
+def test_pairs_are_either_read_or_drawn(write, source: str) -> None:
+    pairs = f"\npairs: {{{source}levels: {{field: field}}, target: a}}\n"
+    with pytest.raises(ManifestError, match="either files, or draw and n"):
+        load_manifest(write(GOOD + pairs))
+
+
+def test_a_set_is_drawn_if_none_of_it_lies_in_files(write) -> None:
+    assert load_manifest("phantom-lm").is_drawn
+    assert not load_manifest("blimp").is_drawn
+    assert not load_manifest("prose").is_drawn
+    assert not load_manifest(write(GOOD)).is_drawn
 
 
 def test_a_benchmark_without_contrasts_says_so() -> None:

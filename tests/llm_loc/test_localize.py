@@ -118,6 +118,28 @@ def test_activations_that_are_nan_are_named(make_model: ModelMaker) -> None:
         localize(model, STIMULI, find_sites(model))
 
 
+def test_the_unit_and_the_text_that_give_nan_are_named(make_model: ModelMaker) -> None:
+    model = make_model()
+    texts = [*STIMULI.target, *STIMULI.control]
+    ids = [set(tokens) for tokens in model.tokens([text.text for text in texts])]
+    number, alone = next(
+        (number, token)
+        for number, tokens in enumerate(ids)
+        for token in sorted(tokens)
+        if sum(token in other for other in ids) == 1
+    )
+    with torch.no_grad():
+        model.base.get_input_embeddings().weight[alone, 5] = float("nan")  # type: ignore[operator]
+    embeddings = find_sites(model, pattern="model.embed_tokens")
+    for pooling in ("mean", "sum"):
+        with pytest.raises(DataError) as caught:
+            localize(model, STIMULI, embeddings, pooling=pooling)  # type: ignore[arg-type]
+        assert str(caught.value).startswith(
+            "model.embed_tokens:output: activations are NaN or infinite for "
+            f"{texts[number].name}; are the weights whole (unit 5 is the first)"
+        )
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

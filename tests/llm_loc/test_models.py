@@ -6,17 +6,31 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
+import numpy as np
 import pytest
 import torch
+from huggingface_hub import constants
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HfHubHTTPError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from safetensors.torch import load_file, save_file
 
-from common.errors import DataError, ModelError
-from common.hooks import record
+from common import hub
+from common.errors import DataError, ModelError, SettingError
+from common.hooks import ablate, record
+from common.masks import top_percent
 from common.units import KINDS
-from llm_loc.localize import find_sites, survey_of
+from llm_loc.generate import Sampling, continuations
+from llm_loc.localize import find_sites, localize, survey_of
 from llm_loc.models import load_model
 from tests.llm_loc.conftest import CONTEXT, SENTENCES, ModelMaker
+from tests.llm_loc.test_localize import STIMULI
 
 CAUSAL = ("llama", "gpt2")
 
@@ -132,7 +146,20 @@ def test_weights_that_are_missing_are_an_error(
     weights = load_file(folder / "model.safetensors")
     del weights["model.layers.1.mlp.down_proj.weight"]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelError, match=r"lack model\.layers\.1\.mlp"):
+    with pytest.raises(ModelError, match=r"lacks model\.layers\.1\.mlp"):
+        load_model(f"local/{folder}")
+
+
+def test_weights_of_another_shape_are_an_error(
+    folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(folder_of(), folder)
+    weights = load_file(folder / "model.safetensors")
+    name = "model.layers.0.mlp.up_proj.weight"
+    weights[name] = weights[name][:5].clone()
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=f"has another shape of {name}"):
         load_model(f"local/{folder}")
 
 
@@ -153,11 +180,157 @@ def test_code_that_comes_with_a_model_is_not_run(
     assert "\n" not in str(caught.value)
 
 
+class Malice:
+    """Pickled, it touches a file when it is read."""
+
+    def __init__(self, proof: Path) -> None:
+        self.proof = proof
+
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+        return Path.touch, (self.proof,)
+
+
+def test_a_pickle_that_would_run_code(folder_of: Callable[..., Path], tmp_path: Path) -> None:
+    folder, proof = tmp_path / "model", tmp_path / "proof"
+    shutil.copytree(folder_of(), folder)
+    (folder / "model.safetensors").unlink()
+    torch.save({"lm_head.weight": Malice(proof)}, folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="which could run code; save them as safetensors") as told:
+        load_model(f"local/{folder}")
+    assert "\n" not in str(told.value)
+    assert not proof.exists()
+
+
+def test_a_tokenizer_that_is_not_there(folder_of: Callable[..., Path], tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(folder_of(), folder)
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match=f"^--model local/{folder}: ") as caught:
+        load_model(f"local/{folder}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (GatedRepoError, "its terms must be accepted on the hub first; then log in"),
+        (RepositoryNotFoundError, "the hub has no such repository, or it is private"),
+        (RevisionNotFoundError, "the hub has no such revision of it"),
+    ],
+)
+def test_what_the_hub_refuses(
+    kind: type[HfHubHTTPError], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **given: object) -> NoReturn:
+        assert given["revision"] == "v1"
+        inner = kind("403 of a long address", response=SimpleNamespace(headers={}, request=None))  # type: ignore[arg-type]
+        raise OSError("a library's own words\nin two lines") from inner
+
+    monkeypatch.setattr(hub, "_reachable", lambda: True)
+    monkeypatch.setattr("llm_loc.models.AutoConfig.from_pretrained", refuse)
+    with pytest.raises(ModelError) as caught:
+        load_model("hf/org/name@v1")
+    assert f"--model hf/org/name@v1: cannot be downloaded ({message}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("by_choice", [True, False])
+def test_no_network(by_choice: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", by_choice)
+    monkeypatch.setattr(hub, "_reachable", lambda: False)
+    with pytest.raises(ModelError) as caught:
+        load_model("hf/nobody/nothing")
+    assert str(caught.value) == (
+        "--model hf/nobody/nothing: cannot be downloaded (it is not in the cache, and the hub "
+        "cannot be reached)"
+    )
+    assert by_choice == constants.HF_HUB_OFFLINE
+
+
+def test_half_floats_leave_rotary_positions_as_they_are(folder_of: Callable[..., Path]) -> None:
+    model = load_model(f"local/{folder_of()}", dtype=torch.bfloat16)
+    assert model.dtype == torch.bfloat16
+    assert model.base.rotary_emb.inv_freq.dtype == torch.float32  # type: ignore[union-attr]
+    random = load_model(f"local/{folder_of()}", dtype=torch.bfloat16, untrained=True)
+    assert random.dtype == torch.bfloat16
+
+
+# --- spread over devices ---
+
+HERE_AND_THERE = {
+    "llama": {
+        "model.embed_tokens": "disk", "model.layers.0": "cpu", "model.layers.1": "disk",
+        "model.layers.2": "disk", "model.norm": "cpu", "model.rotary_emb": "cpu",
+        "lm_head": "disk",
+    },
+    "gpt2": {
+        "transformer.wte": "cpu", "transformer.wpe": "disk", "transformer.drop": "cpu",
+        "transformer.h": "disk", "transformer.ln_f": "disk", "lm_head": "cpu",
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(params=["auto", {"": "cpu"}, "disk"], ids=["auto", "cpu", "disk"])
+def spread(request: pytest.FixtureRequest) -> Callable[[str], Any]:
+    """The device map of a kind of model: on its own, all of it here, or most of it on disk."""
+    pytest.importorskip("accelerate")
+    return lambda kind: HERE_AND_THERE[kind] if request.param == "disk" else request.param
+
+
+@pytest.mark.parametrize("kind", CAUSAL)
+def test_a_model_that_is_spread_over_devices_is_the_same_model(
+    kind: str, spread: Callable[[str], Any], folder_of: Callable[..., Path], make_model: ModelMaker
+) -> None:
+    one, two = make_model(kind), load_model(f"local/{folder_of(kind)}", device_map=spread(kind))
+    assert any(p.is_meta for p in two.module.parameters()) == (spread(kind) == HERE_AND_THERE[kind])
+    assert two.device == torch.device("cpu")
+    assert two.describe() == {**one.describe(), "name": two.name}
+    batches = [model.batch(model.tokens(SENTENCES), "left") for model in (one, two)]
+    assert torch.equal(one.logits(batches[0]), two.logits(batches[1]))
+    assert survey_of(two).of_kind("op") == survey_of(one).of_kind("op")
+    maps = [localize(model, STIMULI, find_sites(model)) for model in (one, two)]
+    np.testing.assert_array_equal(maps[0].t, maps[1].t)
+    mask = top_percent(maps[0], 20)
+    ablated = []
+    for model, batch in zip((one, two), batches, strict=True):
+        with ablate(model.module, mask):
+            ablated.append(model.logits(batch))
+    assert torch.equal(*ablated)
+    assert not torch.equal(ablated[0], one.logits(batches[0]))
+    sampling = Sampling(temperature=1, max_new_tokens=6)
+    texts = [continuations(model, "the old farmer", sampling, mask) for model in (one, two)]
+    assert texts[0] == texts[1]
+    assert hooks_of(two.module) == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"device_map": "everywhere"}, "--device-map everywhere: choose one of auto, balanced"),
+        ({"device_map": "auto", "untrained": True}, "not with --untrained"),
+    ],
+)
+def test_device_maps_that_make_no_sense(
+    changed: dict[str, Any], message: str, folder_of: Callable[..., Path]
+) -> None:
+    with pytest.raises(SettingError, match=message):
+        load_model(f"local/{folder_of()}", **changed)
+
+
+def test_without_accelerate_a_device_map_says_what_to_install(
+    folder_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llm_loc.models.find_spec", lambda _: None)
+    with pytest.raises(SettingError, match=r"needs accelerate; pip install 'funcloc\[big\]'"):
+        load_model(f"local/{folder_of()}", device_map="auto")
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("cat", "write hf/ORG/NAME or local/PATH"),
-        ("local/", "write hf/ORG/NAME or local/PATH"),
+        ("cat", "write phantom/lm, hf/ORG/NAME or local/PATH"),
+        ("local/", "write phantom/lm, hf/ORG/NAME or local/PATH"),
         ("local/nowhere", "holds no config.json"),
     ],
 )
@@ -169,7 +342,7 @@ def test_bad_names_get_one_line(name: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "changed", "message"),
     [
-        ("config.json", b"{", "cannot be"),
+        ("config.json", b"{", "is no JSON"),
         ("model.safetensors", b"\x00" * 20, "cannot be read"),
         ("config.json", b'{"model_type": "t5", "is_encoder_decoder": true}', "encoder with a deco"),
         ("config.json", b'{"model_type": "vit"}', "no language model"),

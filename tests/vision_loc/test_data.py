@@ -198,6 +198,27 @@ def test_fetch_without_a_network_says_what_to_put_where(
         data_folder(load_manifest(str(tmp_path / "set.yaml")), root / "elsewhere")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--localizer", "langloc", "--eval", "phantom"), "--localizer langloc: langloc"),
+        (("--localizer", "phantom:faces", "--eval", "blimp"), "--eval blimp: blimp"),
+    ],
+)
+def test_texts_are_for_the_other_command(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    said: str,
+) -> None:
+    given = ["run", "--model", "phantom/planted", "--device", "cpu", *words]
+    monkeypatch.setattr(sys, "argv", ["vision-loc", *given])
+    with pytest.raises(SystemExit):
+        cli.main()
+    error = capsys.readouterr().err
+    assert error == f"vision-loc: {said} is a set of texts; llm-loc reads it\n"
+
+
 def test_fetch_of_what_cannot_be_downloaded(command: Command) -> None:
     status, _, err = command("fetch", "tinyimagenet100")
     assert status == 1

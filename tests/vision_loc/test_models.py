@@ -327,4 +327,4 @@ def test_the_catalogue_finds_local_folders(
     assert set(found()) == {f"local/{models / 'deep' / 'vit'}"}
     monkeypatch.setenv("FUNCLOC_MODELS", str(models / "gone"))
     with pytest.raises(DataError, match="no such folder"):
-        catalogues.local_folders()
+        catalogue()

@@ -1,0 +1,44 @@
+"""Which model names there are, and where each one's weights lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL,
+)
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES as ENCODERS,
+)
+
+from common.catalogue import ORDER, Entry, hub_models, local_folders
+from llm_loc import phantom
+
+
+def catalogue(models_root: Path | None = None) -> list[Entry]:
+    """All models that lie on this machine: what works offline first.
+
+    Parameters
+    ----------
+    models_root : Path, optional
+        ``--models-root``; left out, ``FUNCLOC_MODELS``, else ``./models``.
+
+    Raises
+    ------
+    DataError
+        If a folder was named and is not there.
+    """
+    known = [
+        *(Entry(f"phantom/{name}", "bundled", "calibration model") for name in phantom.NAMES),
+        *local_folders(models_root, _about, "no language model"),
+        *hub_models({*CAUSAL, *ENCODERS}),
+    ]
+    return sorted(known, key=lambda entry: ORDER.index(entry.where))
+
+
+def _about(config: dict[str, Any]) -> str | None:
+    kind = config.get("model_type")
+    if kind in ENCODERS and not config.get("is_decoder"):
+        return f"transformers, {kind} (an encoder: localize only)"
+    return f"transformers, {kind}" if kind in CAUSAL else None
