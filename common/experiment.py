@@ -107,10 +107,13 @@ class MeasuredText:
         Key of its nats among :attr:`common.runs.Outcome.beside`.
     window : int
         Tokens in a window; all but its first are predicted.
+    bytes : array of int of shape (n_windows,)
+        Bytes that the predicted tokens of each window stand for.
     """
 
     name: str
     window: int
+    bytes: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -367,7 +370,7 @@ def describe_text(
             "rule": mask.rule,
             "percent": mask.percent,
             "seed": mask.seed,
-            **_nats(outcomes[mask.name].beside[text.name], seed),
+            **_nats(outcomes[mask.name].beside[text.name], text, seed),
             **_rise(outcomes[mask.name].beside[text.name] - intact, seed),
         }
         for mask in masks
@@ -376,19 +379,35 @@ def describe_text(
         "text": text.name,
         "window": text.window,
         "n": len(intact),
-        "intact": _nats(intact, seed),
+        "bytes": int(text.bytes.sum()),
+        "intact": _nats(intact, text, seed),
         "ablations": under,
     }
 
 
-def _nats(nats: np.ndarray, seed: int) -> dict[str, Any]:
-    """Mean nats a token over windows of equal size, and its exponential, with their intervals."""
-    low, high = interval(bootstrap_means(nats, np.random.default_rng(seed)))
-    mean = float(nats.mean())
+def _nats(nats: np.ndarray, text: MeasuredText, seed: int) -> dict[str, Any]:
+    """Mean nats a token over windows of equal size, and its exponential, with their intervals.
+
+    The same for a byte, a ratio of two sums over windows; its interval is that of the windows'
+    deviations from the ratio (linearized, as usual for a ratio).
+    """
+    means = bootstrap_means(nats, np.random.default_rng(seed))
+    tokens = nats * (text.window - 1)
+    ratio = float(tokens.sum() / text.bytes.sum())
+    deviations = (tokens - ratio * text.bytes) / text.bytes.mean()
+    ratios = ratio + bootstrap_means(deviations, np.random.default_rng(seed))
     return {
-        "nats": mean,
+        **_with_perplexity(float(nats.mean()), interval(means)),
+        "per_byte": _with_perplexity(ratio, interval(ratios)),
+    }
+
+
+def _with_perplexity(nats: float, between: tuple[float, float]) -> dict[str, Any]:
+    low, high = between
+    return {
+        "nats": nats,
         "nats_ci": (low, high),
-        "perplexity": _perplexity(mean),
+        "perplexity": _perplexity(nats),
         "perplexity_ci": (_perplexity(low), _perplexity(high)),
     }
 

@@ -14,10 +14,12 @@ from itertools import takewhile
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from common.masks import Mask
 from common.selectivity import SelectivityMap, n_chosen
@@ -30,6 +32,9 @@ WIDTH = 5.4  # inches
 MOST_LABELS = 40
 LONGEST_LABEL = 26
 LETTERS_A_LINE = 46
+MOST_PARTS = 15  # of a level; the table has all
+RULES_SHOWN = ("random", "layer-matched", "magnitude-matched")
+RULE_LINES = {"random": ":", "layer-matched": "--", "magnitude-matched": "-."}
 
 
 def _figure(height: float = 3.9) -> tuple[Figure, Axes]:
@@ -274,3 +279,268 @@ def selectivity_by_site(found: SelectivityMap, columns: int = 120) -> Figure:
     axes.set_title("Selectivity by site", fontsize="medium")
     figure.colorbar(image, ax=axes, label="Welch's t (target minus control)")
     return figure
+
+
+def unit_responses(
+    responses: np.ndarray, conditions: Sequence[str], target: np.ndarray, title: str
+) -> Figure:
+    """One unit's responses to every stimulus: both sides as histograms, every condition as a row.
+
+    Parameters
+    ----------
+    responses : array of shape (n_stimuli,)
+        In the units of the map's means.
+    conditions : sequence of str of length n_stimuli
+        The condition of each stimulus.
+    target : array of bool of shape (n_stimuli,)
+        Which stimuli are the target's.
+    title : str
+        Which unit this is.
+    """
+    names = np.asarray(conditions)
+    rows = _condition_rows(responses, names, target)
+    figure = Figure(figsize=(WIDTH, 3.3 + 0.26 * len(rows)), layout="constrained", dpi=150)
+    above, below = figure.subplots(
+        2, sharex=True, height_ratios=(2.2, 0.7 + 0.26 * len(rows)), squeeze=True
+    )
+    edges = np.histogram_bin_edges(responses, 30)
+    for side, (word, colour, line) in zip(
+        (True, False), (("target", TARGET, "-"), ("control", OTHER, "--")), strict=True
+    ):
+        own = responses[target == side]
+        style = {"histtype": "stepfilled", "facecolor": f"{colour}44", "edgecolor": colour}
+        above.hist(
+            own, edges, weights=np.full(len(own), 100 / len(own)), ls=line, lw=1.5,
+            label=f"{word} (n = {len(own):,})", **style,
+        )  # fmt: skip
+    above.set_ylabel("% of the side")
+    above.legend(frameon=False, fontsize="small")
+    above.set_title(_say(title), fontsize="medium")
+    _strips(below, responses, names, target, rows)
+    for axes in (above, below):
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _condition_rows(
+    responses: np.ndarray, names: np.ndarray, target: np.ndarray
+) -> list[tuple[str, bool]]:
+    """Conditions and their sides: the target's first, and the strongest of each side first."""
+    rows = {(str(name), bool(side)) for name, side in zip(names, target, strict=True)}
+
+    def order(row: tuple[str, bool]) -> tuple[bool, float, str]:
+        name, side = row
+        return not side, -float(responses[(names == name) & (target == side)].mean()), name
+
+    return sorted(rows, key=order)
+
+
+def _strips(
+    axes: Axes,
+    responses: np.ndarray,
+    names: np.ndarray,
+    target: np.ndarray,
+    rows: Sequence[tuple[str, bool]],
+) -> None:
+    """A dot a stimulus and a bar at the mean, one row a condition."""
+    rng = np.random.default_rng(0)
+    for row, (name, side) in enumerate(rows):
+        own = responses[(names == name) & (target == side)]
+        colour, mark = (TARGET, "o") if side else (OTHER, "s")
+        height = row + rng.uniform(-0.25, 0.25, len(own))
+        axes.plot(own, height, mark, color=colour, ms=2, alpha=0.35, mew=0)
+        axes.plot([own.mean()] * 2, [row - 0.38, row + 0.38], color=INK, lw=1.6)
+    axes.set_yticks(range(len(rows)), [_short(name, 18) for name, _ in rows], fontsize="small")
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlabel(_say("response (bar: mean of the condition)"))
+
+
+def _around(middle: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Lengths of error bars, shape (2, n).
+
+    Where all values are alike, rounding may put an end on the wrong side of the middle.
+    """
+    return np.maximum([middle - low, high - middle], 0)
+
+
+def lost_parts(entries: Sequence[dict[str, Any]]) -> Figure:
+    """The parts of a level that lost most under the top mask, with their intervals.
+
+    Parameters
+    ----------
+    entries : sequence of dict
+        The entries of one level and dose of ``breakdown`` in ``results.json``.
+    """
+    worst = sorted(entries, key=lambda entry: -entry["drop"])[:MOST_PARTS]
+    figure, axes = _figure(1.7 + 0.27 * len(worst))
+    rows = np.arange(len(worst))
+    drops = np.array([100 * entry["drop"] for entry in worst])
+    low, high = (np.array([100 * entry["drop_ci"][end] for entry in worst]) for end in (0, 1))
+    bars = axes.errorbar(
+        drops, rows - 0.12, xerr=_around(drops, low, high), color=TARGET, marker="o", ms=4,
+        capsize=2, lw=0, elinewidth=1.4, label="top (bar: 95 % interval)",
+    )  # fmt: skip
+    rule = _nearest_rule(worst)
+    handles: list[Any] = [bars]
+    if rule is not None:
+        drawn = [entry["controls"][rule] for entry in worst]
+        mean, most = (
+            np.array([100 * each[key] for each in drawn]) for key in ("drop_mean", "drop_max")
+        )
+        handles += axes.plot(
+            mean, rows + 0.18, RULE_MARKS[rule], color=GREY, mec=INK, mew=0.3, ms=4,
+            label=f"{rule} (mean; line: to the largest draw)",
+        )  # fmt: skip
+        axes.hlines(rows + 0.18, mean, most, color=GREY, lw=1)
+    axes.axvline(0, color=INK, lw=0.8, ls=":")
+    _not_flat(axes)
+    axes.set_yticks(rows, [_short(entry["part"], 30) for entry in worst], fontsize=8)
+    axes.set_ylim(len(worst) - 0.4, -0.6)
+    axes.set_xlabel("drop: intact minus ablated accuracy\n(percentage points)")
+    figure.legend(handles=handles, loc="outside lower center", frameon=False, fontsize="small")
+    level, dose = worst[0]["level"], worst[0]["percent"]
+    some = "" if len(worst) == len(entries) else f" ({len(worst)} of {len(entries)})"
+    title = f"Drop by {level}{some} under the top {dose:g} %"
+    axes.set_title(_say(title, 32), fontsize="medium")
+    return figure
+
+
+def _nearest_rule(entries: Sequence[dict[str, Any]]) -> str | None:
+    """The control that is matched best among those that were drawn."""
+    return next((rule for rule in RULES_SHOWN[::-1] if rule in entries[0]["controls"]), None)
+
+
+def perplexity_curve(text: dict[str, Any]) -> Figure:
+    """Perplexity of one text by dose, intact, under the top mask and under the drawn controls.
+
+    Windows of a text differ more from each other than a mask changes them, so the interval shown is
+    that of the rise over intact, paired by window.
+
+    Parameters
+    ----------
+    text : dict
+        One entry of ``perplexity`` in ``results.json``.
+    """
+    figure, axes = _figure(4.3)
+    doses = sorted({entry["percent"] for entry in text["ablations"]})
+    intact = text["intact"]["perplexity"]
+    handles: list[Any] = [axes.axhline(intact, color=INK, lw=1.2, ls=":", label="intact")]
+    tops = [entry for entry in text["ablations"] if entry["rule"] == "top"]
+    tops.sort(key=lambda entry: entry["percent"])
+    middle = np.array([entry["perplexity"] for entry in tops])
+    low, high = (
+        intact * np.exp([min(entry["rise_ci"][end], 600.0) for entry in tops]) for end in (0, 1)
+    )
+    handles.append(
+        axes.errorbar(
+            doses, middle, _around(middle, low, high), color=TARGET, marker="o", ms=5, capsize=3,
+            lw=1.8, label="top (bars: 95 % interval of the rise)",
+        )
+    )  # fmt: skip
+    for place, rule in enumerate(RULES_SHOWN):
+        handles += _perplexities_of(axes, text, rule, 1.02 + 0.015 * place)
+    _dose_axis(axes, doses)
+    axes.set_xlim(doses[0] / 1.2, doses[-1] * 1.2)
+    _perplexity_axis(axes)
+    axes.set_ylabel(f"perplexity a token (windows of {text['window']})")
+    axes.set_title(_say(f"Perplexity of {text['text']} by dose"), fontsize="medium")
+    figure.legend(handles=handles, loc="outside lower center", frameon=False, fontsize="small")
+    return figure
+
+
+def _perplexities_of(axes: Axes, text: dict[str, Any], rule: str, shift: float) -> list[Any]:
+    """Mean and range of a rule's draws at every dose, set apart from the others by `shift`."""
+    drawn: dict[float, list[float]] = {}
+    for entry in text["ablations"]:
+        if entry["rule"] == rule:
+            drawn.setdefault(entry["percent"], []).append(entry["perplexity"])
+    if not drawn:
+        return []
+    doses = sorted(drawn)
+    middle = np.array([np.mean(drawn[dose]) for dose in doses])
+    low, high = (np.array([end(drawn[dose]) for dose in doses]) for end in (min, max))
+    draws = max(map(len, drawn.values()))
+    label = f"{rule} (mean and range of {draws})" if draws > 1 else rule
+    bars = axes.errorbar(
+        np.array(doses) * shift, middle, _around(middle, low, high), color=GREY, label=label,
+        marker=RULE_MARKS[rule], ms=4, mec=INK, mew=0.3, capsize=2, lw=1, ls=RULE_LINES[rule],
+    )  # fmt: skip
+    return [bars]
+
+
+def _perplexity_axis(axes: Axes) -> None:
+    """A log scale with plain numbers."""
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 1000 * low else (1.0,)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def kind_name(source: str, condition: str) -> str:
+    """A condition of a text set as a reader tells it from others: ``emotion: anger``, ``math``."""
+    return source if source == condition else f"{source}: {condition}"
+
+
+def response_profile(table: pd.DataFrame) -> Figure:
+    """Mean response of the top and of the control units to each condition of every text set.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A run's ``profile.csv``: columns set, condition, own, n, mask, rule, response, low, high.
+    """
+    top = table[table["rule"] == "top"].reset_index(drop=True)
+    figure, axes = _figure(1.9 + 0.36 * len(top))
+    # A set's conditions lie together, with a gap to the next set.
+    rows = np.arange(len(top)) + 0.6 * (pd.factorize(top["set"])[0])
+    own = top["own"].to_numpy(dtype=bool)
+    handles: list[Any] = []
+    for chosen, hatch, label in (
+        (~own, None, "top (bar: 95 % interval)"),
+        (own, "////", "top, on the localizer’s own texts"),
+    ):
+        part = top[chosen]
+        if part.empty:
+            continue
+        handles.append(
+            axes.barh(
+                rows[chosen] - 0.16, part["response"], height=0.44, label=label, hatch=hatch,
+                color="white" if hatch else TARGET, edgecolor=TARGET, linewidth=0.8,
+                xerr=_around(*(part[name].to_numpy() for name in ("response", "low", "high"))),
+                error_kw={"ecolor": INK, "capsize": 2, "lw": 1},
+            )
+        )  # fmt: skip
+    handles += _control_responses(axes, table, top, rows)
+    axes.axvline(0, color=INK, lw=0.8)
+    axes.axvline(1, color=INK, lw=0.8, ls=":")
+    names = [
+        _short(kind_name(*pair), 28) for pair in zip(top["set"], top["condition"], strict=True)
+    ]
+    axes.set_yticks(rows, names, fontsize=8)
+    axes.set_ylim(rows[-1] + 0.7, -0.7)
+    axes.set_xlabel(_say("mean response (1, dotted: the units’ average over the localizer)"))
+    axes.set_title("Response profile of the chosen units", fontsize="medium")
+    figure.legend(handles=handles, loc="outside lower center", frameon=False, fontsize="small")
+    return figure
+
+
+def _control_responses(
+    axes: Axes, table: pd.DataFrame, top: pd.DataFrame, rows: np.ndarray
+) -> list[Any]:
+    """Mean and range over the control masks, in the rows of the top mask's bars."""
+    drawn = table[table["rule"] != "top"]
+    if drawn.empty:
+        return []
+    kinds = drawn.groupby(["set", "condition"])["response"]
+    spread = kinds.agg(["mean", "min", "max"]).reindex(
+        pd.MultiIndex.from_frame(top[["set", "condition"]])
+    )
+    middle, low, high = (spread[name].to_numpy() for name in ("mean", "min", "max"))
+    rule, draws = drawn["rule"].iloc[0], drawn["mask"].nunique()
+    label = f"{rule} (mean and range of {draws})" if draws > 1 else str(rule)
+    bars = axes.errorbar(
+        middle, rows + 0.22, xerr=_around(middle, low, high), color=GREY, lw=0, elinewidth=1.4,
+        marker=RULE_MARKS.get(rule, "x"), ms=5, mec=INK, mew=0.3, capsize=2, label=label,
+    )  # fmt: skip
+    return [bars]

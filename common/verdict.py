@@ -108,7 +108,10 @@ def warnings(results: dict[str, Any]) -> list[str]:
             "The model is a phantom: the run shows that the instrument works, nothing about brains."
         )
     if results["model"].get("untrained"):
-        found.append("The weights are untrained.")
+        found.append(
+            "The weights are untrained: units with q < 0.05 show that the stimuli differ, not that "
+            "anything was learned about them."
+        )
     if results["evaluation"].get("overlap"):
         found.append(
             f"{results['evaluation']['overlap']} evaluation stimuli were in the localizer too."
@@ -118,6 +121,12 @@ def warnings(results: dict[str, Any]) -> list[str]:
             found.append(results[part]["warning"])
         if skipped := results[part].get("skipped"):
             found.append(skipped_warning(part, skipped))
+    n_units, n_selective = top_of(results)["n_units"], results["selectivity"]["n_selective_q05"]
+    if n_selective < n_units:
+        found.append(
+            f"Only {n_selective} units have t > 0 and q < 0.05: the others among the {n_units} "
+            "that were masked cannot be told from chance."
+        )
     for group, intact in results["intact"].items():
         if intact["n"] < SMALL:
             found.append(f"Group {group} has only {intact['n']} items.")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
@@ -157,6 +158,139 @@ def test_thresholds_are_those_of_the_masks(make_map: Callable[..., SelectivityMa
     boxes = [text.get_window_extent() for text in axes.texts]
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
     assert sum(bar.get_height() for bar in axes.patches) == found.n_units
+
+
+def part(name: str, drop: float, **controls: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "level": "paradigm",
+        "part": name,
+        "percent": 1.0,
+        "drop": drop,
+        "drop_ci": [drop - 0.03, drop + 0.02],
+        "controls": controls,
+    }
+
+
+@pytest.mark.parametrize("n_parts", [2, 15, 67])
+def test_the_parts_that_lost_most_come_first(n_parts: int) -> None:
+    drawn = {"drop_mean": 0.01, "drop_max": 0.02}
+    names = [f"a_phenomenon_with_$a$_really_long_name_{i}" for i in range(n_parts)]
+    entries = [
+        part(name, (i - 1) / 100, random=drawn, **{"magnitude-matched": drawn})
+        for i, name in enumerate(names)
+    ]
+    before = json.dumps(entries)
+    figure = figures.lost_parts(entries)
+    inside(figure)
+    assert json.dumps(entries) == before
+    (axes,) = figure.axes
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert len(labels) == min(n_parts, figures.MOST_PARTS)
+    assert labels[0].endswith(f"name_{n_parts - 1}")
+    bars = axes.containers[0].lines[0].get_xdata()
+    assert list(bars) == sorted(bars, reverse=True)
+    assert bars[0] == pytest.approx(n_parts - 2)
+    told = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert any("magnitude-matched" in text for text in told)
+    assert (f"of {n_parts}" in axes.get_title()) == (n_parts > figures.MOST_PARTS)
+
+
+def test_parts_without_controls() -> None:
+    inside(figures.lost_parts([part("one", 0.0), part("two", 0.0)]))
+
+
+def measured(doses: tuple[float, ...], rules: tuple[str, ...], factor: float) -> dict[str, Any]:
+    intact = 3.9
+    entries = []
+    for dose in doses:
+        for rule, rise in (("top", dose), *((rule, dose / 2) for rule in rules * 2)):
+            entries.append(
+                {
+                    "rule": rule,
+                    "percent": dose,
+                    "perplexity": float(np.exp(intact + factor * rise)),
+                    "rise_ci": [factor * rise * 0.9, factor * rise * 1.1],
+                }
+            )
+    return {
+        "text": "my $text$",
+        "window": 128,
+        "intact": {"perplexity": float(np.exp(intact))},
+        "ablations": entries,
+    }
+
+
+@pytest.mark.parametrize("rules", [(), ("random", "layer-matched", "magnitude-matched", "bottom")])
+@pytest.mark.parametrize("factor", [0.0, 0.02, 1.0, 60.0])
+@pytest.mark.parametrize("doses", [(1.0,), (0.5, 1.0, 5.0)])
+def test_perplexity_by_dose(
+    doses: tuple[float, ...], factor: float, rules: tuple[str, ...]
+) -> None:
+    given = measured(doses, rules, factor)
+    figure = figures.perplexity_curve(given)
+    inside(figure)
+    (axes,) = figure.axes
+    intact = axes.lines[0].get_ydata()
+    assert set(intact) == {given["intact"]["perplexity"]}
+    low, high = axes.get_ylim()
+    ticks = [tick for tick in axes.get_yticks() if low <= tick <= high]
+    assert 1 <= len(ticks) <= 16
+    line, _, (bars,) = axes.containers[0]
+    for dose, (below, above) in zip(doses, (bar[:, 1] for bar in bars.get_segments()), strict=True):
+        expected = np.exp(3.9 + factor * dose * np.array([0.9, 1.1]))
+        assert [below, above] == pytest.approx(list(expected), rel=1e-3)
+    assert list(line.get_xdata()) == list(doses)
+
+
+def answers(n_sets: int, controls: int) -> pd.DataFrame:
+    rows = []
+    for number in range(n_sets):
+        for kind in ("sentence", "nonword"):
+            for mask in range(1 + controls):
+                value = (1.2 if kind == "sentence" else 0.7) - 0.1 * mask
+                rows.append(
+                    {
+                        "set": f"set-{number}", "condition": kind, "own": number == 0, "n": 100,
+                        "tokens": 12.0, "mask": f"m{mask}",
+                        "rule": "layer-matched" if mask else "top",
+                        "response": value, "low": value - 0.05, "high": value + 0.05,
+                    }
+                )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(("n_sets", "controls"), [(1, 0), (1, 1), (7, 3)])
+def test_the_response_profile_has_a_bar_for_every_condition(n_sets: int, controls: int) -> None:
+    figure = figures.response_profile(answers(n_sets, controls))
+    inside(figure)
+    (axes,) = figure.axes
+    bars = axes.patches
+    assert len(bars) == 2 * n_sets
+    assert sum(bar.get_hatch() is not None for bar in bars) == 2  # the localizer's own
+    assert {round(bar.get_width(), 6) for bar in bars} == {1.2, 0.7}
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels[:2] == ["set-0: sentence", "set-0: nonword"]
+    told = " ".join(text.get_text() for text in figure.legends[0].get_texts())
+    assert ("layer-matched" in told) == (controls > 0)
+    if controls == 3:
+        line, _, (ranges,) = axes.containers[-1]
+        assert line.get_xdata()[0] == pytest.approx(1.0)
+        assert list(ranges.get_segments()[0][:, 0]) == pytest.approx([0.9, 1.1])
+
+
+def test_a_set_of_one_condition_is_named_once() -> None:
+    table = answers(2, 0)
+    table.loc[2, ["set", "condition"]] = "math"
+    (axes,) = figures.response_profile(table).axes
+    labels = [label.get_text() for label in axes.get_yticklabels()]
+    assert labels[1:3] == ["set-0: nonword", "math"]
+
+
+def test_a_profile_with_signed_answers_and_long_names() -> None:
+    table = answers(3, 2)
+    table[["response", "low", "high"]] -= 1
+    table["set"] += "_of_somebody_with_$a$_very_long_name"
+    inside(figures.response_profile(table))
 
 
 def test_units_without_any_difference(make_map: Callable[..., SelectivityMap]) -> None:

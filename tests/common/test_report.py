@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from common.errors import RunError
@@ -70,7 +71,7 @@ def finished(tmp_path: Path, make_map: Callable[..., SelectivityMap]) -> Maker:
         words: bool = False,
     ) -> Path:
         found = make_map((60, 40))
-        half = split_half(make_map((60, 40), seed=1), make_map((60, 40), seed=2), percents)
+        half = split_half(make_map((60, 40), seed=1).t, make_map((60, 40), seed=2).t, percents)
         found.about["split_half"] = {
             "correlation": half.correlation,
             "dice": {f"{key:g}": value for key, value in half.dice.items()},
@@ -102,14 +103,17 @@ def finished(tmp_path: Path, make_map: Callable[..., SelectivityMap]) -> Maker:
             },
             evaluation,
             area={"layer0": np.arange(5)},
-            texts=[MeasuredText("prose", 32)] if words else (),
+            texts=[MeasuredText("prose", 32, np.full(6, 120))] if words else (),
         )  # fmt: skip
         levels = {"field": np.where(labels < 4, "syntax", "meaning")} if words else {}
         items = Items(
             [f"i{n}" for n in range(N)], groups, "face", "house", None if words else labels, levels
         )
         plan = Plan(percents, controls)
-        about = {"settings": {"model": model, "seed": 0, "data_root": None}}
+        about = {
+            "command": f"vision-loc run --model '{model}' --eval own --out run",
+            "settings": {"model": model, "seed": 0, "data_root": None},
+        }
         with RunFolder(tmp_path / "run", {"model": model}, about) as folder:
             run_experiment(folder, plan, items, described, lambda: found, evaluate)
         return tmp_path / "run"
@@ -199,12 +203,78 @@ def test_one_dose_and_no_controls(finished: Maker) -> None:
 
 def test_items_without_classes_with_levels_and_a_text(finished: Maker) -> None:
     page = page_of(finished(words=True))
-    assert "What lost most" not in page.text
     assert "Accuracy by field" in page.text
     assert "syntax" in page.text
     assert "Perplexity of prose" in page.text
     assert "+1.000" in page.text
     assert "picture" not in re.sub("on pictures|of pictures|pictures:", "", page.text)
+
+
+def keep_texts(folder: Path, name: str = "emotion", said: str = " a long tale") -> None:
+    """What a language front end keeps beside the numbers."""
+    masks = [
+        ("top-1", "top", 1.3),
+        *((f"layer-matched-1-s0{n}", "layer-matched", 0.9) for n in (0, 1)),
+    ]
+    rows = [
+        [source, kind, own, 100, 17.5, mask, rule, value, value - 0.1, value + 0.1]
+        for source, kind, own in (("set", "sentence", True), (name, "anger", False))
+        for mask, rule, value in masks
+    ]
+    columns = ["set", "condition", "own", "n", "tokens", "mask", "rule", "response", "low", "high"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "profile.csv", index=False)
+    save_json(
+        folder / "gallery" / "continuations.json",
+        {
+            "new_tokens": 30,
+            "columns": ["intact", "top-1"],
+            "rows": [{"prompt": "It was", "texts": [said, ""]}],
+        },
+    )
+
+
+def test_what_a_language_run_kept_is_shown(finished: Maker) -> None:
+    folder = finished(words=True)
+    keep_texts(folder)
+    page = page_of(folder)
+    for expected in (
+        "What the chosen units answer to", "Response profile in numbers", "emotion: anger",
+        "1.300 [1.200, 1.400]", "0.900 (0.900 to 0.900)", "set: sentence the localizer’s own",
+        "Continuations side by side", "It was …", "a long tale", "the model ends the text here",
+        "What lost most", "Perplexity by dose", "2 parts were looked at",
+        "prose under the top 1 %: +1.000 nats a token [+1.000, +1.000]",
+        "layer-matched +1.000 on average, p = 1.000", "perplexity a byte", "1.676 [1.676, 1.676]",
+    ):  # fmt: skip
+        assert expected in page.text, expected
+    said = [image["alt"] or "" for image in page.all("img")]
+    assert any("Drop by field" in alt and "syntax +" in alt for alt in said)
+    assert any("Perplexity of prose" in alt and "intact 7.389" in alt for alt in said)
+    assert any("set sentence 1.30, emotion anger 1.30" in alt for alt in said)
+
+
+def test_texts_are_escaped_and_a_set_may_be_called_na(finished: Maker) -> None:
+    folder = finished(words=True)
+    keep_texts(folder, name="NA", said=HOSTILE)
+    text = make_report(folder).read_text(encoding="utf-8")
+    assert "<script" not in text
+    page = Page(text)
+    assert HOSTILE in page.text
+    assert "NA: anger" in page.text
+
+
+def test_parts_are_listed_from_the_largest_drop(finished: Maker) -> None:
+    folder = finished(words=True)
+    entries = read_json(folder / "results.json")["breakdown"]
+    drops = {e["part"]: e["drop"] for e in entries if e["level"] == "field" and e["percent"] == 1}
+    text = page_of(folder).text
+    table = text[text.index("Accuracy by field") :]
+    worst, best = sorted(drops, key=lambda part: -drops[part])
+    assert drops[worst] > drops[best]
+    assert table.index(worst) < table.index(best)
+
+
+def test_the_method_says_what_q_does_not_say(finished: Maker) -> None:
+    assert "not that it has a function" in page_of(finished()).text
 
 
 def test_a_map_without_split_halves(finished: Maker) -> None:

@@ -47,7 +47,7 @@ def results(
     return {
         "model": {},
         "localizer": {"name": "floc:faces"},
-        "selectivity": {"n_units": 1200},
+        "selectivity": {"n_units": 1200, "n_selective_q05": 90},
         "evaluation": {"target": "face", "other": "object"},
         "ablation": "zero",
         "intact": intact,
@@ -176,12 +176,16 @@ def test_every_reason_for_doubt_is_a_warning() -> None:
         evaluation={"target": "face", "other": "object", "overlap": 7, "warning": "Blurred."},
     )
     found["intact"]["face"]["n"] = 29
+    found["selectivity"]["n_selective_q05"] = found["ablations"][0]["n_units"] - 1
     found["ablations"].append({**found["ablations"][0], "percent": 2.0})
     assert warnings(found) == [
         "The model is a phantom: the run shows that the instrument works, nothing about brains.",
-        "The weights are untrained.",
+        "The weights are untrained: units with q < 0.05 show that the stimuli differ, not that "
+        "anything was learned about them.",
         "7 evaluation stimuli were in the localizer too.",
         "Blurred.",
+        "Only 11 units have t > 0 and q < 0.05: the others among the 12 that were masked cannot be "
+        "told from chance.",
         "Group face has only 29 items.",
         "Intact accuracy on face is not above chance (90.0 %).",
         "Intact accuracy on object is not above chance (90.0 %).",

@@ -1,0 +1,70 @@
+"""The report: one self-contained HTML file, made from a run folder alone.
+
+Every value goes through jinja2's autoescape; figures and pictures are embedded, so the file opens
+without a network and can be sent around. Made again from the same folder, it has the same bytes.
+What it says is in :mod:`words`, its numbers in :mod:`tables`, its figures in :mod:`sections`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from common.errors import RunError
+from common.files import read_json, save_text
+from common.report import sections, tables, words
+from common.report.parts import part_of
+from common.selectivity import SelectivityMap
+from common.verdict import has_evidence
+
+__all__ = ["make_report"]
+
+
+def make_report(folder: Path) -> Path:
+    """Write ``report.html`` into a finished run folder, from what lies in it.
+
+    Raises
+    ------
+    RunError
+        If the folder holds no finished run, or a part of one is gone.
+    """
+    if not (folder / "results.json").is_file():
+        raise RunError(f"{folder}: holds no finished run (no results.json)")
+    results, run = read_json(folder / "results.json"), read_json(folder / "run.json")
+    found = SelectivityMap.load(part_of(folder, "selectivity.safetensors"))
+    page = Environment(
+        loader=PackageLoader("common"), autoescape=True, undefined=StrictUndefined
+    ).get_template("report.html.j2")
+    text = page.render(
+        title=f"{results['localizer']['name']} in {results['model']['name']}",
+        run=run,
+        results=results,
+        evidence=has_evidence(results),
+        target=results["evaluation"]["target"],
+        other=results["evaluation"]["other"],
+        facts=words.facts(results),
+        columns=tables.columns(results),
+        intact=tables.intact_row(results),
+        doses=tables.doses(results),
+        mcnemar=tables.mcnemar(results),
+        sections=sections.sections(results, found, folder),
+        galleries=sections.galleries(folder),
+        continuations=sections.continuations(folder),
+        losers=tables.losers(results, folder),
+        tables=[
+            *tables.perplexity(results),
+            *tables.breakdown(results),
+            *tables.profile(folder),
+        ],
+        headline=f"{results['headline_percent']:g}",
+        least=tables.LEAST_ITEMS,
+        method=words.method(results, run),
+        references=words.REFERENCES,
+        words=run["command"].split(" "),
+        settings=words.settings(run),
+        versions=", ".join(f"{name} {number}" for name, number in run["versions"].items()),
+    )
+    path = folder / "report.html"
+    save_text(path, text)
+    return path

@@ -1,0 +1,233 @@
+"""The report's figures with their captions, and the pictures that a front end kept."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from common import figures
+from common.effects import permutation_p
+from common.files import read_json
+from common.masks import Mask, top_percent
+from common.report.parts import Section, Shown, part_of, profile_of
+from common.report.tables import headline_breakdown
+from common.report.words import area, n_sites, reliability
+from common.selectivity import SelectivityMap
+from common.verdict import between, percent, points, top_of
+
+
+def sections(results: dict[str, Any], found: SelectivityMap, folder: Path) -> list[Section]:
+    """All figures, in the order in which a reader asks: what was lost, and then by which units."""
+    target = results["localizer"]["name"]
+    doses = sorted({entry["percent"] for entry in results["ablations"]})
+    top: Mask = top_percent(found, results["headline_percent"])
+    compared = _shown(
+        figures.interactions(results),
+        "The interaction under the top mask with its 95 % interval"
+        + (
+            ", and under each control draw (bar: mean of a rule)."
+            if results["permutations"]
+            else "; no control masks were drawn to hold it against."
+        ),
+        say_interactions(results),
+    )
+    where = _shown(
+        figures.units_by_site(found, top, target),
+        f"{len(top):,} {'unit' if len(top) == 1 else 'units'} in all (numbers: units of a site).",
+        say_sites(found, top),
+    )
+    every = _shown(
+        figures.selectivity_by_site(found),
+        "All units of each site, not only the chosen ones.",
+        "Heat map: Welch’s t of every site’s units, sorted within the site.",
+    )
+    spread = _shown(
+        figures.t_distribution(found, doses),
+        "The threshold of every dose is marked: units to its right are in the mask.",
+        f"Histogram of Welch’s t over {found.n_units:,} units, from {found.t.min():.1f} to "
+        f"{found.t.max():.1f}.",
+    )
+    left = Section("Against the controls" if results["permutations"] else "Effect", [compared])
+    if len(doses) > 1:
+        left = Section("Dose, and the controls", [_dose_curve(results), compared])
+    return [
+        left,
+        *_lost_parts(results),
+        *_perplexities(results),
+        *_profile(folder),
+        Section("Where the units lie", [where, every]),
+        Section("How selective, how reliable", [spread], [*reliability(results), *area(results)]),
+    ]
+
+
+def _dose_curve(results: dict[str, Any]) -> Shown:
+    return _shown(
+        figures.dose_curve(results),
+        "What is left as more units are ablated. Dashed: mean of the control draws; band: their "
+        "range.",
+        say_doses(results),
+    )
+
+
+def say_doses(results: dict[str, Any]) -> str:
+    tops = [entry for entry in results["ablations"] if entry["rule"] == "top"]
+    tops.sort(key=lambda entry: entry["percent"])
+    told = []
+    for group in (results["evaluation"]["target"], results["evaluation"]["other"]):
+        at = [f"{percent(e['groups'][group]['accuracy'])} at {e['percent']:g} %" for e in tops]
+        told.append(f"{group} {', '.join(at)}")
+    return f"Accuracy by dose of the top mask: {'; '.join(told)}."
+
+
+def say_interactions(results: dict[str, Any]) -> str:
+    top = top_of(results)
+    drawn = [e for e in results["permutations"] if e["percent"] == results["headline_percent"]]
+    rest = "".join(f"; {e['rule']} {points(e['control_mean'])} on average" for e in drawn)
+    return f"Interaction in percentage points: top {points(top['interaction'])}{rest}."
+
+
+def say_sites(found: SelectivityMap, top: Mask) -> str:
+    counts = sorted(top.counts().items(), key=lambda pair: -pair[1])[:3]
+    most = ", ".join(f"{count:,} in {site}" for site, count in counts if count)
+    return f"Bar chart of the top mask’s units over {n_sites(len(found.sites))}; most are {most}."
+
+
+def _shown(figure: Figure, caption: str, alt: str) -> Shown:
+    return Shown(caption, alt, _png(figure))
+
+
+def _png(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=190)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _lost_parts(results: dict[str, Any]) -> list[Section]:
+    """What every level's parts lost, where the evaluation has levels."""
+    levels: dict[str, list[dict[str, Any]]] = {}
+    for entry in headline_breakdown(results):
+        levels.setdefault(entry["level"], []).append(entry)
+    shown = [
+        _shown(
+            figures.lost_parts(parts),
+            f"{len(parts)} parts were looked at: the largest of so many drops is large by chance "
+            "too, and no interval is corrected for that.",
+            say_lost(level, parts),
+        )
+        for level, parts in levels.items()
+        if len(parts) > 1
+    ]
+    return [Section("What lost most", shown)] if shown else []
+
+
+def say_lost(level: str, parts: list[dict[str, Any]]) -> str:
+    """What lost most, as told to who cannot see the figure."""
+    worst = sorted(parts, key=lambda entry: -entry["drop"])[:3]
+    told = ", ".join(f"{e['part']} {points(e['drop'])} {between(e['drop_ci'])}" for e in worst)
+    return f"Drop by {level} in percentage points; the largest: {told}."
+
+
+def _perplexities(results: dict[str, Any]) -> list[Section]:
+    """Perplexity by dose, where texts were measured."""
+    shown = [
+        _shown(
+            figures.perplexity_curve(text),
+            f"How badly {text['text']} is predicted as more units are ablated; lower is better. "
+            f"Bars: 95 % bootstrap interval of the rise over intact, paired by window "
+            f"(n = {text['n']:,}).",
+            _say_perplexity(text),
+        )
+        for text in results.get("perplexity", [])
+    ]
+    told = [_say_rise(text, results["headline_percent"]) for text in results.get("perplexity", [])]
+    return [Section("Perplexity by dose", shown, told)] if shown else []
+
+
+def _say_rise(text: dict[str, Any], dose: float) -> str:
+    """By how much one text is predicted worse at a dose, and under the controls of that dose."""
+    rises: dict[str, list[float]] = {}
+    for entry in text["ablations"]:
+        if entry["percent"] == dose:
+            rises.setdefault(entry["rule"], []).append(entry["rise"])
+    (rise,) = rises.pop("top")
+    low, high = next(
+        e["rise_ci"] for e in text["ablations"] if (e["rule"], e["percent"]) == ("top", dose)
+    )
+    told = [
+        f"{rule} {np.mean(drawn):+.3f} on average, p = {permutation_p(rise, drawn):.3f}"
+        for rule, drawn in rises.items()
+        if len(drawn) > 1
+    ]
+    against = f"; {'; '.join(told)} (the rank of the top mask among the draws)" if told else ""
+    return (
+        f"{text['text']} under the top {dose:g} %: {rise:+.3f} nats a token [{low:+.3f}, "
+        f"{high:+.3f}]{against}. Windows of one text are neighbours and not independent, so the "
+        "interval is somewhat too narrow."
+    )
+
+
+def _say_perplexity(text: dict[str, Any]) -> str:
+    tops = sorted((e["percent"], e["perplexity"]) for e in text["ablations"] if e["rule"] == "top")
+    told = ", ".join(f"{perplexity:.4g} at {dose:g} %" for dose, perplexity in tops)
+    intact = f"intact {text['intact']['perplexity']:.4g}"
+    return f"Perplexity of {text['text']} by dose of the top mask: {intact}, {told}."
+
+
+def _profile(folder: Path) -> list[Section]:
+    """How strongly the chosen units answer to each kind of text, where that was measured."""
+    table = profile_of(folder)
+    if table is None:
+        return []
+    shown = _shown(
+        figures.response_profile(table),
+        "Each unit’s activation over its own average in the localizer, averaged over the units "
+        "and then over the texts of a condition.",
+        say_profile(table),
+    )
+    words = [
+        "The localizer says that the units tell its two sides apart, not what else they answer "
+        "to. Control masks are drawn from the same sites; where their range is wide, a condition "
+        "differs from the localizer’s texts in every unit there, for its form or its length."
+    ]
+    if table["own"].any():
+        words.append(
+            "The units were chosen by the texts that are marked as the localizer’s own, so that "
+            "they answer to one side of these more than to the other is no finding."
+        )
+    return [Section("What the chosen units answer to", [shown], words)]
+
+
+def say_profile(table: pd.DataFrame) -> str:
+    """The response profile, as told to who cannot see the figure."""
+    top = table[table["rule"] == "top"]
+    told = ", ".join(
+        f"{row.set} {row.condition} {row.response:.2f}" for row in top.itertuples(index=False)
+    )
+    return f"Bar chart of the top units’ mean response: {told}."
+
+
+def continuations(folder: Path) -> dict[str, Any] | None:
+    """How the model went on from a few prompts, where the front end kept that."""
+    path = folder / "gallery" / "continuations.json"
+    kept: dict[str, Any] | None = read_json(path) if path.is_file() else None
+    return kept if kept and kept["rows"] else None
+
+
+def galleries(folder: Path) -> list[dict[str, Any]]:
+    """What the front end kept to show: ``gallery/gallery.json`` and the pictures beside it."""
+    index = folder / "gallery" / "gallery.json"
+    if not index.is_file():
+        return []
+    galleries: list[dict[str, Any]] = read_json(index)
+    for gallery in galleries:
+        for entry in gallery["pictures"]:
+            # Only the name counts: an index made by somebody else cannot reach outside the folder.
+            picture = part_of(index.parent, Path(entry["file"]).name)
+            entry["data"] = base64.b64encode(picture.read_bytes()).decode()
+    return [gallery for gallery in galleries if gallery["pictures"]]

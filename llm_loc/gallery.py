@@ -1,0 +1,83 @@
+"""The texts of a report: how the model goes on from a few prompts, intact and under masks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from common.errors import MaskError
+from common.files import save_json
+from common.hooks import Ablation
+from common.masks import Mask, control
+from common.selectivity import SelectivityMap
+from llm_loc.generate import Sampling, continuations
+from llm_loc.models import LanguageModel
+from llm_loc.stimuli import Benchmark
+
+PROMPTS = 3
+WORDS = 4
+NEW_TOKENS = 30
+
+
+def layer_matched(found: SelectivityMap, percent: float, seed: int, draws: int) -> list[Mask]:
+    """The first draws of the layer-matched control; none where it cannot be drawn."""
+    try:
+        return [control(found, "layer-matched", percent, seed + i) for i in range(draws)]
+    except MaskError:
+        return []
+
+
+def prompts(items: Benchmark, seed: int = 0) -> list[str]:
+    """The first words of a few of the evaluation's texts, which the model's vocabulary thus fits.
+
+    Lines of running text if there is any, for they are the more natural ones, or else good
+    sentences. Each prompt comes once, and leaves words of its source unsaid.
+    """
+    lines = [line for text in items.texts for line in text.text.splitlines()]
+    sources = [source.split() for source in lines or items.good]
+    starts = [" ".join(words[:WORDS]) for words in sources if len(words) > WORDS]
+    offered = [*dict.fromkeys(starts or [" ".join(words) for words in sources if words])]
+    chosen = np.random.default_rng(seed).permutation(len(offered))[:PROMPTS]
+    return [offered[i] for i in chosen]
+
+
+def save_continuations(
+    path: Path,
+    model: LanguageModel,
+    starts: Sequence[str],
+    masks: Sequence[Mask],
+    *,
+    by: Ablation = "zero",
+    found: SelectivityMap | None = None,
+) -> None:
+    """Keep what the model adds to each prompt, greedily, intact and under each mask.
+
+    Parameters
+    ----------
+    path : Path
+        Of the JSON file: ``new_tokens``, ``columns`` (``intact`` and the masks' names) and
+        ``rows``, each with ``prompt`` and its ``texts`` in the order of the columns.
+    model : LanguageModel
+        The model.
+    starts : sequence of str
+        The prompts; one that leaves the model no room is left out.
+    masks : sequence of Mask
+        The masks.
+    by, found
+        The replacement; see :func:`llm_loc.generate.continuations`.
+    """
+    rows = []
+    for start, ids in zip(starts, model.tokens(starts), strict=True):
+        room = NEW_TOKENS if model.context is None else min(NEW_TOKENS, model.context - len(ids))
+        if room < 1:
+            continue
+        sampling = Sampling(max_new_tokens=room)
+        texts = [
+            continuations(model, start, sampling, mask, by=by, found=found)[0]
+            for mask in (None, *masks)
+        ]
+        rows.append({"prompt": start, "texts": texts})
+    columns = ["intact", *(mask.name for mask in masks)]
+    save_json(path, {"new_tokens": NEW_TOKENS, "columns": columns, "rows": rows})

@@ -1,0 +1,129 @@
+"""The texts of a report: prompts that any vocabulary knows, continuations that can be repeated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from llm_loc import experiment
+from llm_loc.experiment import Settings, evaluate_map, generate_under, localize_only, run
+from llm_loc.gallery import NEW_TOKENS, prompts, save_continuations
+from llm_loc.generate import Sampling
+from llm_loc.models import LanguageModel
+from llm_loc.stimuli import Benchmark, benchmark
+from tests.llm_loc.conftest import CONTEXT
+
+PathMaker = Callable[..., Path]
+
+
+@pytest.fixture
+def items(own_files: tuple[Path, ...]) -> Benchmark:
+    return benchmark(f"{own_files[2]},{own_files[3]}")
+
+
+@pytest.fixture
+def settings(folder_of: PathMaker, own_files: tuple[Path, ...], tmp_path: Path) -> Settings:
+    target, control, pairs, prose = own_files
+    return Settings(
+        model=f"local/{folder_of()}",
+        target=target,
+        control=control,
+        evaluation=f"{pairs},{prose}",
+        target_group="animals",
+        other_group="things",
+        top="10",
+        controls="layer-matched:2",
+        device="cpu",
+        data_root=tmp_path / "data",
+    )
+
+
+def test_prompts_are_the_first_words_of_what_is_evaluated(items: Benchmark) -> None:
+    (text,) = items.texts
+    assert prompts(items) == [" ".join(text.text.split()[:4])]  # it has one line
+    found = prompts(replace(items, texts=()))
+    assert len({*found}) == 3
+    for prompt in found:
+        assert len(prompt.split()) == 4
+        assert any(good.startswith(f"{prompt} ") for good in items.good)
+    assert found == prompts(replace(items, texts=()))
+    assert found != prompts(replace(items, texts=()), seed=3)
+
+
+def test_sentences_too_short_to_leave_words_unsaid_are_taken_whole(items: Benchmark) -> None:
+    short = replace(items, texts=(), choices=(("birds sing", "sing birds"),) * len(items.names))
+    assert prompts(short) == ["birds sing"]
+
+
+def test_no_more_is_added_than_the_model_can_read(
+    make_model: Callable[..., LanguageModel], tmp_path: Path
+) -> None:
+    model = make_model()
+    texts = (" the" * n for n in range(CONTEXT))
+    by_length = {len(model.tokens([text])[0]): text for text in texts if text}
+    starts = [by_length[CONTEXT - 2], by_length[CONTEXT]]
+    save_continuations(tmp_path / "c.json", model, starts, [])
+    (row,) = json.loads((tmp_path / "c.json").read_text())["rows"]
+    assert row["prompt"] == starts[0]
+    assert len(row["texts"]) == 1
+
+
+def test_a_run_keeps_both_and_its_report_shows_them(settings: Settings, tmp_path: Path) -> None:
+    results, folder, _ = run(settings, tmp_path / "run")
+    kept = json.loads((folder / "gallery" / "continuations.json").read_text())
+    masks = ["top-10", "layer-matched-10-s00"]
+    assert kept["columns"] == ["intact", *masks]
+    localize_only(settings, tmp_path / "map")
+    (row,) = kept["rows"]
+    same = generate_under(
+        tmp_path / "map",
+        row["prompt"],
+        Sampling(max_new_tokens=NEW_TOKENS),
+        controls=settings.controls,
+    )
+    assert row["texts"] == [same[name][0] for name in kept["columns"]]
+    profile = pd.read_csv(folder / "profile.csv")
+    assert profile["own"].groupby(profile["set"]).all()["sentences-vs-nonwords"]
+    assert {*profile["mask"]} == {"top-10", *(f"layer-matched-10-s{n:02d}" for n in range(5))}
+    report = (folder / "report.html").read_text()
+    for heading in ("Continuations side by side", "What the chosen units answer to"):
+        assert heading in report
+    assert results["verdict"]
+
+
+def test_what_was_kept_before_a_run_was_stopped_is_not_made_again(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(settings, tmp_path / "whole")
+
+    def dying(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment, "profile", dying)
+        with pytest.raises(KeyboardInterrupt):
+            run(settings, tmp_path / "cut")
+    monkeypatch.setattr(experiment, "save_continuations", dying)
+    run(settings, tmp_path / "cut")
+    cut, whole = (pd.read_csv(tmp_path / name / "profile.csv") for name in ("cut", "whole"))
+    pd.testing.assert_frame_equal(cut, whole, rtol=1e-4)
+    for name in ("results.json", "gallery/continuations.json"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_without_the_localizers_texts_there_is_no_profile(
+    settings: Settings, tmp_path: Path
+) -> None:
+    localize_only(settings, tmp_path / "map")
+    assert settings.target is not None
+    settings.target.unlink()
+    names = ("evaluation", "target_group", "other_group", "top", "controls")
+    changed = {name: getattr(settings, name) for name in names}
+    _, folder, _ = evaluate_map(tmp_path / "map", tmp_path / "eval", **changed)
+    assert not (folder / "profile.csv").exists()
+    assert "What the chosen units answer to" not in (folder / "report.html").read_text()
