@@ -25,6 +25,7 @@ demo: $(READY)
 	$(RUN) $(BIN)/vision-loc run --model phantom/planted --localizer phantom-planted --eval phantom-planted --top 6.25
 	$(RUN) $(BIN)/vision-loc run --model phantom/cnn --localizer phantom:faces --eval phantom --top 0.5,1,2,5
 	$(RUN) $(BIN)/vision-loc run --model phantom/vit --localizer phantom:faces --eval phantom --top 1,5
+	$(RUN) $(BIN)/llm-loc run --model phantom/lm --localizer phantom-lm --eval phantom-lm --top 1,5
 
 app: $(READY)
 	$(RUN) $(BIN)/python app.py
@@ -43,6 +44,7 @@ check: $(READY)
 
 bench: $(READY)
 	$(RUN) $(BIN)/python -m benchmarks.speed
+	$(RUN) $(BIN)/python -m benchmarks.language
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache
