@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from common import options
+from common.catalogue import models_table
 from common.device import choose_device
 from common.options import (
     one_of,
@@ -23,7 +24,16 @@ from common.options import (
 from common.progress import terminal
 from common.report import make_report
 from common.units import KINDS
-from llm_loc.experiment import Settings, evaluate_map, generate_under, localize_only, run
+from llm_loc import data
+from llm_loc.catalogue import catalogue
+from llm_loc.experiment import (
+    Settings,
+    evaluate_map,
+    generate_under,
+    localize_only,
+    run,
+    tasks_under,
+)
 from llm_loc.generate import Sampling
 from llm_loc.localize import POOLINGS, PROTOCOLS, survey_of
 from llm_loc.models import load_model
@@ -36,13 +46,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.add_typer(data.app, name="data")
+
 Eval = Annotated[
     str,
     typer.Option(
         "--eval",
         "-e",
-        help="What to evaluate on: pairs, and with a comma any texts whose perplexity is measured "
-        "beside them, as in blimp,prose. A manifest, or a file: .csv of pairs, .txt of text.",
+        help="What to evaluate on: pairs or multiple choice, and with a comma any texts whose "
+        "perplexity is measured beside them, as in blimp,prose. A manifest, or a file: .csv of "
+        "items, .txt of text.",
         metavar="NAMES",
     ),
 ]
@@ -71,6 +84,14 @@ OtherGroup = Annotated[
         "--other-group",
         help="The items expected to hold: another part, or rest for all that is not the target.",
         metavar="PART",
+    ),
+]
+DeviceMap = Annotated[
+    str | None,
+    typer.Option(
+        "--device-map",
+        help="auto spreads a model that is larger than one device over all of them, instead of "
+        "--device; needs accelerate.",
     ),
 ]
 MapFolder = Annotated[
@@ -108,6 +129,7 @@ def run_all(
     untrained: options.Untrained = False,
     allow_overlap: options.AllowOverlap = False,
     device: options.Device = "auto",
+    device_map: DeviceMap = None,
     dtype: options.Dtype = "float32",
     batch_size: options.BatchSize = 64,
     data_root: options.DataRoot = None,
@@ -134,6 +156,7 @@ def run_all(
         untrained=untrained,
         allow_overlap=allow_overlap,
         device=device,
+        device_map=device_map,
         dtype=dtype,
         batch_size=batch_size,
         data_root=data_root,
@@ -161,6 +184,7 @@ def localize(
     seed: options.Seed = 0,
     untrained: options.Untrained = False,
     device: options.Device = "auto",
+    device_map: DeviceMap = None,
     dtype: options.Dtype = "float32",
     batch_size: options.BatchSize = 64,
     data_root: options.DataRoot = None,
@@ -181,6 +205,7 @@ def localize(
         seed=seed,
         untrained=untrained,
         device=device,
+        device_map=device_map,
         dtype=dtype,
         batch_size=batch_size,
         data_root=data_root,
@@ -207,6 +232,7 @@ def evaluate(
     seed: options.Seed = 0,
     allow_overlap: options.AllowOverlap = False,
     device: options.Device = "auto",
+    device_map: DeviceMap = None,
     batch_size: options.BatchSize = 64,
     data_root: options.DataRoot = None,
     as_json: options.Json = False,
@@ -226,6 +252,7 @@ def evaluate(
             seed=seed,
             allow_overlap=allow_overlap,
             device=device,
+            device_map=device_map,
             batch_size=batch_size,
             data_root=data_root,
         )
@@ -254,6 +281,7 @@ def generate(
     ablation: options.AblationOption = "zero",
     seed: options.Seed = 0,
     device: options.Device = "auto",
+    device_map: DeviceMap = None,
     as_json: options.Json = False,
 ) -> None:
     sampling = Sampling(temperature, top_p, max_new_tokens, n, seed)
@@ -266,6 +294,7 @@ def generate(
         ablation=ablation,
         seed=seed,
         device=device,
+        device_map=device_map,
     )
     if as_json:
         print(json.dumps({"prompt": prompt, "texts": texts}, indent=2, ensure_ascii=False))
@@ -276,6 +305,61 @@ def generate(
         table.add_column(name, overflow="fold")
     for row in zip(*texts.values(), strict=True):
         table.add_row(*map(Text, row))
+    results_console().print(table)
+
+
+@app.command(
+    "lm-eval",
+    help="Run tasks of lm-eval, intact and under the masks of an earlier map (needs the extra "
+    "funcloc[lm-eval]).",
+)
+def lm_eval(
+    map_folder: MapFolder,
+    tasks: Annotated[
+        str, typer.Option("--tasks", help="Tasks of lm-eval, with commas between them.")
+    ],
+    include: Annotated[
+        Path | None, typer.Option("--include", help="A folder with YAML files of further tasks.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Only the first items of each task.")
+    ] = None,
+    top: options.Top = "1",
+    controls: options.Controls = "layer-matched:1",
+    ablation: options.AblationOption = "zero",
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    batch_size: options.BatchSize = 64,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    with terminal(not quiet) as progress:
+        found = tasks_under(
+            map_folder,
+            [task.strip() for task in tasks.split(",")],
+            include=include,
+            limit=limit,
+            progress=progress,
+            top=top,
+            controls=controls,
+            ablation=ablation,
+            seed=seed,
+            device=device,
+            batch_size=batch_size,
+        )
+    if as_json:
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    table = Table(caption="score; drop [95 % interval over items]")
+    for name in ("task", "metric", "n", "mask", "score", "drop"):
+        table.add_column(name, justify="left" if name in ("task", "metric", "mask") else "right")
+    for entry in found:
+        first = (entry["task"], entry["metric"], str(entry["n"]))
+        table.add_row(*map(Text, (*first, "intact", f"{entry['intact']:.3f}", "")))
+        for each in entry["ablations"]:
+            low, high = each["drop_ci"]
+            drop = f"{each['drop']:+.3f} [{low:+.3f}, {high:+.3f}]"
+            table.add_row("", "", "", *map(Text, (each["mask"], f"{each['score']:.3f}", drop)))
     results_console().print(table)
 
 
@@ -303,20 +387,19 @@ def sites(
     print_sites(model, survey_of(loaded), kind, left_out)
 
 
-@app.command(help="Say which model names there are, and how to write them.")
-def models() -> None:
-    table = Table(title="models")
-    table.add_column("name")
-    table.add_column("what it is")
-    table.add_row("local/PATH", "a folder in transformers' layout; works offline")
-    table.add_row(
-        "hf/ORG/NAME@REVISION",
-        "a language model of the Hugging Face hub, as in hf/openai-community/gpt2; download",
-    )
+@app.command(
+    help="Say which model names there are: bundled, found in local folders, or in the cache."
+)
+def models(
+    search: Annotated[str, typer.Argument(help="Part of a name.")] = "",
+    models_root: options.ModelsRoot = None,
+) -> None:
     console = results_console()
-    console.print(table)
+    console.print(models_table([e for e in catalogue(models_root) if search in e.name]))
     console.print(
-        "Any causal language model that transformers loads; an encoder for localize only."
+        "Besides: local/PATH, any folder in transformers' layout; hf/ORG/NAME@REVISION, any causal "
+        "language model of the Hugging Face hub, as in hf/openai-community/gpt2; an encoder for "
+        "localize only."
     )
 
 

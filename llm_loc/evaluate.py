@@ -1,12 +1,13 @@
-"""Evaluate: which sentence of a pair the model prefers, and how well it predicts running text."""
+"""Evaluate: which of several texts the model prefers, and how well it predicts running text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from common.errors import DataError
 from common.hooks import Ablation, under
@@ -27,23 +28,52 @@ class Tokenized:
     model : LanguageModel
         Gives the tokenizer.
     items : Benchmark
-        The pairs and texts.
+        The items and texts.
 
     Raises
     ------
     DataError
-        If a sentence is too long or has nothing to predict, or a text is shorter than its window.
+        If a text of an item is too long or has nothing to predict, or a running text is shorter
+        than its window.
     ModelError
         If the model is an encoder.
     """
 
     def __init__(self, model: LanguageModel, items: Benchmark) -> None:
         model.check_causal()
-        self.sentences = model.tokens([*items.good, *items.bad])
-        for text, ids in zip([*items.good, *items.bad], self.sentences, strict=True):
+        texts = [text for choices in items.choices for text in choices]
+        self.sentences = model.tokens(texts)
+        for text, ids in zip(texts, self.sentences, strict=True):
             if len(ids) < 2:
                 raise DataError(f"{text!r}: one token, so there is nothing to predict")
+        self.sizes = [len(choices) for choices in items.choices]
+        ends = zip(np.cumsum(self.sizes), self.sizes, strict=True)
+        apart = [_parting(self.sentences[end - n : end]) for end, n in ends]
+        self.starts = np.repeat(apart, self.sizes)
         self.texts = {text.name: windows(model, text) for text in items.texts}
+        self.bytes = {text.name: window_bytes(model, text) for text in items.texts}
+
+    def by_item(self, scores: np.ndarray) -> np.ndarray:
+        """Scores of all sentences, one row an item; minus infinity where it has fewer choices.
+
+        Returns
+        -------
+        array of shape (n_items, n_choices)
+            The right choice comes first.
+        """
+        table = np.full((len(self.sizes), max(self.sizes)), -np.inf)
+        table[np.arange(table.shape[1]) < np.array(self.sizes)[:, None]] = scores
+        return table
+
+
+def _parting(choices: Sequence[Ids]) -> int:
+    """The first token, after the very first, that is not the same in all choices of an item.
+
+    What comes before is equally likely in all of them and cancels in the margin.
+    """
+    together = zip(*choices, strict=False)
+    same = next((i for i, tokens in enumerate(together) if len(set(tokens)) > 1), None)
+    return max(1, min(map(len, choices)) if same is None else same)
 
 
 def windows(model: LanguageModel, text: RunningText) -> np.ndarray:
@@ -63,13 +93,38 @@ def windows(model: LanguageModel, text: RunningText) -> np.ndarray:
             f"{text.name}: windows of {text.window} tokens, but {model.name} reads "
             f"{model.context} at most"
         )
-    whole = model.tokenizer(text.text, add_special_tokens=False, verbose=False)["input_ids"]
+    whole = _whole(model, text)["input_ids"]
     n = len(whole) // text.window
     if n < 2:
         raise DataError(
             f"{text.name}: {len(whole)} tokens; two windows of {text.window} are needed"
         )
     return np.array(whole[: n * text.window]).reshape(n, text.window)
+
+
+def window_bytes(model: LanguageModel, text: RunningText) -> np.ndarray:
+    """How many bytes of the text the predicted tokens of each window stand for.
+
+    Models whose tokenizers differ can be compared by nats a byte, and not by nats a token.
+
+    Returns
+    -------
+    array of int of shape (n_windows,)
+    """
+    rows = windows(model, text)
+    if not model.tokenizer.is_fast:  # without offsets: what the tokens read like
+        said = [model.tokenizer.decode(row[1:]) for row in rows.tolist()]
+        return np.array([len(each.encode()) for each in said])
+    spans = _whole(model, text, return_offsets_mapping=True)["offset_mapping"]
+    # A window's text goes to where the next token begins, spaces included.
+    begins = np.array([begin for begin, _ in spans] + [len(text.text)])
+    sizes = np.cumsum([0, *(len(letter.encode()) for letter in text.text)])
+    first = np.arange(len(rows)) * text.window
+    return np.asarray(sizes[begins[first + text.window]] - sizes[begins[first + 1]])
+
+
+def _whole(model: LanguageModel, text: RunningText, **more: bool) -> Any:
+    return model.tokenizer(text.text, add_special_tokens=False, verbose=False, **more)
 
 
 def evaluate(
@@ -81,7 +136,7 @@ def evaluate(
     found: SelectivityMap | None = None,
     batch_size: int = 64,
 ) -> Outcome:
-    """What the model makes of every pair and text, intact or with a mask's units replaced.
+    """What the model makes of every item and text, intact or with a mask's units replaced.
 
     Parameters
     ----------
@@ -101,24 +156,43 @@ def evaluate(
     Returns
     -------
     Outcome
-        ``margin`` is the log-probability of the good sentence minus that of the bad one, in nats;
-        a pair is right if it is above 0. ``prediction`` is 0 for the good one, else 1. ``beside``
-        holds each text's nats a token, one number a window.
+        ``margin`` is the log-probability of the right text minus the highest of a wrong one, in
+        nats; an item is right if it is above 0. ``prediction`` is 0 for the right text, else the
+        place of the likeliest wrong one. ``beside`` holds each text's nats a token, one number a
+        window.
     """
     with torch.inference_mode(), under(model.module, mask, by, found):
-        scores = log_probabilities(model, tokens.sentences, batch_size)
+        scores = log_probabilities(model, tokens.sentences, batch_size, tokens.starts)
         beside = {
             name: -log_probabilities(model, rows.tolist(), batch_size) / (rows.shape[1] - 1)
             for name, rows in tokens.texts.items()
         }
-    good, bad = np.split(scores, 2)
-    margin = good - bad
+    table = tokens.by_item(scores)
+    margin = table[:, 0] - table[:, 1:].max(axis=1)
     correct = margin > 0
-    return Outcome((~correct).astype(np.int64), correct, margin.astype(np.float32), beside)
+    prediction = np.where(correct, 0, 1 + table[:, 1:].argmax(axis=1))
+    return Outcome(prediction, correct, margin.astype(np.float32), beside)
 
 
-def log_probabilities(model: LanguageModel, ids: Sequence[Ids], batch_size: int = 64) -> np.ndarray:
-    """Log-probability of each text in nats: the sum over all its tokens after the first.
+def log_probabilities(
+    model: LanguageModel,
+    ids: Sequence[Ids],
+    batch_size: int = 64,
+    starts: Sequence[int] | np.ndarray | None = None,
+) -> np.ndarray:
+    """Log-probability of each text in nats: the sum over its tokens from its start on.
+
+    Parameters
+    ----------
+    model : LanguageModel
+        The model.
+    ids : sequence of sequence of int
+        The tokens of each text.
+    batch_size : int, default=64
+        Texts a pass at most.
+    starts : sequence of int, optional
+        The first token of each text that counts, given all before it; 1 at least, and the default,
+        for nothing predicts the first token. A text that ends before its start has the sum 0.
 
     Returns
     -------
@@ -130,25 +204,32 @@ def log_probabilities(model: LanguageModel, ids: Sequence[Ids], batch_size: int 
         If one is not finite.
     """
     sizes = np.array([len(text) for text in ids])
-    order = np.argsort(sizes, kind="stable")
+    first = np.ones(len(ids), dtype=int) if starts is None else np.asarray(starts)
+    order = np.lexsort((first, sizes))
+    order = order[first[order] < sizes[order]]
     found = np.zeros(len(ids))
-    start = 0
-    while start < len(order):
-        where = order[start : start + batch_size]
-        fit = max(1, LOGITS_A_PASS // (int(sizes[where].max()) * model.vocabulary))
-        where = where[:fit]
-        found[where] = _sums(model, model.batch([ids[i] for i in where])).cpu().numpy()
-        start += len(where)
+    begin = 0
+    while begin < len(order):
+        where = order[begin : begin + batch_size]
+        scored = int(sizes[where].max() - first[where].min())
+        where = where[: max(1, LOGITS_A_PASS // (scored * model.vocabulary))]
+        found[where] = _sums(model, [ids[i] for i in where], first[where])
+        begin += len(where)
     if not np.isfinite(found).all():
         raise DataError(f"{model.name}: log-probabilities are NaN or infinite")
     return found
 
 
-def _sums(model: LanguageModel, batch: dict[str, Tensor]) -> Tensor:
-    """Sums of the log-probabilities of each row's real tokens after the first, float64."""
-    logits = model.logits(batch)[:, :-1]
-    following = batch["input_ids"][:, 1:]
-    real = batch["attention_mask"][:, 1:].bool()
-    chosen = logits.gather(2, following[..., None]).squeeze(2)
-    each = (chosen - logits.logsumexp(dim=2)).masked_fill(~real, 0)
-    return (each.cpu() if each.device.type == "mps" else each).double().sum(dim=1)
+def _sums(model: LanguageModel, ids: Sequence[Ids], first: np.ndarray) -> np.ndarray:
+    """Sums of the log-probabilities of each text's tokens from `first` on."""
+    begin = int(first.min())
+    # The last token is predicted and predicts nothing, so the model need not read it.
+    batch = model.batch([text[:-1] for text in ids])
+    following = model.batch(ids)["input_ids"][:, begin:]
+    each = -cross_entropy(
+        model.logits(batch, begin - 1).flatten(0, 1), following.flatten(), reduction="none"
+    )
+    rows = each.view(following.shape).cpu().double().numpy()
+    place = np.arange(begin, begin + rows.shape[1])
+    counts = (place >= first[:, None]) & (place < np.array([len(text) for text in ids])[:, None])
+    return np.where(counts, rows, 0).sum(axis=1)

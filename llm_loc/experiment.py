@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 
 from common import study
 from common.device import choose_device, choose_dtype
-from common.errors import SettingError
+from common.errors import FunclocError, SettingError
 from common.experiment import Items, MeasuredText
 from common.files import digest_of
 from common.masks import Mask, plan_masks
@@ -21,12 +22,15 @@ from common.selectivity import SelectivityMap
 from common.study import Evaluating, Localizing
 from common.units import Pooling
 from llm_loc.evaluate import Tokenized, evaluate
+from llm_loc.gallery import layer_matched, prompts, save_continuations
 from llm_loc.generate import Sampling, continuations
+from llm_loc.harness import check_installed, evaluate_tasks
 from llm_loc.localize import check_protocol, find_sites, lengths, localize
 from llm_loc.models import LanguageModel, load_model
+from llm_loc.profile import profile, save_profile, text_kinds
 from llm_loc.stimuli import Localizer, benchmark, localizer, localizer_of_files
 
-CHANCE = 0.5
+PROFILE_DRAWS = 5  # control masks beside the top one in the response profile
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class Settings(study.Settings):
     protocol: str = "full"
     target_group: str | None = None
     other_group: str | None = None
+    device_map: str | None = None
 
 
 def run(
@@ -90,19 +95,66 @@ def generate_under(
     }
 
 
+def tasks_under(
+    source: Path,
+    tasks: Sequence[str],
+    *,
+    include: Path | None = None,
+    limit: int | None = None,
+    progress: Progress = silent,
+    **changed: Any,
+) -> list[dict[str, Any]]:
+    """Tasks of ``lm-eval``, intact and under the masks of an earlier map.
+
+    Parameters
+    ----------
+    source : Path
+        A folder of :func:`run` or :func:`localize_only`.
+    tasks, include, limit
+        See :func:`llm_loc.harness.item_scores`.
+    **changed
+        The settings that choose the masks; those of the localizer are the folder's own.
+
+    Returns
+    -------
+    list of dict
+        See :func:`llm_loc.harness.evaluate_tasks`.
+    """
+    check_installed()
+    at_hand = study.open_source(FRONT, source, **changed)
+    found, plan = at_hand.found, at_hand.settings.plan
+    return evaluate_tasks(
+        at_hand.model,
+        tasks,
+        plan_masks(found, plan.percents, plan.controls, plan.seed),
+        found,
+        by=plan.ablation,
+        seed=plan.seed,
+        progress=progress,
+        include=include,
+        limit=limit,
+        batch_size=at_hand.settings.batch_size,
+    )
+
+
 class LanguageFront:
     """What the language front end brings to a run."""
 
+    program = "llm-loc"
     settings: type[study.Settings] = Settings
 
     def load(self, settings: study.Settings) -> tuple[LanguageModel, dict[str, Any]]:
         """The model, and what ``results.json`` says of it."""
+        device_map = _ours(settings).device_map
+        if device_map is not None and settings.device != "auto":
+            raise SettingError("--device-map: chooses the devices; leave --device out")
         model = load_model(
             settings.model,
             untrained=settings.untrained,
             seed=settings.seed,
             device=choose_device(settings.device),
             dtype=choose_dtype(settings.dtype),
+            device_map=device_map,
         )
         return model, model.describe()
 
@@ -150,7 +202,7 @@ class LanguageFront:
         model: LanguageModel,
         progress: Progress = silent,  # noqa: ARG002  (there is nothing to decode)
     ) -> Evaluating:
-        """The benchmark's pairs and texts, in tokens once a run."""
+        """The benchmark's items and texts, in tokens once a run."""
         chosen = _ours(settings)
         items = benchmark(
             chosen.evaluation, chosen.data_root, chosen.target_group, chosen.other_group
@@ -161,15 +213,40 @@ class LanguageFront:
         def outcome(_folder: RunFolder, mask: Mask | None, found: SelectivityMap) -> Outcome:
             return evaluate(model, tokens, mask, by=by, found=found, batch_size=size)
 
+        def illustrate(
+            folder: RunFolder, found: SelectivityMap, top: Mask, _intact: Outcome, _ablated: Outcome
+        ) -> None:
+            controls = layer_matched(found, top.percent, chosen.seed, PROFILE_DRAWS)
+            said = folder.path / "gallery" / "continuations.json"
+            if not said.exists():
+                starts = prompts(items, chosen.seed)
+                save_continuations(said, model, starts, [top, *controls[:1]], by=by, found=found)
+            answered = folder.path / "profile.csv"
+            if not answered.exists() and (used := _used(chosen)) is not None:
+                table = profile(
+                    model,
+                    text_kinds(used, chosen.data_root, chosen.seed),
+                    [top, *controls],
+                    found,
+                    protocol=chosen.protocol,
+                    seed=chosen.seed,
+                    batch_size=size,
+                )
+                save_profile(answered, table)
+
         labels = np.zeros(len(items.names), dtype=int)
         return Evaluating(
             items=Items(items.names, items.groups, items.target, items.other, labels, items.levels),
-            described={"name": items.name, "warning": items.warning, "chance": CHANCE},
+            described={"name": items.name, "warning": items.warning, "chance": items.chance},
             stimuli=items.fingerprint(),
             digests=items.digests(),
             word="texts",
             outcome=outcome,
-            texts=[MeasuredText(text.name, text.window) for text in items.texts],
+            texts=[
+                MeasuredText(text.name, text.window, tokens.bytes[text.name])
+                for text in items.texts
+            ],
+            illustrate=illustrate,
         )
 
 
@@ -188,6 +265,17 @@ def _localizer(settings: Settings) -> Localizer:
     if settings.localizer is None and None not in own:
         return localizer_of_files(*own)  # type: ignore[arg-type]
     raise SettingError("give either --localizer, or both --target and --control")
+
+
+def _used(settings: Settings) -> Localizer | None:
+    """The localizer's texts, if they are still where they were when the map was made.
+
+    Without them nobody could tell which texts of a profile chose its units.
+    """
+    try:
+        return _localizer(settings)
+    except FunclocError:
+        return None
 
 
 # --- what is written down ---

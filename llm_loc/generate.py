@@ -1,17 +1,25 @@
-"""Generate: how a model goes on from a prompt, intact and under masks, from the same seeds."""
+"""Generate: how a model goes on from a prompt, intact and under masks, from the same seeds.
+
+The loop over tokens is our own, for the texts of several masks grow side by side on one model: an
+ablation holds for a single pass, and none is attached while a text waits for its next token.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from transformers import GenerationConfig
+from torch import Tensor
+from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
 
 from common.errors import DataError, SettingError
 from common.hooks import Ablation, under
 from common.masks import Mask
 from common.selectivity import SelectivityMap
-from llm_loc.models import LanguageModel
+from llm_loc.models import Ids, LanguageModel
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,54 @@ class Sampling:
             raise SettingError(f"--n {self.n}: without --temperature all would be the same")
 
 
+class Chooser:
+    """Chooses the next token of each row, from a generator of its own.
+
+    Masks that start from the same seed meet the same draws, token by token, whatever runs between.
+    """
+
+    def __init__(self, sampling: Sampling) -> None:
+        self.drawn = sampling.temperature > 0
+        self.generator = torch.Generator().manual_seed(sampling.seed)
+        self.warp: Any = LogitsProcessorList()
+        if self.drawn:
+            self.warp.append(TemperatureLogitsWarper(float(sampling.temperature)))
+        if self.drawn and sampling.top_p < 1:
+            self.warp.append(TopPLogitsWarper(sampling.top_p))
+
+    def __call__(self, rows: Tensor, logits: Tensor) -> Tensor:
+        """Token ids of shape (n_rows, 1) from logits of shape (n_rows, n_vocabulary)."""
+        if not self.drawn:
+            return logits.argmax(dim=1, keepdim=True)
+        # On the CPU, so that the draws do not depend on the device.
+        likely = self.warp(rows, logits).softmax(dim=1).cpu()
+        return torch.multinomial(likely, 1, generator=self.generator).to(rows.device)
+
+
 def continuations(
+    model: LanguageModel, prompt: str, sampling: Sampling, mask: Mask | None = None, **settings: Any
+) -> list[str]:
+    """What the model adds to a prompt, intact or with a mask's units replaced.
+
+    Parameters
+    ----------
+    model, prompt, sampling, mask, **settings
+        As for :func:`stream`.
+
+    Returns
+    -------
+    list of str of length n
+
+    Raises
+    ------
+    DataError, ModelError
+        As for :func:`stream`.
+    """
+    *_, texts = stream(model, prompt, sampling, mask, **settings)
+    return texts
+
+
+def stream(
     model: LanguageModel,
     prompt: str,
     sampling: Sampling,
@@ -63,24 +118,42 @@ def continuations(
     by: Ablation = "zero",
     found: SelectivityMap | None = None,
     use_cache: bool = True,
-) -> list[str]:
-    """What the model adds to a prompt, intact or with a mask's units replaced.
+) -> Iterator[list[str]]:
+    """What the model adds to a prompt, token by token, intact or with a mask's units replaced.
 
-    The ablation acts on the prompt and on what is generated alike.
+    The ablation acts on the prompt and on what is generated alike. It is attached for each pass and
+    taken off before the texts are handed out, so any number of streams can take turns on one model,
+    and a stream can be left at any token.
 
     Parameters
     ----------
+    model : LanguageModel
+        The model.
+    prompt : str
+        What it goes on from.
+    sampling : Sampling
+        How tokens are chosen.
+    mask : Mask, optional
+        Left out, the model is intact.
+    by : {"zero", "mean"} or float, default="zero"
+        The replacement; for ``mean`` the map gives each unit's mean over the control condition.
+    found : SelectivityMap, optional
+        The map, for ``by="mean"``.
     use_cache : bool, default=True
         Whether keys and values are kept from token to token; the text is the same without.
 
-    Returns
-    -------
+    Yields
+    ------
     list of str of length n
+        The texts so far, each beginning with what it was before.
 
     Raises
     ------
     DataError
-        If the prompt is empty, or longer with what shall be added than the model can read.
+        If the prompt is empty, or longer with what shall be added than the model can read; and if
+        the model's logits are NaN.
+    ModelError
+        If the model is an encoder.
     """
     model.check_causal()
     (ids,) = model.tokens([prompt])
@@ -90,28 +163,43 @@ def continuations(
             f"--prompt: {len(ids)} tokens and {sampling.max_new_tokens} new ones, but {model.name} "
             f"reads {model.context} at most; lower --max-new-tokens or shorten it"
         )
-    batch = model.batch([ids])
-    drawn = sampling.temperature > 0
-    # A config of our own: the model's may ask for a repetition penalty, or cut to the likeliest 50.
-    config = GenerationConfig(
-        max_new_tokens=sampling.max_new_tokens,
-        do_sample=drawn,
-        num_return_sequences=sampling.n,
-        use_cache=use_cache,
-        pad_token_id=model.pad,
-        eos_token_id=model.tokenizer.eos_token_id,
-        **(
-            {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
-            if drawn
-            else {}
-        ),
-    )
-    devices = [model.device] if model.device.type == "cuda" else []
-    with (
-        torch.inference_mode(),
-        under(model.module, mask, by, found),
-        torch.random.fork_rng(devices),
-    ):
-        torch.manual_seed(sampling.seed)
-        out = model.module.generate(**batch, generation_config=config)  # type: ignore[operator]
-    return [model.tokenizer.decode(row[len(ids) :], skip_special_tokens=True) for row in out]
+    return _grow(model, ids, sampling, lambda: under(model.module, mask, by, found), use_cache)
+
+
+def _grow(
+    model: LanguageModel,
+    ids: Ids,
+    sampling: Sampling,
+    ablated: Callable[[], AbstractContextManager[None]],
+    use_cache: bool,
+) -> Iterator[list[str]]:
+    choose = Chooser(sampling)
+    rows = model.batch([ids] * sampling.n)["input_ids"]
+    end = model.tokenizer.eos_token_id
+    cache: dict[str, Any] = {}
+    for left in reversed(range(sampling.max_new_tokens)):
+        # Neither outlives the pass: between two tokens whoever asked for them has the model.
+        with torch.inference_mode(), ablated():
+            logits, kept = model.next_token(rows, cache, use_cache)
+            if logits.isnan().any():
+                raise DataError(f"{model.name}: the logits of the next token are NaN")
+            rows = torch.cat([rows, choose(rows, logits)], dim=1)
+        cache = kept if use_cache else {}
+        added = [_until(end, row) for row in rows[:, len(ids) :].tolist()]
+        done = [over or not left for _, over in added]
+        yield [_text(model, tokens, over) for (tokens, _), over in zip(added, done, strict=True)]
+        if all(done):
+            return
+
+
+def _until(end: int | None, tokens: list[int]) -> tuple[list[int], bool]:
+    """The tokens before the one that ends a text, and whether it was there."""
+    if end not in tokens:
+        return tokens, False
+    return tokens[: tokens.index(end)], True
+
+
+def _text(model: LanguageModel, tokens: list[int], done: bool) -> str:
+    text: str = model.tokenizer.decode(tokens, skip_special_tokens=True)
+    # The bytes of one character may be spread over tokens: it waits until all are there.
+    return text if done else text.rstrip("\N{REPLACEMENT CHARACTER}")

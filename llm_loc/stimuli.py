@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,20 @@ import pandas as pd
 
 from common.errors import DataError, ManifestError, SettingError
 from common.files import digest_of
-from common.manifest import Condition, Manifest, Pairs, data_folder, load_manifest
-from llm_loc import arithmetic
+from common.manifest import Condition, Manifest, Pairs, check_kind, data_folder, load_manifest
+from llm_loc import arithmetic, formal, phantom
+from llm_loc.tables import (
+    OLD_ENCODING,
+    alternatives,
+    items_in,
+    one_line,
+    read_table,
+    read_text,
+    texts_in,
+)
 
 REST, NEITHER = "rest", "neither"
 WINDOW = 128
-TEXT_COLUMNS = ("text", "sentence", "stimulus")
 
 
 @dataclass(frozen=True)
@@ -84,18 +92,18 @@ class RunningText:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Minimal pairs in two groups, and texts to be measured beside them.
+    """Items in two groups, minimal pairs or multiple choice, and texts to be measured beside them.
 
     Attributes
     ----------
     names : tuple of str
-        What each pair is called.
-    good, bad : tuple of str
-        The sentence that the model should prefer, and the other.
-    levels : mapping of str to array of str of shape (n_pairs,)
-        Ways to sort the pairs, coarse ones first.
-    groups : array of str of shape (n_pairs,)
-        The group of each pair.
+        What each item is called.
+    choices : tuple of tuple of str
+        The texts that each item lets the model choose between, two at least, the right one first.
+    levels : mapping of str to array of str of shape (n_items,)
+        Ways to sort the items, coarse ones first.
+    groups : array of str of shape (n_items,)
+        The group of each item.
     target, other : str
         The group that should lose, and the one that should not.
     texts : tuple of RunningText
@@ -106,8 +114,7 @@ class Benchmark:
 
     name: str
     names: tuple[str, ...]
-    good: tuple[str, ...]
-    bad: tuple[str, ...]
+    choices: tuple[tuple[str, ...], ...]
     levels: Mapping[str, np.ndarray]
     groups: np.ndarray
     target: str
@@ -115,18 +122,33 @@ class Benchmark:
     texts: tuple[RunningText, ...] = ()
     warning: str | None = None
 
+    @property
+    def good(self) -> tuple[str, ...]:
+        """The right text of each item."""
+        return tuple(texts[0] for texts in self.choices)
+
+    @property
+    def bad(self) -> tuple[str, ...]:
+        """A wrong text of each item: of a pair the other one."""
+        return tuple(texts[1] for texts in self.choices)
+
+    @property
+    def chance(self) -> float:
+        """The share of items that guessing gets right."""
+        return float(np.mean([1 / len(texts) for texts in self.choices]))
+
     def fingerprint(self) -> str:
         """Fingerprint of all of it."""
-        pairs = list(zip(self.names, self.good, self.bad, self.groups.tolist(), strict=True))
+        pairs = list(zip(self.names, self.choices, self.groups.tolist(), strict=True))
         texts = [(text.name, text.text, text.window) for text in self.texts]
         return digest_of([pairs, texts])
 
     def digests(self) -> list[tuple[str, str]]:
-        """Item and fingerprint of every sentence, and of every line of the texts."""
+        """Item and fingerprint of every text of it, and of every line of the running texts."""
         sentences = [
             (name, digest_of_text(sentence))
-            for name, *pair in zip(self.names, self.good, self.bad, strict=True)
-            for sentence in pair
+            for name, texts in zip(self.names, self.choices, strict=True)
+            for sentence in texts
         ]
         lines = [
             (f"{text.name}:{number}", digest_of_text(line))
@@ -150,6 +172,13 @@ def localizer(spec: str, data_root: Path | None = None) -> Localizer:
     """
     name, _, wanted = spec.partition(":")
     manifest = load_manifest(name)
+    check_kind(manifest, f"--localizer {spec}", "texts")
+    if not manifest.contrasts:
+        raise ManifestError(
+            f"--localizer {spec}: holds no contrast; it is a control set for the response profile"
+            if manifest.conditions
+            else f"--localizer {spec}: holds no contrast; it is for --eval"
+        )
     chosen, contrast = manifest.contrast(wanted or None)
     sides = [
         tuple(text for name in names for text in condition(manifest, name, data_root))
@@ -168,7 +197,10 @@ def localizer_of_files(target: Path, control: Path) -> Localizer:
     """
     if target.resolve() == control.resolve():
         raise DataError(f"{target}: is both --target and --control, so there is one condition only")
-    sides = [tuple(_own(path, path.stem)) for path in (target, control)]
+    sides = [
+        tuple(Text(f"{path}:{line}", path.stem, text) for line, text in texts_in(path))
+        for path in (target, control)
+    ]
     return Localizer(f"{target.stem}-vs-{control.stem}", *sides)
 
 
@@ -182,19 +214,53 @@ def condition(manifest: Manifest, name: str, data_root: Path | None = None) -> l
     """
     entry = manifest.conditions[name]
     if entry.draw is not None:
-        texts = arithmetic.draw(entry.draw, entry.n or 1, entry.seed)
+        texts = _drawn(entry.draw, entry.n or 1, entry.seed)
         return [Text(f"{manifest.name}/{name}/{i}", name, text) for i, text in enumerate(texts)]
-    if not entry.words:
-        raise ManifestError(f"{manifest.name}: its stimuli are no texts (see vision-loc)")
+    check_kind(manifest, manifest.name, "texts")
     folder = data_folder(manifest, data_root)
     paths = sorted(folder.glob(entry.files or ""))
-    found = [text for path in paths for text in _rows(path, folder, name, entry)]
+    if entry.story is not None:
+        found = _stories(paths, folder, name, entry)
+    else:
+        found = [text for path in paths for text in _rows(path, folder, name, entry)]
     if not found or entry.n not in (None, len(found)):
         raise DataError(
             f"{folder / (entry.files or '')}: {len(found)} texts of {name} where {manifest.name} "
             f"has {entry.n or 'some'}; is the folder complete?"
         )
     return found
+
+
+def _drawn(what: str, n: int, seed: int) -> list[str]:
+    """Texts that the program writes itself."""
+    source, _, kind = what.partition("-")
+    if source == "phantom" and kind in phantom.TEXTS:
+        return phantom.draw(kind, n, "localizer", seed)
+    if what in formal.PATTERNS:
+        return formal.draw(what, n, seed)
+    return arithmetic.draw(what, n, seed)
+
+
+def _stories(paths: Sequence[Path], folder: Path, name: str, entry: Condition) -> list[Text]:
+    """Each story with its question and an answer; which answer is drawn, each equally often."""
+    asked = entry.story
+    assert asked is not None
+    before, _, after = str(entry.files).partition("*")
+    rng = np.random.default_rng([entry.seed, *name.encode()])
+    answers = rng.permutation(np.resize(asked.answers, len(paths)))
+    texts = []
+    for path, answer in zip(paths, answers.tolist(), strict=True):
+        number = path.relative_to(folder).as_posix().removeprefix(before).removesuffix(after)
+        parts = {
+            part: " ".join(read_text(file, OLD_ENCODING).split())
+            for part, file in (
+                ("story", path),
+                ("question", folder / asked.question.replace("*", number)),
+            )
+        }
+        text = asked.template.format(**parts, answer=answer)
+        texts.append(Text(path.relative_to(folder).as_posix(), name, text))
+    return texts
 
 
 def _rows(path: Path, folder: Path, name: str, entry: Condition) -> list[Text]:
@@ -212,65 +278,6 @@ def _rows(path: Path, folder: Path, name: str, entry: Condition) -> list[Text]:
     ]
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """A CSV table, every cell of it text: ``NA`` is a word here and no gap.
-
-    Raises
-    ------
-    DataError
-        If it cannot be read or has no rows.
-    """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except pd.errors.EmptyDataError as error:
-        raise DataError(f"{path}: is empty") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as a table ({_line(error)})") from error
-    if table.empty:
-        raise DataError(f"{path}: has a header and no rows")
-    return table
-
-
-def read_text(path: Path) -> str:
-    """A text file.
-
-    Raises
-    ------
-    DataError
-        If it cannot be read as UTF-8, or holds nothing.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as text ({_line(error)})") from error
-    if not text.strip():
-        raise DataError(f"{path}: is empty")
-    return text
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-def _own(path: Path, name: str) -> list[Text]:
-    """One text a line, or one a row of a CSV table."""
-    if path.suffix.lower() != ".csv":
-        lines = enumerate(read_text(path).splitlines(), 1)
-        return [Text(f"{path}:{i}", name, line.strip()) for i, line in lines if line.strip()]
-    table = read_table(path)
-    column = next((c for c in TEXT_COLUMNS if c in table.columns), None)
-    if column is None:
-        if len(table.columns) > 1:
-            raise DataError(f"{path}: name the column of its texts {TEXT_COLUMNS[0]!r}")
-        column = table.columns[0]
-    cells = enumerate(table[column].str.strip(), 2)
-    return [Text(f"{path}:{i}", name, cell) for i, cell in cells if cell]
-
-
 # --- benchmarks ---
 
 
@@ -280,42 +287,44 @@ def benchmark(
     target: str | None = None,
     other: str | None = None,
 ) -> Benchmark:
-    """What to evaluate on: one set of pairs, and any number of texts.
+    """What to evaluate on: sets of items, and any number of texts.
 
     Parameters
     ----------
     names : str
-        Manifests, ``.csv`` files of pairs (columns ``good``, ``bad``, ``group``) and ``.txt`` files
+        Manifests, ``.csv`` files of items (see :func:`llm_loc.tables.items_in`) and ``.txt`` files
         with commas between them: ``blimp,prose``.
     target, other : str, optional
         The two groups that are contrasted: a part of any level (a field, a phenomenon, a paradigm),
-        or ``rest`` for all that is not the target.
+        one of several sets, or ``rest`` for all that is not the target.
 
     Raises
     ------
     DataError
-        If there is none, or it holds no pairs.
+        If there is none, or it holds no items.
     SettingError
-        If there is no such group, or the two share pairs.
+        If there is no such group, or the two share items.
     """
-    pairs: list[_Pairs] = []
+    sets: list[_Items] = []
     texts: list[RunningText] = []
     for name in (part.strip() for part in names.split(",")):
         found = _own_evaluation(name) or _from_manifest(load_manifest(name), data_root)
         if isinstance(found, RunningText):
             texts.append(found)
         else:
-            pairs.append(found)
-    if len(pairs) != 1:
+            sets.append(found)
+    if not sets or len({each.name for each in sets}) < len(sets):
         raise SettingError(
-            f"--eval {names}: give one benchmark of pairs, which are right or wrong, and with a "
-            "comma any texts to measure beside it, as in blimp,prose"
+            f"--eval {names}: give a benchmark of items, which are right or wrong, each once, and "
+            "with a comma any texts to measure beside it, as in blimp,prose"
         )
-    return _grouped(pairs[0], texts, target, other)
+    return _grouped(sets[0] if len(sets) == 1 else _joined(sets), texts, target, other)
 
 
 @dataclass(frozen=True)
-class _Pairs:
+class _Items:
+    """A set of items: a table with ``name``, ``choices``, and a column for each level."""
+
     name: str
     table: pd.DataFrame
     levels: Sequence[str]
@@ -324,36 +333,92 @@ class _Pairs:
     warning: str | None = field(default=None)
 
 
-def _own_evaluation(name: str) -> _Pairs | RunningText | None:
+def _joined(sets: Sequence[_Items]) -> _Items:
+    """Several sets as one, of which each is a part; two of them are held against each other.
+
+    A level that a set does not have is the set itself there.
+    """
+    levels = dict.fromkeys(level for each in sets for level in each.levels)
+    tables = [
+        each.table.assign(
+            **{level: each.name for level in levels if level not in each.levels}, set=each.name
+        )
+        for each in sets
+    ]
+    names = [each.name for each in sets]
+    target, other = names if len(names) == 2 else (None, None)
+    return _Items(
+        ",".join(names),
+        pd.concat(tables, ignore_index=True),
+        ("set", *levels),
+        target,
+        other,
+        " ".join(each.warning for each in sets if each.warning) or None,
+    )
+
+
+def _own_evaluation(name: str) -> _Items | RunningText | None:
     path = Path(name)
     if path.suffix.lower() == ".txt":
         return RunningText(path.stem, read_text(path))
     if path.suffix.lower() != ".csv":
         return None
-    table = read_table(path)
-    if missing := [column for column in ("good", "bad", "group") if column not in table.columns]:
-        raise DataError(f"{path}: has no column {missing[0]!r}; pairs need good, bad and group")
-    table["name"] = [f"{path.name}:{line}" for line in range(2, len(table) + 2)]
+    table = items_in(path)
+    if "group" not in table:
+        return _Items(path.stem, table, ())
     parts = sorted(set(table["group"]))
     target, other = parts if len(parts) == 2 else (None, None)
-    return _Pairs(path.stem, table, ("group",), target, other)
+    return _Items(path.stem, table, ("group",), target, other)
 
 
-def _from_manifest(manifest: Manifest, data_root: Path | None) -> _Pairs | RunningText:
+def _from_manifest(manifest: Manifest, data_root: Path | None) -> _Items | RunningText:
+    check_kind(manifest, f"--eval {manifest.name}", "texts")
     if manifest.text is not None:
         path = data_folder(manifest, data_root) / manifest.text.file
         return RunningText(manifest.name, read_text(path), manifest.text.window)
     entry = manifest.pairs
     if entry is None:
-        raise ManifestError(f"--eval {manifest.name}: holds neither pairs nor a text")
-    folder = data_folder(manifest, data_root)
-    paths = sorted(folder.glob(entry.files))
-    if not paths:
-        raise DataError(f"{folder / entry.files}: no such files; is the folder complete?")
-    table = pd.concat([_pairs_in(path, entry) for path in paths], ignore_index=True)
-    return _Pairs(
+        raise ManifestError(
+            f"--eval {manifest.name}: holds no items and no running text; it is a set for "
+            f"--localizer or the response profile"
+        )
+    if entry.files is None:
+        table = _drawn_items(manifest, entry)
+    else:
+        folder = data_folder(manifest, data_root)
+        paths = sorted(folder.glob(entry.files))
+        if not paths:
+            raise DataError(f"{folder / entry.files}: no such files; is the folder complete?")
+        table = pd.concat([_pairs_in(path, entry) for path in paths], ignore_index=True)
+    return _Items(
         manifest.name, table, tuple(entry.levels), entry.target, entry.other, manifest.warning
     )
+
+
+def _drawn_items(manifest: Manifest, entry: Pairs) -> pd.DataFrame:
+    """Items that the program writes itself: the phantom's pairs, and sums to be solved."""
+    n = entry.n or 1
+    if entry.draw == "phantom":
+        pairs = phantom.draw_pairs(n, "eval", entry.seed)
+        table = pd.DataFrame([asdict(pair) for pair in pairs])
+        table["name"] = [f"{manifest.name}/{pair.phenomenon}/{i}" for i, pair in enumerate(pairs)]
+        table["choices"] = list(zip(table.pop("good"), table.pop("bad"), strict=True))
+    elif entry.draw == "arithmetic":
+        seen = {text.text for name in manifest.conditions for text in condition(manifest, name)}
+        problems = arithmetic.draw_problems(n, entry.seed, seen)
+        table = pd.DataFrame(
+            {
+                "name": [f"{manifest.name}/{p.prompt} {p.answer}" for p in problems],
+                "choices": [alternatives(p.prompt, p.answer, p.wrong) for p in problems],
+                "difficulty": [p.difficulty for p in problems],
+            }
+        )
+    else:
+        raise ManifestError(
+            f"{manifest.name}: no items called {entry.draw!r} can be drawn; known: phantom, "
+            "arithmetic"
+        )
+    return table.rename(columns={key: level for level, key in entry.levels.items()})
 
 
 def _pairs_in(path: Path, entry: Pairs) -> pd.DataFrame:
@@ -361,36 +426,40 @@ def _pairs_in(path: Path, entry: Pairs) -> pd.DataFrame:
     for number, line in enumerate(read_text(path).splitlines(), 1):
         try:
             item = json.loads(line)
-            row = {"good": item[entry.good], "bad": item[entry.bad]}
+            row = {"choices": (item[entry.good], item[entry.bad])}
             for level, key in entry.levels.items():
                 row[level] = entry.rename.get(item[key], item[key])
         except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}: line {number} is no pair ({_line(error)})") from error
+            raise DataError(f"{path}: line {number} is no pair ({one_line(error)})") from error
         rows.append({"name": f"{path.stem}:{number}", **row})
     return pd.DataFrame(rows)
 
 
 def _grouped(
-    pairs: _Pairs, texts: Sequence[RunningText], target: str | None, other: str | None
+    items: _Items, texts: Sequence[RunningText], target: str | None, other: str | None
 ) -> Benchmark:
-    levels = {level: pairs.table[level].to_numpy(dtype=str) for level in pairs.levels}
-    target = target or pairs.target
+    levels = {level: items.table[level].to_numpy(dtype=str) for level in items.levels}
+    if all(len(set(values.tolist())) < 2 for values in levels.values()):
+        raise SettingError(
+            f"--eval {items.name}: all items are of one group, so there is nothing to compare "
+            f"with; give them a column group, or a second set, as in --eval {items.name},blimp"
+        )
+    target = target or items.target
     if target is None:
         raise SettingError(
-            f"{pairs.name}: say --target-group and --other-group ({_offered(levels)})"
+            f"{items.name}: say --target-group and --other-group ({_offered(levels)})"
         )
-    other = other or (pairs.other if target == pairs.target and pairs.other else REST)
+    other = other or (items.other if target == items.target and items.other else REST)
     return Benchmark(
-        name=",".join([pairs.name, *(text.name for text in texts)]),
-        names=tuple(pairs.table["name"]),
-        good=tuple(pairs.table["good"]),
-        bad=tuple(pairs.table["bad"]),
+        name=",".join([items.name, *(text.name for text in texts)]),
+        names=tuple(items.table["name"]),
+        choices=tuple(items.table["choices"]),
         levels=levels,
-        groups=_groups(pairs.name, levels, target, other),
+        groups=_groups(items.name, levels, target, other),
         target=target,
         other=other,
         texts=tuple(texts),
-        warning=pairs.warning,
+        warning=items.warning,
     )
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import PreTrainedTokenizerFast
 
 from llm_loc import cli
 
@@ -67,8 +72,6 @@ def test_localize_sites_and_models(
     assert "model.layers.0.self_attn:output" in printed
     assert "post_attention_layernorm" not in printed
     assert "left out: lm_head" in printed
-    assert call(monkeypatch, "models") == 0
-    assert "local/PATH" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -97,8 +100,95 @@ def test_bad_words_get_one_line_and_status_1(
     assert "Traceback" not in printed.err
 
 
+def bad_files(folder: Path) -> dict[str, Path]:
+    """Files of text that no run can start from."""
+    texts = {
+        "empty.csv": "",
+        "long.txt": "\n".join(["bread " * 300] * 4),
+        "long-pairs.csv": "good,bad,group\n" + "".join(f"{'a ' * 300},b,{g}\n" for g in "xy"),
+        "one.csv": "good,bad\na b,b a\n",
+    }
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    return {name: folder / name for name in texts}
+
+
 @pytest.mark.parametrize(
-    "command", ["run", "localize", "evaluate", "generate", "sites", "models", "report"]
+    ("more", "message"),
+    [
+        (["--target", "empty.csv"], "empty.csv: is empty"),
+        (["--eval", "empty.csv"], "empty.csv: is empty"),
+        (["--target", "CONTROL"], "there is one condition only"),
+        (["--target", "long.txt"], "tokens, but local/"),
+        (["--eval", "long-pairs.csv", "--target-group", "x"], "reads 128 at most"),
+        (["--eval", "one.csv"], "all items are of one group"),
+        (["--eval", "tinyimagenet100"], "is a set of pictures; vision-loc reads it"),
+    ],
+)
+def test_texts_that_no_run_can_start_from(
+    more: list[str],
+    message: str,
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    files = {**bad_files(tmp_path), "CONTROL": Path(words[words.index("--control") + 1])}
+    given = [str(files.get(word, word)) for word in more]
+    assert call(monkeypatch, *words, *given, "--out", str(tmp_path / "run")) == 1
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_prompt_longer_than_the_context(
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    out = str(tmp_path / "map")
+    assert call(monkeypatch, "localize", *words[1:7], "--out", out, "--quiet") == 0
+    capsys.readouterr()
+    for prompt in ("bread " * 300, "bread " * 20):
+        assert call(monkeypatch, "generate", "--map", out, "--prompt", prompt,
+                    "--max-new-tokens", "120") == 1  # fmt: skip
+        error = capsys.readouterr().err
+        assert "reads 128 at most" in error
+        assert error.count("\n") == 1
+
+
+def test_a_tokenizer_that_knows_none_of_the_words(
+    folder_of: Callable[..., Path],
+    words: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(folder_of(), folder)
+    core = Tokenizer(WordLevel({"<unk>": 0, "zzz": 1}, unk_token="<unk>"))
+    core.pre_tokenizer = Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=core, unk_token="<unk>").save_pretrained(folder)
+    assert call(monkeypatch, *words, "--model", f"local/{folder}") == 1
+    error = capsys.readouterr().err
+    assert "knows none of its words" in error
+    assert error.count("\n") == 1
+
+
+def test_lm_eval_without_the_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "lm_eval", None)
+    assert call(monkeypatch, "lm-eval", "--map", "nowhere", "--tasks", "blimp") == 1
+    assert "pip install 'funcloc[lm-eval]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["run", "localize", "evaluate", "generate", "lm-eval", "sites", "models", "data", "report"],
 )
 def test_every_command_has_a_help(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from common.errors import DataError, ModelError
+from common.hooks import under
 from common.masks import top_percent
-from llm_loc.evaluate import Tokenized, evaluate, log_probabilities, windows
+from llm_loc.evaluate import Tokenized, evaluate, log_probabilities, window_bytes, windows
 from llm_loc.localize import find_sites, localize
 from llm_loc.stimuli import RunningText, benchmark
 from tests.llm_loc.conftest import CONTEXT, SENTENCES, ModelMaker
@@ -30,6 +33,71 @@ def test_the_sum_is_over_all_tokens_after_the_first(kind: str, make_model: Model
         np.testing.assert_allclose(log_probabilities(model, ids, size), wanted, atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+@pytest.mark.parametrize("partly", [True, False])
+def test_margins_are_those_of_the_whole_sentences(
+    kind: str, partly: bool, make_model: ModelMaker, own_files: tuple[Path, ...]
+) -> None:
+    """What is left out (shared beginnings, projections that nobody reads) cancels in the margin."""
+    model = make_model(kind)
+    assert model._projects_a_part
+    model = dataclasses.replace(model)  # its own memory of whether the model projects a part
+    model.__dict__["_projects_a_part"] = partly
+    items = benchmark(f"{own_files[2]},{own_files[3]}")
+    tokens = Tokenized(model, items)
+    assert max(tokens.starts) > 2
+    found = localize(model, STIMULI, find_sites(model))
+    for mask in (None, top_percent(found, 20)):
+        with torch.inference_mode(), under(model.module, mask, "zero", found):
+            whole = log_probabilities(model, tokens.sentences)
+        good, bad = whole[::2], whole[1::2]
+        outcome = evaluate(model, tokens, mask, found=found)
+        np.testing.assert_allclose(outcome.margin, good - bad, atol=1e-4)
+        assert np.array_equal(outcome.correct, good > bad)
+
+
+def test_the_vocabulary_is_projected_where_it_counts(make_model: ModelMaker) -> None:
+    model = make_model()
+    seen: list[int] = []
+    head = model.module.get_output_embeddings()
+    ids = [[0, 5, 6, 7, 8, 9], [0, 5, 6, 7, 8]]
+    assert model._projects_a_part
+    handle = head.register_forward_hook(lambda _head, _args, out: seen.append(out.shape[1]))
+    try:
+        log_probabilities(model, ids, starts=[4, 4])
+        log_probabilities(model, ids)
+    finally:
+        handle.remove()
+    assert seen == [2, 5]  # tokens 4 and 5; tokens 1 to 5
+
+
+def test_a_model_whose_logits_to_keep_means_something_else_projects_all(
+    make_model: ModelMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = dataclasses.replace(make_model())
+    plain = model.module.forward
+
+    def off_by_one(*args: Any, logits_to_keep: Any = 0, **given: Any) -> Any:
+        shifted = logits_to_keep - 1 if isinstance(logits_to_keep, torch.Tensor) else 0
+        return plain(*args, logits_to_keep=shifted, **given)
+
+    monkeypatch.setattr(model.module, "forward", off_by_one)
+    assert not model._projects_a_part
+    ids = model.tokens(SENTENCES)
+    found = log_probabilities(model, ids, starts=[3] * len(ids))
+    monkeypatch.undo()
+    wanted = log_probabilities(make_model(), ids, starts=[3] * len(ids))
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def test_a_sentence_that_only_goes_on_from_the_other_has_the_sum_0(make_model: ModelMaker) -> None:
+    model = make_model()
+    whole, begun = log_probabilities(model, [[0, 5, 6, 7], [0, 5]], starts=[2, 2])
+    assert begun == 0
+    parts = log_probabilities(model, [[0, 5, 6, 7], [0, 5]])
+    np.testing.assert_allclose(whole, parts[0] - parts[1], atol=1e-4)
+
+
 def test_a_mask_changes_the_outcome_while_it_holds_and_no_longer(
     make_model: ModelMaker, own_files: tuple[Path, ...]
 ) -> None:
@@ -47,6 +115,39 @@ def test_a_mask_changes_the_outcome_while_it_holds_and_no_longer(
     assert np.array_equal(again.beside["prose"], intact.beside["prose"])
     assert np.array_equal(intact.correct, intact.margin > 0)
     assert np.array_equal(intact.prediction, 1 - intact.correct)
+
+
+def test_the_likeliest_of_all_choices_wins(make_model: ModelMaker, tmp_path: Path) -> None:
+    path = tmp_path / "choices.csv"
+    path.write_text(
+        "prompt,answer,one,two,group\n"
+        "the old farmer,sold his horse,his sold horse,horse,a\n"
+        "the small girl,plays,,the piano very well,b\n"
+        "birds,sing,gnis,sang,b\n"
+    )
+    model = make_model()
+    items = benchmark(str(path))
+    outcome = evaluate(model, Tokenized(model, items))
+    for number, texts in enumerate(items.choices):
+        ids = model.tokens(texts)
+        scores = log_probabilities(model, ids)
+        assert outcome.margin[number] == pytest.approx(scores[0] - max(scores[1:]), abs=1e-4)
+        assert outcome.prediction[number] == int(scores.argmax())
+        assert outcome.correct[number] == (scores.argmax() == 0)
+
+
+def test_bytes_are_those_of_what_is_predicted(make_model: ModelMaker) -> None:
+    model = make_model()
+    text = RunningText("prose", "Déjà vu — " + " ".join(SENTENCES * 3), window=16)
+    rows, found = windows(model, text), window_bytes(model, text)
+    assert len(found) == len(rows)
+    for row, n in zip(rows[1:].tolist(), found[1:], strict=True):
+        assert len(model.tokenizer.decode(row[1:]).encode()) == n
+    # All bytes but those of each window's first token and of the last incomplete window.
+    first = sum(len(model.tokenizer.decode(row[:1]).encode()) for row in rows[1:].tolist())
+    after = model.tokenizer(text.text, add_special_tokens=False)["input_ids"][rows.size :]
+    rest = len(text.text.encode()) - first - len(model.tokenizer.decode(after).encode())
+    assert 0 <= rest - found.sum() <= 4
 
 
 def test_windows_are_consecutive_and_the_last_incomplete_one_is_dropped(

@@ -159,7 +159,7 @@ def test_an_untrained_model_says_so(settings: Settings, tmp_path: Path) -> None:
     [
         ({"target": None}, "--localizer, or both"),
         ({"localizer": "langloc"}, "--localizer, or both"),
-        ({"model": "phantom/cat"}, "write hf/ORG/NAME"),
+        ({"model": "phantom/cat"}, "the phantoms are lm"),
         ({"target_group": "plants"}, "--target-group plants"),
         ({"protocol": "loose"}, "choose one of"),
         ({"pooling": "max"}, "for text"),
