@@ -18,9 +18,7 @@ Everything is written atomically, under names that do not change:
 from __future__ import annotations
 
 import platform
-import shlex
 import shutil
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -153,7 +151,6 @@ class RunFolder:
         return {
             "fingerprint": self.fingerprint,
             "identity": self.identity,
-            "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "versions": {"python": platform.python_version(), **_versions()},
             "platform": platform.platform(),

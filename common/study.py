@@ -7,8 +7,10 @@ said here, once.
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -28,6 +30,7 @@ from common.experiment import (
     run_experiment,
 )
 from common.files import digest_of, read_json, write_atomically
+from common.manifest import DATA_VARIABLE
 from common.masks import Mask, parse_controls, save_masks, top_percent
 from common.moments import Statistic
 from common.progress import Progress, silent
@@ -149,6 +152,7 @@ class Evaluating:
 class FrontEnd(Protocol[Model]):
     """What a front end brings."""
 
+    program: str
     settings: type[Settings]
 
     def load(self, settings: Settings) -> tuple[Model, dict[str, Any]]:
@@ -179,7 +183,8 @@ def run(
     tested = front.evaluating(settings, at_hand.model, progress)
     identity = {**at_hand.identity, **_evaluation_identity(settings, tested)}
     path = out or _default_folder(settings, identity)
-    with RunFolder(path, identity, _about(settings, at_hand.localizer)) as folder:
+    about = _about(settings, at_hand.localizer, command(front, "run", settings, path))
+    with RunFolder(path, identity, about) as folder:
         if (done := _finished(folder)) is not None:
             return done, path, True
         overlap = check_overlap(tested, at_hand.stimuli["digest"], settings.allow_overlap)
@@ -205,7 +210,8 @@ def localize_only(
     at_hand = front.localizing(settings)
     identity = {**at_hand.identity, "top": list(percents)}
     path = out or _default_folder(settings, identity)
-    with RunFolder(path, identity, _about(settings, at_hand.localizer)) as folder:
+    about = _about(settings, at_hand.localizer, command(front, "localize", settings, path))
+    with RunFolder(path, identity, about) as folder:
         if not folder.selectivity.exists():
             _keep_stimuli(folder, at_hand)
             at_hand.fresh_map(progress).save(folder.selectivity)
@@ -289,7 +295,9 @@ def evaluate_map(
         **_evaluation_identity(settings, tested),
     }
     path = out or _default_folder(settings, identity)
-    with RunFolder(path, identity, _about(settings, localizer)) as folder:
+    spoken = replace(front.settings(settings.model), **changed)
+    about = _about(settings, localizer, command(front, "evaluate", spoken, path, source))
+    with RunFolder(path, identity, about) as folder:
         if (done := _finished(folder)) is not None:
             return done, path, True
         overlap = check_overlap(tested, at_hand.digests, settings.allow_overlap)
@@ -361,9 +369,39 @@ def _evaluation_identity(settings: Settings, tested: Evaluating) -> dict[str, An
     }
 
 
-def _about(settings: Settings, localizer: dict[str, Any]) -> dict[str, Any]:
+def _about(settings: Settings, localizer: dict[str, Any], repeat: str) -> dict[str, Any]:
     plain = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(settings).items()}
-    return {"settings": plain, "localizer": localizer}
+    return {"command": repeat, "settings": plain, "localizer": localizer}
+
+
+def command(
+    front: FrontEnd[Any], verb: str, settings: Settings, out: Path, source: Path | None = None
+) -> str:
+    """The command line that does this again, whoever asked for it: a shell, the app, a notebook.
+
+    Parameters
+    ----------
+    front : FrontEnd
+        Gives the name of the program.
+    verb : str
+        ``run``, ``localize`` or ``evaluate``.
+    settings : Settings
+        What was set; what is as by default is not said.
+    out : Path
+        The run folder.
+    source : Path, optional
+        The folder whose map is evaluated; the model is then the map's.
+    """
+    words = [front.program, verb]
+    words += [] if source is None else ["--map", str(source)]
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        if value == each.default or (source is not None and each.name == "model"):
+            continue
+        option = "--" + each.name.replace("evaluation", "eval").replace("_", "-")
+        words += [option] if value is True else [option, str(value)]
+    root = os.environ.get(DATA_VARIABLE) if settings.data_root is None else None
+    return shlex.join([*([f"{DATA_VARIABLE}={root}"] if root else []), *words, "--out", str(out)])
 
 
 def _known_settings(entry: dict[str, Any]) -> dict[str, Any]:
