@@ -8,7 +8,7 @@ RUN := HF_HUB_DISABLE_TELEMETRY=1
 .PHONY: help setup demo app test test-slow check bench clean
 
 help:
-	@echo 'make demo       the face experiment on the bundled phantoms, offline'
+	@echo 'make demo       the face and language experiments on the bundled phantoms, offline'
 	@echo 'make app        the browser app, on http://127.0.0.1:7860'
 	@echo 'make test       all quick tests        make test-slow   those that retrain a phantom'
 	@echo 'make check      style, types, imports  make bench       speed and memory'
