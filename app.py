@@ -11,14 +11,25 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import gradio as gr
 import typer
 
+from browser import address, runs
+from browser.events import leave
+from browser.style import CSS
+from llm_loc import tab as language
 from vision_loc import tab as faces
 
 TITLE = "funcloc: find the units, silence them, see what breaks"
 LARGEST_UPLOAD = "10mb"
+ALONE = ("127.0.0.1", "localhost", "::1")  # addresses that only this machine can reach
 
 
-def build() -> gr.Blocks:
-    """The app, not yet launched."""
+def build(may_delete: bool = True) -> gr.Blocks:
+    """The app, not yet launched.
+
+    Parameters
+    ----------
+    may_delete : bool, default=True
+        Whether visitors may delete runs.
+    """
     # Uploads and copies of files are looked for every ten minutes and removed after an hour.
     demo = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600))
     with demo:
@@ -26,8 +37,11 @@ def build() -> gr.Blocks:
             "<h1 class='fl-title'>funcloc</h1><p class='fl-note'>A functional localizer for neural "
             "networks: find the units, silence them, see what breaks.</p>"
         )
-        with gr.Tabs():
-            faces.build(demo)
+        with gr.Tabs() as tabs:
+            pages = [faces.build(), language.build()]
+            runs.build(demo, tabs, pages, may_delete)
+            address.remember(demo, tabs, [page.remembered for page in pages if page.remembered])
+    demo.unload(leave)
     demo.queue(max_size=32)
     return demo
 
@@ -51,7 +65,7 @@ def theme() -> gr.themes.Base:
 def launch_options() -> dict[str, Any]:
     """How the app is served, whoever launches it."""
     return {
-        "css": faces.CSS,
+        "css": CSS,
         "theme": theme(),
         "max_file_size": LARGEST_UPLOAD,
         "show_error": False,
@@ -62,18 +76,25 @@ def launch_options() -> dict[str, Any]:
 
 
 def main(
-    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option("--host", envvar="GRADIO_SERVER_NAME", help="The address to listen on.")
+    ] = "127.0.0.1",
     port: Annotated[
         int | None,
-        typer.Option("--port", min=1, max=65535, help="Left out, 7860 or the next free."),
+        typer.Option(
+            "--port", envvar="GRADIO_SERVER_PORT", min=1, max=65535,
+            help="Left out, 7860 or the next free.",
+        ),
     ] = None,
     share: Annotated[
         bool, typer.Option("--share", help="Also open a public link, through Gradio's servers.")
     ] = False,
-) -> None:
+) -> None:  # fmt: skip
     """Open the app in a browser at the address that is printed."""
+    alone = host in ALONE and not share
     try:
-        build().launch(server_name=host, server_port=port, share=share, **launch_options())
+        demo = build(may_delete=alone)
+        demo.launch(server_name=host, server_port=port, share=share, **launch_options())
     except OSError as error:
         reason = str(error).split(".")[0]
         sys.exit(f"app.py: cannot listen on {host} ({reason}); choose another --port or --host")

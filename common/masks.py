@@ -142,6 +142,38 @@ def control(found: SelectivityMap, rule: str, percent: float, seed: int | None =
     return _mask(found, rule, percent, seed, units)
 
 
+def units_mask(found: SelectivityMap, units: Sequence[int]) -> Mask:
+    """A mask of units that were chosen one by one.
+
+    Parameters
+    ----------
+    units : sequence of int
+        Indices into the map's row of units, at least one.
+
+    Raises
+    ------
+    MaskError
+        If there is none, or the map has no such unit.
+    """
+    chosen = np.unique(np.asarray(units, dtype=int))
+    if not len(chosen) or chosen[0] < 0 or chosen[-1] >= found.n_units:
+        raise MaskError(f"the map has the units 0 to {found.n_units - 1:,}; choose among them")
+    return _mask(found, "chosen", 100 * len(chosen) / found.n_units, None, chosen)
+
+
+def matched_control(found: SelectivityMap, mask: Mask, seed: int) -> Mask:
+    """A magnitude-matched control of any mask of a map, drawn from the units that it left.
+
+    Raises
+    ------
+    MaskError
+        If there are too few units to match, naming the site.
+    """
+    rule = "magnitude-matched"
+    rng = np.random.default_rng([seed, *rule.encode()])
+    return _mask(found, rule, mask.percent, seed, _loud(found, mask.units, rng))
+
+
 def _size(found: SelectivityMap, percent: float) -> int:
     if not 0 < percent <= 100:
         raise MaskError(f"{percent:g} percent: give more than 0 and at most 100")

@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 from tqdm.auto import tqdm
 
+PART = "part"  # the step of this name tells how far the current part of another step has come
+
 
 class Progress(Protocol):
     """Receives the state of long work; may raise to stop it."""
@@ -27,6 +29,8 @@ def silent(step: str, done: int, total: int) -> None:
 def terminal(enabled: bool = True) -> Iterator[Progress]:
     """Show a bar a step on standard error, which closes when the step is complete.
 
+    A part that is done within a second gets no bar of its own.
+
     Parameters
     ----------
     enabled : bool, default=True
@@ -36,7 +40,8 @@ def terminal(enabled: bool = True) -> Iterator[Progress]:
 
     def show(step: str, done: int, total: int) -> None:
         if step not in bars:
-            bars[step] = tqdm(total=total, desc=step, leave=False, dynamic_ncols=True)
+            delay = 1 if step == PART else 0
+            bars[step] = tqdm(total=total, desc=step, leave=False, dynamic_ncols=True, delay=delay)
         bars[step].update(done - bars[step].n)
         if done >= total:
             bars.pop(step).close()

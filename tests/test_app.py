@@ -27,6 +27,7 @@ PLANTED = {
     "kind": "block",
     "unit": "channel",
     "doses": ["5"],
+    "seed": 0,
 }
 
 
@@ -42,6 +43,8 @@ def test_nobody_else_is_let_in_unless_asked() -> None:
 
 def test_a_taken_port_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     class Taken:
+        def __init__(self, may_delete: bool) -> None: ...
+
         def launch(self, **_: object) -> None:
             raise OSError("Cannot find empty port in range: 80-80. You can set another.")
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from common.errors import DataError
 from common.hooks import Ablation, under
 from common.masks import Mask
+from common.progress import PART, Progress, silent
 from common.runs import Outcome
 from common.selectivity import SelectivityMap
 from vision_loc.models import VisionModel
@@ -49,6 +50,7 @@ def evaluate(
     by: Ablation = "zero",
     found: SelectivityMap | None = None,
     batch_size: int = 64,
+    progress: Progress = silent,
 ) -> Outcome:
     """What the model makes of every picture, intact or with a mask's units replaced.
 
@@ -66,6 +68,8 @@ def evaluate(
         The replacement; for ``mean`` the map gives each unit's mean over the control condition.
     found : SelectivityMap, optional
         The map, for ``by="mean"``.
+    progress : Progress
+        Told of every batch, as a part of the step under way; may raise to stop.
     """
     predictions, margins = [], []
     with torch.inference_mode(), under(model.module, mask, by, found):
@@ -74,6 +78,7 @@ def evaluate(
             logits = model.logits(torch.from_numpy(pixels[where].copy())).cpu()
             predictions.append(logits.argmax(dim=1).numpy())
             margins.append(_margin(logits, torch.from_numpy(labels[where])).numpy())
+            progress(PART, min(where.stop, len(labels)), len(labels))
     prediction = np.concatenate(predictions)
     return Outcome(prediction, prediction == labels, np.concatenate(margins))
 

@@ -23,7 +23,7 @@ from common.study import Settings as Settings
 from vision_loc.evaluate import check_labels, evaluate
 from vision_loc.gallery import responses, save_gallery
 from vision_loc.localize import find_sites, localize
-from vision_loc.models import VisionModel, load_model
+from vision_loc.models import Preprocess, VisionModel, load_model
 from vision_loc.stimuli import (
     Benchmark,
     Localizer,
@@ -63,6 +63,7 @@ def evaluate_map(
 class VisionFront:
     """What the vision front end brings to a run."""
 
+    program = "vision-loc"
     settings = Settings
 
     def load(self, settings: Settings) -> tuple[VisionModel, dict[str, Any]]:
@@ -80,8 +81,7 @@ class VisionFront:
         """The model, the localizer's pictures and the sites to read."""
         stimuli = _localizer(settings)
         model, described = self.load(settings)
-        if settings.on_error == "skip":
-            stimuli = localizer_without_broken(stimuli, model.preprocess)
+        stimuli = _usable(stimuli, settings, model.preprocess)
         sites = find_sites(model, settings.kind, settings.sites)
         digest, digests = fingerprint([*stimuli.target, *stimuli.control])
         identity = {
@@ -132,7 +132,9 @@ class VisionFront:
 
         def outcome(folder: RunFolder, mask: Mask | None, found: SelectivityMap) -> Outcome:
             shown = pixels(folder)
-            return evaluate(model, shown, labels, mask, by=by, found=found, batch_size=size)
+            return evaluate(
+                model, shown, labels, mask, by=by, found=found, batch_size=size, progress=progress
+            )
 
         def illustrate(
             folder: RunFolder, found: SelectivityMap, top: Mask, intact: Outcome, ablated: Outcome
@@ -156,6 +158,23 @@ class VisionFront:
 
 
 FRONT = VisionFront()
+
+
+def localizer_of(settings: Settings, preprocess: Preprocess) -> Localizer:
+    """The localizer that the settings name, without what cannot be read if they say so.
+
+    Raises
+    ------
+    DataError
+        If there is none, or its pictures are missing.
+    SettingError
+        If the settings name no localizer, or two.
+    """
+    return _usable(_localizer(settings), settings, preprocess)
+
+
+def _usable(stimuli: Localizer, settings: Settings, preprocess: Preprocess) -> Localizer:
+    return localizer_without_broken(stimuli, preprocess) if settings.on_error == "skip" else stimuli
 
 
 def _localizer(settings: Settings) -> Localizer:

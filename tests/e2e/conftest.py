@@ -21,11 +21,16 @@ ARGUMENTS = [
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
+def chromium() -> str | None:
+    """Where the system's Chromium lies, if it has one."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's Chromium, or a skip that says what is missing."""
     api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = next(filter(None, map(shutil.which, NAMES)), None)
+    path = chromium()
     if path is None:
         pytest.skip(f"no browser called {', '.join(NAMES)}")
     with api.sync_playwright() as playwright:

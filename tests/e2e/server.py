@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 APP = Path(__file__).parents[2] / "app.py"
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 def free_port() -> int:
@@ -23,17 +23,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The address of an app that keeps its runs in `folder`."""
+def start(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """An app that keeps its runs in `folder`, and its address, once it answers."""
     port = free_port()
     env = {**os.environ, "PYTHONPATH": str(APP.parent), "GRADIO_TEMP_DIR": str(folder / "uploads")}
     command = [sys.executable, str(APP), "--port", str(port)]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}"
     try:
-        url = f"http://127.0.0.1:{port}"
         _wait(url, process, folder / "log")
+    except BaseException:
+        process.kill()
+        raise
+    return process, url
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of an app that keeps its runs in `folder`."""
+    process, url = start(folder)
+    try:
         yield url
     finally:
         process.terminate()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 SIZES = {"laptop": (1280, 860), "phone": (390, 844)}
-MOMENT = 30_000  # milliseconds
+MOMENT = 60_000  # milliseconds
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,27 @@ def test_stop_stops_and_the_first_button_goes_on_to_the_finding(page: Page, fold
     finding.wait_for()
     assert "Evidence that these units serve face more than object" in finding.inner_text()
     assert page.locator("#table tr.fl-top").count() == 2
-    page.locator("img[src^='data:image/png'], .matplotlib img").first.wait_for()
+    assert "face-" in page.locator("#face-lost").inner_text()
+    figure = page.locator(".fl-figure img").first
+    figure.wait_for()
+    assert (figure.get_attribute("alt") or "").startswith("Accuracy by dose of the top mask")
+    with page.expect_download() as download:
+        page.locator(".fl-figure").first.get_by_label("Download").click()
+    assert download.value.suggested_filename.endswith(".png")
+
+
+def test_a_layer_its_units_and_the_page_of_one(page: Page) -> None:
+    press(page, "Show me on the phantom")
+    layer = page.locator("#face-layers input").first
+    layer.focus()
+    layer.press("Space")  # as a keyboard does it
+    page.get_by_text("Units of stage3.0:output in the mask").wait_for()
+    page.locator("#face-units label").first.click()
+    page.locator("#unit-responses img").wait_for()
+    assert page.locator("#most-driving img").count() == 6
+    press(page, "Ablate this unit alone")
+    page.locator("#unit-effect").get_by_text("this unit").wait_for()
+    assert "[" in page.locator("#unit-effect").inner_text()
 
 
 def test_the_slider_changes_what_the_model_sees_without_its_units(page: Page, folder: Path) -> None:
@@ -85,6 +105,30 @@ def test_the_slider_changes_what_the_model_sees_without_its_units(page: Page, fo
     slider.press("End")
     page.get_by_text("The 122 top units").wait_for()
     assert ablated.inner_text() != "face-01"
+    assert page.locator("#driven tbody tr").count() == 8
+
+
+def test_a_link_opens_the_settings_again(page: Page, url: str) -> None:
+    page.get_by_text("Choose model, localizer and doses yourself").click()
+    page.get_by_label("5", exact=True).check()
+    page.get_by_label("Seed").fill("7")
+    page.get_by_label("Seed").press("Tab")
+    page.wait_for_url("**seed=7**")
+    tab(page, "Try it")
+    page.wait_for_url("**tab=try**")
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    page.locator("#percent").wait_for()  # the tab that was open
+    tab(page, "Faces")
+    page.get_by_text("Choose model, localizer and doses yourself").click()
+    assert page.get_by_label("5", exact=True).is_checked()
+    assert page.get_by_label("Seed").input_value() == "7"
+    page.goto(f"{url}/?tab=faces&model=../../etc/passwd&seed=-1&kind=javascript:alert(1)")
+    page.get_by_text("what the link asks for is left at its default").first.wait_for()
+    page.get_by_text("Choose model, localizer and doses yourself").click()
+    assert page.get_by_label("Model").first.input_value() == "phantom/cnn"
+    assert page.get_by_label("Seed").input_value() == "0"
 
 
 def test_an_upload_that_is_no_picture_is_a_message(page: Page, folder: Path) -> None:
@@ -105,16 +149,22 @@ def test_a_run_is_opened_and_its_numbers_are_downloaded(page: Page) -> None:
     assert download.value.suggested_filename == "results.json"
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_screens_fit(size: str, browser: Browser, url: str, tmp_path: Path) -> None:
+def test_screens_fit(
+    size: str, scheme: Literal["light", "dark"], browser: Browser, url: str, tmp_path: Path
+) -> None:
     width, height = SIZES[size]
-    page = browser.new_page(viewport={"width": width, "height": height})
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
     page.set_default_timeout(MOMENT)
     page.goto(url)
     press(page, "Show me on the phantom")
     page.locator(".fl-finding").wait_for()
+    page.locator("#face-layers label").first.click()
+    page.locator("#face-units label").first.click()
+    page.locator("#unit-responses img").wait_for()
     for name in ("Faces", "Try it", "Runs"):
         tab(page, name)
-        page.screenshot(path=tmp_path / f"{size}-{name}.png", full_page=True)
+        page.screenshot(path=tmp_path / f"{size}-{scheme}-{name}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()

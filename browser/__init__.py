@@ -1,0 +1,1 @@
+"""What the pages of the browser app share: the only place besides the tabs that knows gradio."""

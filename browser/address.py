@@ -1,0 +1,139 @@
+"""The settings in the page's address, so that a link opens them again.
+
+What an address says is somebody else's input: a value is taken only if the control at hand offers
+it, and is compared with what is offered, never looked up.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+PAGE = "tab"  # gradio takes "page" for one of its own pages
+LONGEST = 400  # characters of a value that are looked at
+
+# Read from the address when the page is left behind for another, or a control is changed.
+WRITE = """(...values) => {
+  if (!window.funclocRestored) return;  // the first tab opens by itself, before the link is read
+  const names = %(names)s, tabs = %(tabs)s, opened = %(opened)s;
+  const before = new URLSearchParams(location.search);
+  const query = new URLSearchParams();
+  for (const key of ["__theme", "view"]) if (before.has(key)) query.set(key, before.get(key));
+  const page = before.get("tab");
+  query.set("tab", opened ?? (tabs.includes(page) ? page : tabs[0]));
+  names.forEach((name, i) => query.set(name, String(values[i] ?? "")));
+  history.replaceState(null, "", "?" + query.toString());
+}"""
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """The controls of one front end that the address remembers.
+
+    Attributes
+    ----------
+    tabs : mapping of str to gr.Tab
+        Its tabs by their ids, the first being its main one.
+    controls : mapping of str to component
+        By their names in the address.
+    """
+
+    tabs: Mapping[str, gr.Tab]
+    controls: Mapping[str, Any]
+
+
+def remember(demo: gr.Blocks, tabs: gr.Tabs, fronts: Sequence[Remembered]) -> None:
+    """Write the settings into the address whenever one changes, and read them when it is opened.
+
+    Parameters
+    ----------
+    demo : gr.Blocks
+        The app that is being built.
+    tabs : gr.Tabs
+        Of all pages.
+    fronts : sequence of Remembered
+        One for each front end.
+    """
+    for front in fronts:
+        controls = [*front.controls.values()]
+        gr.on([control.change for control in controls], None, controls, None, js=_js(front, None))
+        for name, tab in front.tabs.items():
+            tab.select(None, controls, None, js=_js(front, name))
+
+    def restore(request: gr.Request) -> list[Any]:
+        updates, selected, notes = opened(dict(request.query_params), fronts)
+        for note in notes:
+            gr.Warning(note, title="Not everything in the link is on offer here")
+        return [gr.Tabs(selected=selected) if selected else gr.skip(), *updates]
+
+    every = [control for front in fronts for control in front.controls.values()]
+    demo.load(
+        # Queued: a notice of an event that is not never reaches the page.
+        restore, None, [tabs, *every], show_progress="hidden", api_visibility="private",
+    ).then(None, None, None, js="() => { window.funclocRestored = true; }")  # fmt: skip
+
+
+def _js(front: Remembered, opened: str | None) -> str:
+    parts = {"names": [*front.controls], "tabs": [*front.tabs], "opened": opened}
+    return WRITE % {name: json.dumps(value) for name, value in parts.items()}
+
+
+def opened(
+    query: Mapping[str, str], fronts: Sequence[Remembered]
+) -> tuple[list[Any], str | None, list[str]]:
+    """What an address asks for, as far as it is on offer.
+
+    Parameters
+    ----------
+    query : mapping of str to str
+        The address's.
+    fronts : sequence of Remembered
+        Whose controls there are; only those of the page that the address names are filled.
+
+    Returns
+    -------
+    (list, str or None, list of str)
+        An update of every control of every front end; the tab to open; what was not on offer.
+    """
+    page = query.get(PAGE)
+    asked = next((front for front in fronts if page in front.tabs), None if page else fronts[0])
+    notes = [] if asked else ["tab: there is no such tab, so the first one is shown"]
+    updates: list[Any] = []
+    for front in fronts:
+        for name, control in front.controls.items():
+            text = query.get(name) if front is asked else None
+            value = None if text is None else accepted(control, text[:LONGEST])
+            updates.append(gr.skip() if value is None else gr.update(value=value))
+            if text is not None and value is None:
+                notes.append(f"{control.label}: what the link asks for is left at its default")
+    return updates, page if asked and page else None, notes
+
+
+def accepted(control: Any, text: str) -> Any:
+    """The value that a text stands for, if the control offers it; ``None`` otherwise."""
+    if isinstance(control, (gr.Slider, gr.Number)):
+        return _number(control, text)
+    values = [value for _, value in control.choices]
+    if isinstance(control, gr.CheckboxGroup):
+        chosen = text.split(",")
+        return chosen if set(chosen) <= set(values) and len(set(chosen)) == len(chosen) else None
+    return text if text in values else None
+
+
+def _number(control: gr.Slider | gr.Number, text: str) -> float | int | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    low = -math.inf if control.minimum is None else control.minimum
+    high = math.inf if control.maximum is None else control.maximum
+    if not (math.isfinite(value) and low <= value <= high):
+        return None
+    if getattr(control, "precision", None) == 0:
+        return int(value) if value == int(value) else None
+    return value

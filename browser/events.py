@@ -1,0 +1,104 @@
+"""Events of the pages: errors as one line, a run that shows its progress and can be stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from html import escape
+from typing import Any, ParamSpec, TypeVar
+
+import gradio as gr
+
+from common.errors import FunclocError
+from common.visitors import Visitors
+
+BAR = gr.Progress()  # stands for the bar of the event that is running
+VISITORS = Visitors()
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def told(handler: Callable[P, R]) -> Callable[P, R]:
+    """Let what is the input's fault reach the visitor as one line."""
+
+    @wraps(handler)
+    def safe(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return handler(*args, **kwargs)
+        except FunclocError as error:
+            raise as_notice(error) from error
+
+    return safe
+
+
+def as_notice(error: FunclocError) -> gr.Error:
+    """An error as the page shows it."""
+    line = escape(" ".join(str(error).split()))
+    return gr.Error(line, title="That did not work", print_exception=False)
+
+
+def session_of(request: gr.Request | None) -> str:
+    """What tells one visitor from another."""
+    return str(getattr(request, "session_hash", None) or "")
+
+
+def leave(request: gr.Request) -> None:
+    """Stop the run of a visitor who closed the page."""
+    session = session_of(request)
+    VISITORS.stop(session)
+    VISITORS.stop(f"{session} writes")
+
+
+def ask_to_stop(request: gr.Request) -> dict[str, Any]:
+    """The stop button."""
+    VISITORS.stop(session_of(request))
+    return gr.update(interactive=False, value="Stopping …")
+
+
+def stop_button() -> gr.Button:
+    """A button that stops the visitor's run; :func:`start_run` lets it work."""
+    stop = gr.Button("Stop", variant="stop", size="lg", interactive=False, scale=1, min_width=110)
+    stop.click(ask_to_stop, None, stop, queue=False, **QUIET)
+    return stop
+
+
+def start_run(
+    button: gr.Button,
+    handler: Callable[..., Any],
+    inputs: Sequence[Any],
+    outputs: Sequence[Any],
+    *,
+    starters: Sequence[gr.Button],
+    stop: gr.Button,
+    api_name: str,
+    show_progress_on: Any,
+) -> None:
+    """Let a button start a run. One runs at a time, whoever's it is; the others wait in a queue.
+
+    Parameters
+    ----------
+    button : gr.Button
+        The one that is pressed.
+    handler, inputs, outputs, api_name, show_progress_on
+        Of the run's event.
+    starters : sequence of gr.Button
+        What cannot be pressed while it lasts.
+    stop : gr.Button
+        From :func:`stop_button`.
+    """
+
+    def expect(request: gr.Request) -> list[Any]:
+        VISITORS.begin(session_of(request))
+        off = gr.update(interactive=False)
+        return [*[off for _ in starters], gr.update(interactive=True, value="Stop")]
+
+    def settle() -> list[Any]:
+        on = gr.update(interactive=True)
+        return [*[on for _ in starters], gr.update(interactive=False, value="Stop")]
+
+    button.click(expect, None, [*starters, stop], queue=False, **QUIET).then(
+        handler, list(inputs), list(outputs), concurrency_limit=1, concurrency_id="run",
+        api_name=api_name, show_progress_on=show_progress_on,
+    ).then(settle, None, [*starters, stop], queue=False, **QUIET)  # fmt: skip

@@ -1,0 +1,106 @@
+"""A finished run on a page: the finding, the table, the figures, the files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from browser import pictures
+from common import figures, fragments
+from common.files import read_json
+from common.listing import file_of
+from common.masks import top_percent
+from common.report.sections import say_doses, say_interactions, say_sites
+from common.selectivity import SelectivityMap
+
+FILES = {
+    "Report": "report.html",
+    "Numbers (results.json)": "results.json",
+    "Masks": "masks.safetensors",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The places on a page where a run is shown, from top to bottom."""
+
+    finding: gr.HTML
+    table: gr.HTML
+    curve: gr.Image
+    rivals: gr.Image
+    units: gr.Image
+    downloads: gr.Row
+    files: list[gr.DownloadButton]
+
+    @property
+    def all(self) -> list[Any]:
+        """All of them, in the order of :func:`shown`."""
+        places = [self.finding, self.table, self.curve, self.rivals, self.units, self.downloads]
+        return [*places, *self.files]
+
+    @staticmethod
+    def n_places() -> int:
+        """How many they are."""
+        return 6 + len(FILES)
+
+
+def outcome(name: str = "") -> Outcome:
+    """Lay out the places for a run that is yet to come.
+
+    Parameters
+    ----------
+    name : str
+        Before the elements' ids, where a page has several.
+    """
+    finding = gr.HTML(min_height=96, elem_id=f"{name}finding")
+    table = gr.HTML(elem_id=f"{name}table")
+    with gr.Row():
+        curve = pictures.place("Dose curve")
+        rivals = pictures.place("Interactions")
+    units = pictures.place("Units by site")
+    row, files = downloads()
+    return Outcome(finding, table, curve, rivals, units, row, files)
+
+
+def downloads() -> tuple[gr.Row, list[gr.DownloadButton]]:
+    """Buttons for the files of a run, hidden until there is one."""
+    with gr.Row(visible=False) as row:
+        files = [gr.DownloadButton(name, size="sm", min_width=140) for name in FILES]
+    return row, files
+
+
+def shown(folder: Path, target: str) -> list[Any]:
+    """What :class:`Outcome` shows of a finished run.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    target : str
+        What the units prefer, in a word.
+    """
+    results = read_json(folder / "results.json")
+    found = SelectivityMap.load(folder / "selectivity.safetensors")
+    top = top_percent(found, results["headline_percent"])
+    doses = {entry["percent"] for entry in results["ablations"]}
+    curve = figures.dose_curve(results) if len(doses) > 1 else None
+    return [
+        fragments.finding(results),
+        fragments.outcome_table(results),
+        pictures.drawn(curve, say_doses(results)),
+        pictures.drawn(figures.interactions(results), say_interactions(results)),
+        pictures.drawn(figures.units_by_site(found, top, target), say_sites(found, top)),
+        gr.Row(visible=True),
+        *files_of(folder),
+    ]
+
+
+def files_of(folder: Path) -> list[Any]:
+    """The download buttons, filled with what the folder has."""
+    there = [file_of(folder, name) for name in FILES.values()]
+    return [
+        gr.DownloadButton(value=path and str(path), interactive=path is not None) for path in there
+    ]

@@ -1,0 +1,44 @@
+"""What a front end's page tells the app of itself, so that the Runs page can hand a run to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from browser.address import Remembered
+
+
+@dataclass(frozen=True)
+class Page:
+    """A front end's page.
+
+    Attributes
+    ----------
+    id : str
+        Of its tab.
+    form : list of components
+        The settings that a visitor chooses.
+    found : gr.State
+        The visitor's own: what they ran or opened last.
+    owns : callable
+        Whether a run's settings are of this front end.
+    fill : callable
+        A run's settings as updates of the form, or a :class:`~common.errors.FunclocError` that says
+        what is no longer on offer.
+    open : callable
+        A run folder as the value of `found`.
+    remembered : Remembered, optional
+        What the address remembers of the page.
+    """
+
+    id: str
+    form: list[Any]
+    found: gr.State
+    owns: Callable[[Mapping[str, Any]], bool]
+    fill: Callable[[Mapping[str, Any]], list[Any]]
+    open: Callable[[Path], Any]
+    remembered: Remembered | None = None

@@ -1,0 +1,245 @@
+"""The Runs page: all run folders of both front ends, opened, compared, repeated, deleted.
+
+A run is chosen by its name in the list that the server made; no name is ever made into a path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from browser import pictures
+from browser.events import QUIET, told
+from browser.outcome import FILES, downloads, files_of
+from browser.page import Page
+from common import figures, fragments
+from common.comparison import compare, outcomes
+from common.errors import FunclocError, SettingError
+from common.files import read_json
+from common.listing import Entry, delete_run, file_of, finished_run, list_runs, run_named
+from common.report import make_report
+from common.report.sections import say_doses, say_interactions
+
+LOOK_EVERY = 5  # seconds between looks for runs that others, or the command line, have added
+
+
+def build(demo: gr.Blocks, tabs: gr.Tabs, pages: Sequence[Page], may_delete: bool) -> None:
+    """Put the page into the tabs that are open.
+
+    Parameters
+    ----------
+    demo : gr.Blocks
+        The app that is being built.
+    tabs : gr.Tabs
+        Its tabs, to lead to a front end's page.
+    pages : sequence of Page
+        The front ends' pages, to which runs are handed.
+    may_delete : bool
+        Whether a visitor may delete runs; where strangers come in they may not.
+    """
+    with gr.Tab("Runs", id="runs") as tab:
+        seen = gr.State("")
+        table = gr.HTML(elem_id="runs")
+        with gr.Row():
+            chosen = gr.Dropdown(
+                [], value=None, label="Run", elem_id="run", min_width=300,
+                info="Choosing one opens its report; the other pages take its units.",
+            )  # fmt: skip
+            rival = gr.Dropdown(
+                [], value=None, label="Compare with", elem_id="rival", min_width=300,
+                info="A second finished run, to see both side by side.",
+            )  # fmt: skip
+        with gr.Row():
+            again = gr.Button("Repeat with these settings", size="sm", interactive=False, scale=4)
+            delete = gr.Button(
+                "Delete …",
+                size="sm",
+                variant="stop",
+                interactive=False,
+                visible=may_delete,
+                min_width=110,
+            )
+        with gr.Group(visible=False, elem_id="question") as question:
+            words = gr.HTML(padding=True)
+            with gr.Row():
+                yes = gr.Button("Yes, delete it", size="sm", variant="stop")
+                no = gr.Button("Keep it", size="sm")
+        row, files = downloads()
+        compared = gr.HTML(elem_id="compared")
+        with gr.Row():
+            curves = [
+                pictures.place("Dose curve of the first run"),
+                pictures.place("Dose curve of the second"),
+            ]
+        frame = gr.HTML(elem_id="report")
+    listed = [seen, table, chosen, rival]
+    states = [page.found for page in pages]
+    opened = [frame, row, *files, again, delete, question, *states]
+    beside = [compared, *curves]
+    looking = gr.Timer(LOOK_EVERY)
+    demo.load(refresh, None, listed, show_progress="hidden", queue=False, api_name="runs")
+    for trigger in (tab.select, looking.tick):
+        trigger(look_again, [seen, chosen, rival], listed, queue=False, **QUIET)
+    chosen.change(
+        told(partial(open_run, pages=pages)), chosen, opened, api_name="open",
+        show_progress_on=frame,
+    )  # fmt: skip
+    gr.on(
+        [chosen.change, rival.change], told(compare_runs), [chosen, rival], beside,
+        api_name="compare", show_progress_on=compared,
+    )  # fmt: skip
+    again.click(
+        told(partial(repeat, pages=pages)), chosen,
+        [tabs, *(each for page in pages for each in page.form)], api_name="repeat",
+    )  # fmt: skip
+    if may_delete:
+        delete.click(ask, chosen, [question, words], queue=False, **QUIET)
+        no.click(lambda: gr.Group(visible=False), None, question, queue=False, **QUIET)
+        yes.click(told(delete_chosen), chosen, [*listed, question], api_name="delete")
+
+
+# --- the list ---
+
+
+def refresh() -> list[Any]:
+    """The list, and the names to choose from."""
+    return look_again("", None, None)
+
+
+def look_again(seen: str, chosen: str | None, rival: str | None) -> list[Any]:
+    """The list, if it is another than the one that was seen; what was chosen stays so.
+
+    Returns
+    -------
+    list
+        What has now been seen, the list, and the names to choose from for either run.
+    """
+    entries = list_runs()
+    state = f"seen {[(entry.name, entry.finished) for entry in entries]}"
+    if state == seen:
+        return [gr.skip()] * 4
+    names = [(_label(entry), entry.name) for entry in entries]
+    finished = [name for name, entry in zip(names, entries, strict=True) if entry.finished]
+    return [state, fragments.runs(entries), _choice(names, chosen), _choice(finished, rival)]
+
+
+def _label(entry: Entry) -> str:
+    return entry.name if entry.finished else f"{entry.name} ({entry.verdict})"
+
+
+def _choice(names: list[tuple[str, str]], value: str | None) -> Any:
+    there = any(name == value for _, name in names)
+    return gr.Dropdown(choices=names, value=value if there else None)
+
+
+# --- one run ---
+
+
+def open_run(name: str | None, pages: Sequence[Page]) -> list[Any]:
+    """A run's report and files, the buttons that concern it, and the front ends' states.
+
+    Raises
+    ------
+    RunError
+        If the list has no such run.
+    """
+    closed = gr.Group(visible=False)
+    if not name:
+        off, no_files = gr.Button(interactive=False), [gr.skip()] * len(FILES)
+        return ["", gr.Row(visible=False), *no_files, off, off, closed, *[gr.skip()] * len(pages)]
+    entry = run_named(name)
+    states = [_state(page, entry) for page in pages]
+    on = gr.Button(interactive=True)
+    row = gr.Row(visible=entry.finished)
+    return [_report(entry), row, *files_of(entry.folder), on, on, closed, *states]
+
+
+def _report(entry: Entry) -> str:
+    if not entry.finished:
+        return fragments.note(f"{entry.verdict.capitalize()}: repeat it, and it goes on.")
+    report = file_of(entry.folder, "report.html") or make_report(entry.folder)
+    return fragments.report_frame(entry.name, report.read_text(encoding="utf-8"))
+
+
+def _state(page: Page, entry: Entry) -> Any:
+    if not page.owns(entry.settings):
+        return gr.skip()
+    try:
+        return page.open(entry.folder)
+    except FunclocError:
+        return gr.skip()  # it has no map yet, or its data are gone; the report shows all the same
+
+
+def repeat(name: str | None, pages: Sequence[Page]) -> list[Any]:
+    """Lead to the front end's page, its form filled with the run's settings.
+
+    Raises
+    ------
+    RunError
+        If the list has no such run.
+    SettingError
+        If the form cannot say its settings; the message has the command that can.
+    """
+    entry = run_named(name)
+    page = next((each for each in pages if each.owns(entry.settings)), None)
+    if page is None:
+        raise SettingError(f"{entry.name}: its settings are of no page here")
+    filled = page.fill(entry.settings)
+    updates = [
+        update
+        for each in pages
+        for update in (filled if each is page else [gr.skip()] * len(each.form))
+    ]
+    return [gr.Tabs(selected=page.id), *updates]
+
+
+# --- two runs ---
+
+
+def compare_runs(name: str | None, rival: str | None) -> list[Any]:
+    """Findings, effects and settings of two finished runs side by side, and their dose curves.
+
+    Raises
+    ------
+    RunError
+        If the list lacks one of them, or it is not finished.
+    """
+    if not name or not rival:
+        return ["", gr.Image(visible=False), gr.Image(visible=False)]
+    entries = [finished_run(name), finished_run(rival)]
+    one, two = (read_json(entry.folder / "results.json") for entry in entries)
+    page = fragments.side_by_side(
+        [
+            (entry.name, fragments.finding(found))
+            for entry, found in zip(entries, (one, two), strict=True)
+        ]
+    )
+    names = [entry.name for entry in entries]
+    page += fragments.comparison(outcomes(one, two), names, "What was found")
+    page += fragments.comparison(compare(*entries), names, "With which settings")
+    return [page, *map(_curve, (one, two))]
+
+
+def _curve(results: dict[str, Any]) -> Any:
+    swept = len({entry["percent"] for entry in results["ablations"]}) > 1
+    if swept:
+        return pictures.drawn(figures.dose_curve(results), say_doses(results))
+    return pictures.drawn(figures.interactions(results), say_interactions(results))
+
+
+# --- deleting ---
+
+
+def ask(name: str | None) -> list[Any]:
+    """The question before a run is deleted."""
+    words = f"Delete the run {name} and all files in its folder? This cannot be undone."
+    return [gr.Group(visible=bool(name)), fragments.note(words)]
+
+
+def delete_chosen(name: str | None) -> list[Any]:
+    """Delete a run of the list, and show the list without it."""
+    delete_run(name)
+    return [*refresh(), gr.Group(visible=False)]

@@ -1,0 +1,83 @@
+"""What an address may ask for: only what the controls offer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from browser.address import Remembered, accepted, opened
+
+
+@pytest.fixture
+def fronts() -> list[Remembered]:
+    faces = {
+        "model": gr.Dropdown([("A", "phantom/a"), ("B", "phantom/b")], label="Model"),
+        "doses": gr.CheckboxGroup(["1", "5", "10"], label="Doses"),
+        "percent": gr.Slider(0.1, 20, step=0.1, label="Percent"),
+        "seed": gr.Number(0, precision=0, minimum=0, maximum=99, label="Seed"),
+    }
+    words = {"model": gr.Dropdown(["lm"], label="Model")}
+    tab: Any = None  # only its name counts here
+    return [
+        Remembered({"faces": tab, "try": tab}, faces),
+        Remembered({"language": tab}, words),
+    ]
+
+
+def values(updates: list[Any]) -> list[Any]:
+    return [update.get("value") for update in updates]
+
+
+def test_a_link_fills_the_controls_of_its_page(fronts: list[Remembered]) -> None:
+    query = {"tab": "try", "model": "phantom/b", "doses": "1,10", "percent": "2.5", "seed": "7"}
+    updates, page, notes = opened(query, fronts)
+    assert values(updates) == ["phantom/b", ["1", "10"], 2.5, 7, None]
+    assert (page, notes) == ("try", [])
+    updates, page, notes = opened({"tab": "language", "model": "lm"}, fronts)
+    assert values(updates) == [None, None, None, None, "lm"]
+    assert (page, notes) == ("language", [])
+
+
+def test_a_bare_address_changes_nothing(fronts: list[Remembered]) -> None:
+    for query in ({}, {"__theme": "dark", "view": "api"}):
+        updates, page, notes = opened(query, fronts)
+        assert values(updates) == [None] * 5
+        assert (page, notes) == (None, [])
+
+
+def test_what_is_not_on_offer_is_left_and_said_once_for_each(fronts: list[Remembered]) -> None:
+    query = {"tab": "faces", "model": "../../etc/passwd", "seed": "3", "percent": "1e9"}
+    updates, page, notes = opened(query, fronts)
+    assert values(updates) == [None, None, None, 3, None]
+    assert page == "faces"
+    assert [note.split(":")[0] for note in notes] == ["Model", "Percent"]
+    assert not any("passwd" in note for note in notes)
+    updates, page, notes = opened({"tab": "<script>", "model": "phantom/b"}, fronts)
+    assert values(updates) == [None] * 5
+    assert page is None
+    assert len(notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("model", "A"),
+        ("model", "javascript:alert(1)"),
+        ("model", ""),
+        ("doses", "1,1"),
+        ("doses", "1,2"),
+        ("doses", ""),
+        ("percent", "nan"),
+        ("percent", "inf"),
+        ("percent", "0"),
+        ("percent", "one"),
+        ("seed", "1.5"),
+        ("seed", "-1"),
+        ("seed", "100"),
+        ("seed", "9" * 400),
+    ],
+)
+def test_hostile_values_are_not_taken(name: str, text: str, fronts: list[Remembered]) -> None:
+    assert accepted(fronts[0].controls[name], text) is None

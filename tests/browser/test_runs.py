@@ -1,0 +1,166 @@
+"""The Runs page's handlers, without a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+from filelock import FileLock
+
+from browser import runs
+from browser.outcome import FILES
+from browser.page import Page
+from common.errors import RunError, SettingError
+from vision_loc.experiment import Settings, run
+
+ONE = Settings(
+    model="phantom/planted",
+    localizer="phantom-planted:pattern",
+    evaluation="phantom-planted",
+    top="6.25",
+    controls="layer-matched:1",
+    device="cpu",
+)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder to work in that holds two finished runs and one that was killed."""
+    folder = tmp_path_factory.mktemp("runs-page")
+    run(ONE, folder / "runs" / "one")
+    run(Settings(**{**vars(ONE), "top": "3,6.25"}), folder / "runs" / "two")
+    (folder / "runs" / "half").mkdir()
+    entry = (folder / "runs" / "one" / "run.json").read_text()
+    (folder / "runs" / "half" / "run.json").write_text(entry)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+
+
+def page(name: str, owns: bool = True) -> Page:
+    def fill(settings: Mapping[str, Any]) -> list[Any]:
+        if settings["top"] != "6.25":
+            raise SettingError("top: not on offer")
+        return [settings["model"], settings["top"]]
+
+    return Page(name, [None, None], None, lambda _: owns, fill, lambda folder: folder.name)  # type: ignore[arg-type]
+
+
+PAGES = [page("language", owns=False), page("faces")]
+
+
+def is_skipped(update: Any) -> bool:
+    return bool(update == gr.skip())
+
+
+def test_a_run_opens_with_its_report_its_files_and_its_units() -> None:
+    frame, row, *files, again, delete, question, other, own = runs.open_run("one", PAGES)
+    assert "sandbox=''" in frame
+    assert "<script" not in frame
+    assert row.visible
+    assert [Path(file.value["path"]).name for file in files] == [*FILES.values()]
+    assert again.interactive
+    assert delete.interactive
+    assert not question.visible
+    assert is_skipped(other)
+    assert own == "one"
+
+
+def test_a_run_that_is_not_finished_says_so() -> None:
+    note, row, *_ = runs.open_run("half", PAGES)
+    assert "repeat it, and it goes on" in note
+    assert not row.visible
+
+
+def test_nothing_is_chosen() -> None:
+    frame, row, *_, again, delete, _, _, _ = runs.open_run(None, PAGES)
+    assert frame == ""
+    assert not row.visible
+    assert not again.interactive
+    assert not delete.interactive
+    assert runs.compare_runs("one", None)[0] == ""
+
+
+@pytest.mark.parametrize("name", ["../runs-page", "/etc/passwd", "runs/one", ".", "<b>", 3])
+def test_a_name_that_is_no_run_is_refused(name: Any) -> None:
+    for act in (
+        lambda: runs.open_run(name, PAGES),
+        lambda: runs.compare_runs(name, "one"),
+        lambda: runs.repeat(name, PAGES),
+        lambda: runs.delete_chosen(name),
+    ):
+        with pytest.raises(RunError, match="no run of that name"):
+            act()
+
+
+def test_a_report_that_is_a_link_is_not_followed(home: Path, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.html"
+    secret.write_text("secret")
+    report = home / "runs" / "one" / "report.html"
+    report.unlink()
+    report.symlink_to(secret)
+    frame, _, offered, *_ = runs.open_run("one", PAGES)
+    assert "secret" not in frame
+    assert not report.is_symlink()  # made again, in the place of the link
+    assert offered.interactive
+
+
+def test_two_runs_side_by_side_show_what_differs() -> None:
+    html, left, right = runs.compare_runs("one", "two")
+    assert html.count("fl-finding") == 2
+    differing = [part.split("</td>")[0] for part in html.split("class=fl-differs>")[1:]]
+    assert any(part.endswith(" top") for part in differing)
+    assert not any(part.endswith(" model") for part in differing)
+    assert left.visible
+    assert right.visible
+
+
+def test_comparing_with_a_run_that_is_not_finished_says_how_to_finish_it() -> None:
+    with pytest.raises(RunError, match="run the same settings again"):
+        runs.compare_runs("one", "half")
+
+
+def test_repeating_leads_to_the_page_of_its_front_end_with_its_settings() -> None:
+    tabs, *form = runs.repeat("one", PAGES)
+    assert tabs.selected == "faces"
+    assert [is_skipped(each) for each in form] == [True, True, False, False]
+    assert form[2:] == ["phantom/planted", "6.25"]
+    with pytest.raises(SettingError, match="not on offer"):
+        runs.repeat("two", PAGES)
+    with pytest.raises(SettingError, match="of no page here"):
+        runs.repeat("one", PAGES[:1])
+
+
+def test_the_list_is_sent_again_only_when_it_has_changed() -> None:
+    seen, html, names, finished = runs.refresh()
+    assert "half" in html
+    assert {value for _, value in names.choices} == {"one", "two", "half"}
+    assert {value for _, value in finished.choices} == {"one", "two"}
+    assert all(is_skipped(each) for each in runs.look_again(seen, "one", None))
+    _, _, names, finished = runs.look_again("", "one", "gone")
+    assert names.value == "one"
+    assert finished.value is None
+
+
+def test_a_run_is_deleted_after_the_question_and_not_while_it_runs(home: Path) -> None:
+    folder = home / "runs" / "gone"
+    folder.mkdir()
+    (folder / "run.json").write_text((home / "runs" / "one" / "run.json").read_text())
+    group, words = runs.ask("gone")
+    assert group.visible
+    assert "cannot be undone" in words
+    assert folder.exists()
+    with FileLock(folder / ".lock"), pytest.raises(RunError, match="is running"):
+        runs.delete_chosen("gone")
+    _, html, names, _, question = runs.delete_chosen("gone")
+    assert not folder.exists()
+    assert not list((home / "runs").glob(".deleted*"))
+    assert "gone" not in html
+    assert {value for _, value in names.choices} == {"one", "two", "half"}
+    assert not question.visible

@@ -1,0 +1,226 @@
+"""Several people at one app: nobody's ablation is another's; who goes leaves the model free."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from filelock import FileLock, Timeout
+from gradio_client import Client
+
+from llm_loc import tab
+from llm_loc.experiment import localize_only
+from llm_loc.generate import Sampling
+from tests.e2e.server import served, start
+
+pytestmark = pytest.mark.e2e
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+PROMPT, TOKENS = "the small king", 4
+RUN = {
+    "model": "phantom/lm",
+    "localizer": "phantom-lm:language",
+    "evaluation": "phantom-lm",
+    "statistic": "magnitude",
+    "kind": "block",
+    "controls": tab.DEFAULT_CONTROLS,
+    "doses": ["1", "5"],
+}
+SOON = 15.0  # seconds
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the app works; it holds two maps of one model."""
+    place = tmp_path_factory.mktemp("people")
+    for name, statistic in (("plain", "magnitude"), ("signed", "signed")):
+        settings = replace(tab.DEMO, statistic=statistic, device="cpu")  # type: ignore[arg-type]
+        localize_only(settings, place / "runs" / name)
+    return place
+
+
+@pytest.fixture(scope="module")
+def url(folder: Path) -> Iterator[str]:
+    with served(folder) as address:
+        yield address
+
+
+def wait_for(done: Callable[[], Any], seconds: float = 60.0) -> Any:
+    """What `done` gives once it gives anything."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if value := done():
+            return value
+        time.sleep(0.05)
+    raise TimeoutError(f"nothing within {seconds:g} s")
+
+
+# --- 200 requests, interleaved ---
+
+
+def alone(folder: Path, name: str, percent: float) -> list[str]:
+    """The three texts as nobody else's request could have touched them."""
+    found = tab.found_in(folder / "runs" / name)
+    sampling = Sampling(max_new_tokens=TOKENS)
+    *_, (*texts, _note) = tab.voices(found, PROMPT, percent, sampling, "alone")
+    return texts
+
+
+def by_client(url: str, name: str, percents: list[float]) -> list[list[str]]:
+    visitor = Client(url, verbose=False, analytics_enabled=False)
+    visitor.predict(api_name="/runs")
+    visitor.predict(name=name, api_name="/open")
+    answers = [
+        visitor.predict(
+            prompt=PROMPT, percent=percent, temperature=0, top_p=1, max_new_tokens=TOKENS, seed=0,
+            api_name="/write",
+        )
+        for percent in percents
+    ]  # fmt: skip
+    visitor.close()
+    return [list(answer[:3]) for answer in answers]
+
+
+def open_page(browser: Browser, url: str, name: str) -> Page:
+    page = browser.new_page()
+    page.set_default_timeout(30_000)
+    page.goto(f"{url}/?tab=language&tokens={TOKENS}")
+    page.locator("#prompt textarea").fill(PROMPT)
+    page.get_by_role("tab", name="Runs", exact=True).click()
+    page.locator("#run input").click()
+    page.get_by_role("option", name=name).click()
+    page.locator("#report").get_by_text("A map only").wait_for()
+    page.get_by_role("tab", name="Language", exact=True).click()
+    return page
+
+
+def by_page(page: Page, percent: float, n_units: int, expected: list[str]) -> list[str]:
+    """What the page shows in the end; it grows word by word."""
+    page.locator("#share input[type=number]").fill(f"{percent:g}")
+    page.get_by_role("button", name="Write", exact=True).click()
+    page.locator("#voices-note").get_by_text(f"{n_units:,} units for").wait_for()
+    boxes = [page.locator(f"#voice-{voice} textarea") for voice in VOICES]
+    for _ in range(200):
+        texts = [box.input_value() for box in boxes]
+        if texts == expected:
+            break
+        page.wait_for_timeout(50)
+    return texts
+
+
+VOICES = ("intact", "top", "control")
+
+
+def test_two_clients_and_two_pages_each_get_what_they_get_alone(
+    browser: Browser, url: str, folder: Path
+) -> None:
+    percents = [1.0, 5.0, 12.0, 20.0]
+    names = ("plain", "signed")
+    pairs = [(name, percent) for name in names for percent in percents]
+    expected = {pair: alone(folder, *pair) for pair in pairs}
+    assert len({str(texts) for texts in expected.values()}) > len(percents)
+    pages = [open_page(browser, url, name) for name in names]
+    found = tab.found_in(folder / "runs" / "plain").map
+    sizes = {percent: len(tab.top_percent(found, percent)) for percent in percents}
+    asked = [percents[number % len(percents)] for number in range(90)]
+    with ThreadPoolExecutor(2) as pool:
+        clients = [pool.submit(by_client, url, name, asked) for name in names]
+        seen = [
+            (name, percent, by_page(page, percent, sizes[percent], expected[name, percent]))
+            for percent in asked[:10]
+            for name, page in zip(names, pages, strict=True)
+        ]
+        answers = [client.result() for client in clients]
+    for name, percent, texts in seen:
+        assert texts == expected[name, percent]
+    for name, answer in zip(names, answers, strict=True):
+        assert answer == [expected[name, percent] for percent in asked]
+    assert len(seen) + sum(map(len, answers)) == 200
+    for page in pages:
+        page.close()
+
+
+# --- who goes in the midst ---
+
+
+def is_free(run: Path) -> bool:
+    try:
+        with FileLock(run / ".lock", timeout=0):
+            return True
+    except Timeout:
+        return False
+
+
+def the_run(folder: Path) -> Path | None:
+    """The folder of the run that is being evaluated."""
+    measured = (folder / "runs").glob("*/partial/top-1.safetensors")
+    return next((path.parent.parent for path in measured), None)
+
+
+def test_a_browser_that_is_killed_frees_the_model(url: str, folder: Path) -> None:
+    visit = (
+        "import sys; from tests.e2e.test_several_people import press_run; press_run(sys.argv[1])"
+    )
+    browser = subprocess.Popen([sys.executable, "-c", visit, url], start_new_session=True)
+    try:
+        run = wait_for(lambda: the_run(folder))
+        assert not is_free(run)
+    finally:
+        os.killpg(browser.pid, signal.SIGKILL)
+        browser.wait(20)
+    wait_for(lambda: is_free(run), SOON)
+    assert not (run / "results.json").exists()
+    assert (run / "partial" / "intact.safetensors").exists()
+
+
+def press_run(url: str) -> None:
+    """In a process of its own: open the page in a browser, start a run and stay."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.e2e.conftest import ARGUMENTS, chromium
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        page = browser.new_page()
+        page.goto(f"{url}/?tab=language&controls={tab.DEFAULT_CONTROLS}")
+        page.get_by_role("button", name="Find the units", exact=True).click()
+        page.wait_for_timeout(120_000)
+
+
+def test_a_server_that_is_killed_loses_nothing(tmp_path: Path) -> None:
+    process, url = start(tmp_path)
+    client = Client(url, verbose=False, analytics_enabled=False)
+    few = {**RUN, "controls": "magnitude-matched:19", "doses": ["1"]}
+    client.submit(**few, api_name="/run_language")
+    run = wait_for(lambda: the_run(tmp_path))
+    process.send_signal(signal.SIGKILL)
+    process.wait(20)
+    client.close()
+    kept = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    outcomes = {path.name: path.stat().st_mtime_ns for path in (run / "partial").glob("[!.]*")}
+    assert not (run / "results.json").exists()
+    with served(tmp_path) as again:
+        client = Client(again, verbose=False, analytics_enabled=False)
+        work = client.submit(**few, api_name="/run_language")
+        wait_for(lambda: len(list((run / "partial").glob("[!.]*"))) > len(outcomes))
+        now = {name: (run / "partial" / name).stat().st_mtime_ns for name in outcomes}
+        assert now == outcomes  # read, and not measured again
+        finding = work.result(120)[0]
+        client.close()
+    assert "most selective for phantom-lm:language" in finding
+    for name in ("run.json", "selectivity.safetensors", "masks.safetensors", "stimuli.csv"):
+        assert (run / name).read_bytes() == kept[name]
+    entry = json.loads((run / "results.json").read_text())
+    assert len(entry["ablations"]) == 20

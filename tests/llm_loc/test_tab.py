@@ -1,0 +1,272 @@
+"""The handlers of the app's Language page, without a browser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from browser.events import VISITORS
+from common.errors import RunError, SettingError
+from common.visitors import Stopped
+from llm_loc import tab
+from llm_loc.experiment import Settings, localize_only
+from llm_loc.generate import Sampling, stream
+
+FORM: dict[str, Any] = {
+    "model": "phantom/lm",
+    "localizer": "phantom-lm:language",
+    "evaluation": "phantom-lm",
+    "statistic": "magnitude",
+    "kind": "block",
+    "controls": "magnitude-matched:1",
+    "doses": ["5"],
+}
+SHORT = Sampling(max_new_tokens=5)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder to work in."""
+    return tmp_path_factory.mktemp("language")
+
+
+@pytest.fixture(autouse=True)
+def _at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+    monkeypatch.setattr(tab, "CONTROLS", {"as few as can be": FORM["controls"]})
+
+
+def mapped(folder: Path, **changed: Any) -> tab.Found:
+    localize_only(replace(tab.DEMO, device="cpu", **changed), folder)
+    return tab.found_in(folder)
+
+
+@pytest.fixture(scope="module")
+def language(home: Path) -> tab.Found:
+    return mapped(home / "map-language")
+
+
+@pytest.fixture(scope="module")
+def signed(home: Path) -> tab.Found:
+    return mapped(home / "map-signed", statistic="signed")
+
+
+def quiet(*_: object, **__: object) -> None:
+    """A progress bar that nobody sees."""
+
+
+# --- three voices ---
+
+
+def said(found: tab.Found, percent: float, sampling: Sampling = SHORT) -> list[str]:
+    *_, (*texts, _note) = tab.voices(found, "the small king", percent, sampling, "")
+    return texts
+
+
+def test_the_three_texts_grow_and_are_what_each_is_by_itself(language: tab.Found) -> None:
+    steps = list(tab.voices(language, "the small king", 20, Sampling(max_new_tokens=8), "one"))
+    for voice in range(3):
+        grown = [step[voice] for step in steps]
+        assert all(later.startswith(earlier) for earlier, later in pairwise(grown))
+    *texts, note = steps[-1]
+    masks, _ = tab._masks(language, 20)
+    with tab.MODELS.held(language.settings) as model:
+        alone = [
+            [*stream(model, "the small king", Sampling(max_new_tokens=8), mask)][-1][0]
+            for mask in masks.values()
+        ]
+    assert texts == alone
+    assert len(set(texts)) > 1
+    assert "102 units for phantom-lm:language in phantom/lm" in note
+
+
+def test_between_two_tokens_the_model_is_free_and_has_no_hook(language: tab.Found) -> None:
+    growing = tab.voices(language, "the small king", 5, SHORT, "one")
+    next(growing)
+    with tab.MODELS.held(language.settings) as model:
+        modules = list(model.module.modules())
+        assert not any(module._forward_hooks or module._forward_pre_hooks for module in modules)
+    growing.close()
+
+
+def test_visitors_who_take_turns_each_get_what_they_get_alone(
+    language: tab.Found, signed: tab.Found
+) -> None:
+    asked = [(found, percent) for found in (language, signed) for percent in (1.0, 5.0, 20.0)]
+    alone = [said(*each) for each in asked]
+    order = [number % len(asked) for number in range(24)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda number: said(*asked[number]), order))
+    assert answers == [alone[number] for number in order]
+    assert len({str(each) for each in alone}) > 3
+
+
+def test_one_who_leaves_is_written_nothing_more(language: tab.Found) -> None:
+    growing = tab.voices(language, "the small king", 5, Sampling(max_new_tokens=50), "leaver")
+    next(growing)
+    VISITORS.stop("leaver writes")
+    with pytest.raises(Stopped):
+        next(growing)
+
+
+def test_a_visitor_who_ran_nothing_gets_the_phantom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    *_, (_, _, _, note, found) = tab.write("the small king", 5, 0, 1, 2, 0, None)
+    assert "phantom-lm:language in phantom/lm" in note
+    assert found.title == "phantom-lm:language in phantom/lm"
+
+
+def test_too_many_units_for_a_control_are_said_and_the_rest_is_written(
+    language: tab.Found,
+) -> None:
+    *_, (intact, ablated, rival, note) = tab.voices(language, "the small king", 60, SHORT, "")
+    assert intact
+    assert ablated
+    assert rival == ""
+    assert "No control of this size" in note
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"prompt": "  "}, "the prompt is empty"),
+        ({"prompt": None}, "the prompt is empty"),
+        ({"prompt": "word " * 2_000_000}, "a prompt of 10,000,000 letters"),
+        ({"percent": 1e308}, "units silenced 1e"),
+        ({"percent": float("nan")}, "units silenced nan"),
+        ({"percent": "../../etc/passwd"}, "units silenced ../../etc"),
+        ({"temperature": -1}, "temperature -1"),
+        ({"top_p": 0}, "--top-p 0"),
+        ({"max_new_tokens": 1e9}, "max new tokens 1000000000"),
+        ({"seed": -3}, "seed -3"),
+        ({"prompt": "the king " * 200, "max_new_tokens": 100}, "reads 128 at most"),
+    ],
+)
+def test_what_makes_no_sense_gets_one_line(
+    changed: dict[str, Any], message: str, language: tab.Found
+) -> None:
+    given: dict[str, Any] = {
+        "prompt": "the king", "percent": 1, "temperature": 0, "top_p": 1, "max_new_tokens": 3,
+        "seed": 0, "found": language,
+    }  # fmt: skip
+    with pytest.raises(gr.Error) as caught:
+        list(tab.write(**{**given, **changed}))
+    assert message in caught.value.message
+    assert "\n" not in caught.value.message
+    assert len(caught.value.message) < 300
+
+
+# --- running and showing ---
+
+
+@pytest.fixture(scope="module")
+def shown(home: Path) -> Iterator[list[Any]]:
+    """What the page shows of a run of a small model's; run once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        patch.setattr(tab, "CONTROLS", {"as few as can be": FORM["controls"]})
+        yield tab.run_chosen(**FORM, progress=quiet)  # type: ignore[arg-type]
+
+
+def test_a_run_shows_finding_table_figures_and_what_was_lost(shown: list[Any]) -> None:
+    found, finding, table, _, rivals, _, row, *_, profile, worst, numbers, layers, _ = shown
+    assert "phantom" in finding
+    assert "top 5 %" in table
+    for figure in (rivals, profile, worst):
+        assert figure.visible
+    assert row.visible
+    assert "Accuracy by phenomenon" in numbers
+    assert layers.choices
+    site = layers.choices[0][1]
+    units = tab.units_of(site, found)
+    assert f"The chosen units of {site}" in units
+    n = int(layers.choices[0][0].split("· ")[1])
+    assert units.count("<tr") == n + 1
+
+
+def test_a_layer_that_is_none_is_refused(language: tab.Found) -> None:
+    with pytest.raises(gr.Error, match="no site of this run"):
+        tab.units_of("<b>", language)
+    assert tab.units_of("model.layers.0:output", None) == ""
+
+
+def test_a_run_fills_the_form_again_and_only_what_the_form_can_say(shown: list[Any]) -> None:
+    settings = json.loads((shown[0].folder / "run.json").read_text())["settings"]
+    assert tab.owns(settings)
+    assert tab.fill(settings) == [*FORM.values()]
+    assert not tab.owns({"model": "phantom/cnn"})
+    for changed, message in (
+        ({"pooling": "mean"}, "pooling mean: the form cannot say that"),
+        ({"localizer": None}, r"localizer \(none\): choose from"),
+        ({"top": "3"}, "dose 3: choose from"),
+    ):
+        with pytest.raises(SettingError, match=message):
+            tab.fill({**settings, **changed})
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"model": "local/../../etc"},
+        {"model": None},
+        {"localizer": "/etc/passwd:language"},
+        {"evaluation": "../../etc/passwd.txt"},
+        {"statistic": "loud"},
+        {"kind": "javascript:alert(1)"},
+        {"controls": "random:1000000000"},
+        {"doses": []},
+        {"doses": ["1e9"]},
+    ],
+)
+def test_only_what_is_on_offer_is_run(changed: dict[str, Any]) -> None:
+    assert tab.chosen_settings(**FORM).top == "5"
+    with pytest.raises(SettingError, match="choose from"):
+        tab.chosen_settings(**{**FORM, **changed})
+
+
+def test_models_are_offered_from_the_named_place_and_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, config in (
+        ("reads", '{"architectures": ["LlamaForCausalLM"]}'),
+        ("sees", '{"architectures": ["ViTForImageClassification"]}'),
+        ("broken", "{"),
+        ("list", "[]"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(config)
+    monkeypatch.setenv("FUNCLOC_MODELS", str(tmp_path))
+    monkeypatch.setattr(tab, "cached_models", lambda: [("org/reads", tmp_path / "reads")])
+    assert [name for _, name in tab.model_choices()] == [
+        "phantom/lm", f"local/{tmp_path / 'reads'}", "hf/org/reads",
+    ]  # fmt: skip
+
+
+def test_texts_are_offered_and_pictures_are_not() -> None:
+    offered = tab.localizer_choices()
+    assert {"phantom-lm:language", "multiple-demand:difficulty"} <= set(offered)
+    assert not any(name.startswith(("phantom:", "phantom-planted:", "floc")) for name in offered)
+    assert "phantom-lm" in tab.evaluation_choices()
+
+
+def test_a_folder_of_another_front_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"settings": {"model": "phantom/cnn"}}')
+    with pytest.raises(RunError, match="not a run of a language model"):
+        tab.found_in(tmp_path)
+
+
+def test_a_run_that_was_stopped_while_it_waited_does_not_begin() -> None:
+    VISITORS.begin("waiting")
+    VISITORS.stop("waiting")
+    with pytest.raises(Stopped):
+        tab.find(Settings("phantom/lm"), "waiting", quiet)

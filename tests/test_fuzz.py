@@ -1,0 +1,119 @@
+"""Whatever is sent to whatever endpoint: a message, no traceback, no file of somebody else's."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.e2e.server import served
+
+FILE = {"path": "/etc/passwd", "orig_name": "face.png", "meta": {"_type": "gradio.FileData"}}
+BAD: dict[str, Any] = {
+    "path": "../../etc/passwd",
+    "script": "javascript:alert(1)",
+    "huge": 1e308,
+    "negative": -1,
+    "none": None,
+    "list": [[]],
+    "object": {"a": 1},
+    "file": FILE,
+}
+SECRETS = ("root:", "Traceback", 'File "')
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fuzzed")
+
+
+@pytest.fixture(scope="module")
+def url(folder: Path) -> Iterator[str]:
+    with served(folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def endpoints(url: str) -> dict[str, list[Any]]:
+    """Every public endpoint, with a value that each of its parameters takes."""
+    with urllib.request.urlopen(f"{url}/gradio_api/info") as answer:
+        named = json.load(answer)["named_endpoints"]
+    return {
+        name: [each.get("parameter_default") for each in about["parameters"]]
+        for name, about in named.items()
+    }
+
+
+def call(url: str, name: str, data: list[Any]) -> str:
+    """What the server answers to a request made by hand."""
+    place = f"{url}/gradio_api/call{name}"
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(place, json.dumps({"data": data}).encode(), headers)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            event = json.load(answer)["event_id"]
+        with urllib.request.urlopen(f"{place}/{event}", timeout=60) as stream:
+            return str(stream.read().decode())
+    except urllib.error.HTTPError as error:
+        with error:
+            return f"event: error\n{error.code} {error.read().decode()}"
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_what_makes_no_sense_is_refused_everywhere(
+    kind: str, url: str, endpoints: dict[str, list[Any]]
+) -> None:
+    assert {"/run", "/run_language", "/write", "/open", "/compare", "/repeat", "/delete"} <= {
+        *endpoints
+    }
+    for name, usual in endpoints.items():
+        if not usual:
+            continue
+        answer = call(url, name, [BAD[kind]] * len(usual))
+        assert not any(secret in answer for secret in SECRETS), (name, answer[:500])
+        if BAD[kind] is not None:
+            assert "event: error" in answer or name == "/units", (name, answer[:500])
+
+
+def test_a_text_of_ten_megabytes_is_refused_in_one_line(url: str) -> None:
+    answer = call(url, "/write", ["word " * 2_000_000, 1, 0, 1, 3, 0])
+    assert "a prompt of 10,000,000 letters" in answer
+    assert len(answer) < 1000
+
+
+def test_a_picture_of_900_million_pixels_is_refused_in_one_line(url: str, folder: Path) -> None:
+    Image.new("1", (30_000, 30_000)).save(folder / "huge.png")
+    from gradio_client import Client, handle_file
+    from gradio_client.exceptions import AppError
+
+    visitor = Client(url, verbose=False, analytics_enabled=False)
+    with pytest.raises(AppError, match=r"huge\.png: far too many pixels"):
+        visitor.predict(upload=handle_file(str(folder / "huge.png")), percent=1, api_name="/look")
+    visitor.close()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/etc/passwd",
+        "../../etc/passwd",
+        "..%2f..%2fetc%2fpasswd",
+        "runs/x/run.json",
+        "log",
+        "app.py",
+    ],
+)
+def test_no_file_is_served_that_the_app_did_not_offer(place: str, url: str, folder: Path) -> None:
+    (folder / "runs" / "x").mkdir(parents=True, exist_ok=True)
+    (folder / "runs" / "x" / "run.json").write_text("{}")
+    for asked in (place, str(folder / place)):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{url}/gradio_api/file={asked}")
+        assert refused.value.code in (400, 403, 404)
+        refused.value.close()

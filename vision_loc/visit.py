@@ -1,0 +1,286 @@
+"""What a visitor of the Faces page can choose, and what they found: the page without its looks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from common import study
+from common.device import choose_device, choose_dtype
+from common.errors import DataError, MaskError, RunError, SettingError, SiteError
+from common.files import read_json
+from common.hooks import Ablation
+from common.manifest import find_folder, known_manifests, load_manifest
+from common.masks import Mask, control, top_percent
+from common.model_folders import config_of, model_folders
+from common.progress import Progress, silent
+from common.selectivity import SelectivityMap
+from common.units import KINDS, UNITS, Site
+from common.visitors import Shelf
+from vision_loc import phantom
+from vision_loc.catalogue import downloaded
+from vision_loc.experiment import Settings, localize_only
+from vision_loc.models import VisionModel, load_model
+from vision_loc.stimuli import benchmark, open_picture
+
+DEMO = Settings(
+    model="phantom/cnn",
+    localizer="phantom:faces",
+    evaluation="phantom",
+    top="1,5",
+    controls="magnitude-matched:19",
+)
+DOWNLOADS = (
+    "torchvision/resnet18.IMAGENET1K_V1",
+    "timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k",
+)
+DOSES = ("0.1", "0.5", "1", "2", "5", "10")
+EXAMPLES = (0, 3, 5, 9, 12, 16, 19, 22, 26, 30)  # classes of the phantom
+LARGEST_SEED = 2**31 - 1
+PICTURES = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # kinds that an upload may have
+
+STEPS = {
+    "localize": "Step 1 of 3: showing the localizer's pictures",
+    "decode": "Step 2 of 3: reading the evaluation's pictures",
+    "evaluate": "Step 3 of 3: evaluating mask by mask",
+    "respond": "Showing the localizer's pictures once more",
+}
+
+# --- what can be chosen ---
+
+
+def model_choices() -> list[tuple[str, str]]:
+    """Labels and names of the models on offer: phantoms, folders of ``FUNCLOC_MODELS``, downloads.
+
+    Models of the zoos that were downloaded appear by themselves; two that were not are offered.
+    """
+    here = [entry.name for entry in downloaded()]
+    return [
+        *((f"phantom/{name}", f"phantom/{name}") for name in phantom.NAMES),
+        *((folder.name, f"local/{folder}") for folder in model_folders() if _sees(folder)),
+        *((f"{name} (downloaded)", name) for name in here),
+        *((f"{name} (download)", name) for name in DOWNLOADS if name not in here),
+    ]
+
+
+def _sees(folder: Path) -> bool:
+    """Whether a model folder holds an image classifier, as far as its configuration tells."""
+    config = config_of(folder)
+    names = config.get("architectures") or []
+    classifies = any(str(name).endswith("ForImageClassification") for name in names)
+    return classifies or "architecture" in config
+
+
+def localizer_choices() -> list[str]:
+    """The contrasts of the manifests whose stimuli are here."""
+    manifests = [load_manifest(name) for name in known_manifests()]
+    here = [each for each in manifests if each.is_drawn or find_folder(each) is not None]
+    return [f"{each.name}:{contrast}" for each in here for contrast in each.contrasts]
+
+
+def evaluation_choices() -> list[str]:
+    """The benchmarks whose items are here."""
+    manifests = [load_manifest(name) for name in known_manifests()]
+    rated = [each for each in manifests if each.evaluation is not None]
+    return [each.name for each in rated if each.is_drawn or find_folder(each) is not None]
+
+
+def fitting(model: str) -> tuple[str, str]:
+    """The localizer and the benchmark that go with a model, to begin with."""
+    if model == "phantom/planted":
+        return "phantom-planted:pattern", "phantom-planted"
+    drawn = model.startswith("phantom/")
+    for_model = [
+        [name for name in names if name.startswith("phantom") == drawn] or names
+        for names in (localizer_choices(), evaluation_choices())
+    ]
+    faces = [name for name in for_model[0] if name.endswith(":faces")]
+    return (faces or for_model[0])[0], for_model[1][0]
+
+
+def chosen_settings(
+    model: str,
+    localizer: str,
+    evaluation: str,
+    statistic: str,
+    kind: str,
+    unit: str,
+    doses: list[str],
+    seed: float | None,
+) -> Settings:
+    """The settings of the form.
+
+    Raises
+    ------
+    SettingError
+        If something is not on offer, no dose was chosen, or the seed is no seed.
+    """
+    offered: list[tuple[str, str, list[str]]] = [
+        ("model", model, [name for _, name in model_choices()]),
+        ("localizer", localizer, localizer_choices()),
+        ("evaluation", evaluation, evaluation_choices()),
+        ("statistic", statistic, ["magnitude", "signed"]),
+        ("kind", kind, list(KINDS)),
+        ("unit", unit, list(UNITS)),
+        *(("dose", dose, list(DOSES)) for dose in doses or [""]),
+    ]
+    for what, value, known in offered:
+        if value not in known:
+            raise SettingError(f"{what} {value or '(none)'}: choose from {', '.join(known)}")
+    if seed is None or seed != int(seed) or not 0 <= seed <= LARGEST_SEED:
+        raise SettingError(f"seed {seed}: give a whole number from 0 to {LARGEST_SEED}")
+    return Settings(
+        model=model,
+        localizer=localizer,
+        evaluation=evaluation,
+        statistic=statistic,  # type: ignore[arg-type]
+        kind=kind,  # type: ignore[arg-type]
+        unit=unit,  # type: ignore[arg-type]
+        top=",".join(sorted(doses, key=float)),
+        seed=int(seed),
+    )
+
+
+def owns(settings: Mapping[str, Any]) -> bool:
+    """Whether a run's settings are of a vision run: those of language know more."""
+    return set(settings) <= {each.name for each in fields(Settings)}
+
+
+def fill(settings: Mapping[str, Any]) -> list[Any]:
+    """A run's settings as values of the form.
+
+    Raises
+    ------
+    SettingError
+        If one of them is not on offer here.
+    """
+    names = ("model", "localizer", "evaluation", "statistic", "kind", "unit")
+    chosen = {name: settings[name] for name in names}
+    doses, seed = str(settings["top"]).split(","), settings["seed"]
+    chosen_settings(**chosen, doses=doses, seed=seed)
+    return [*chosen.values(), doses, seed]
+
+
+# --- what was found ---
+
+
+@dataclass(frozen=True, eq=False)  # held in a session, which asks for a hash
+class Found:
+    """What a visitor found: the map, where it came from, and the names of the classes."""
+
+    settings: Settings
+    folder: Path
+    map: SelectivityMap
+    classes: dict[int, str]
+
+    @property
+    def title(self) -> str:
+        """Localizer and model in words."""
+        return f"{self.settings.localizer} in {self.settings.model}"
+
+    @property
+    def by(self) -> Ablation:
+        """How units are replaced."""
+        return self.settings.plan.ablation
+
+    @cached_property
+    def top(self) -> Mask:
+        """The top mask of the dose that the finding is about."""
+        return top_percent(self.map, self.settings.plan.headline)
+
+    def site_named(self, name: object) -> Site:
+        """The site that is printed so.
+
+        Raises
+        ------
+        SiteError
+            If the map has none; a name is compared and never looked up anywhere else.
+        """
+        site = next((each for each in self.map.sites if str(each) == name), None)
+        if site is None:
+            raise SiteError(f"{str(name)[:80]}: no layer of this map; choose one of the list")
+        return site
+
+    def matched(self, percent: float) -> tuple[Mask | None, str]:
+        """A magnitude-matched control of the top mask, or why there is none."""
+        try:
+            return control(self.map, "magnitude-matched", percent, seed=self.settings.seed), ""
+        except MaskError:
+            return None, (
+                "No control of this size can be drawn: in one of the layers more units are "
+                "silenced than are left. Lower the percentage."
+            )
+
+
+def found_in(folder: Path) -> Found:
+    """What a run folder holds, for a page."""
+    entry = read_json(folder / "run.json")
+    known = {each.name for each in fields(Settings)}
+    try:
+        given = {name: value for name, value in entry["settings"].items() if name in known}
+        settings = Settings(**given)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{folder.name}: not a run of a vision model") from error
+    root = None if settings.data_root is None else Path(settings.data_root)
+    # The numbers of a run do not depend on the device, and this one is there.
+    settings = replace(settings, device="auto", data_root=root)
+    found = SelectivityMap.load(folder / "selectivity.safetensors")
+    return Found(settings, folder, found, _classes(folder, settings))
+
+
+def _classes(folder: Path, settings: Settings) -> dict[int, str]:
+    if (folder / "results.json").is_file():
+        named = read_json(folder / "results.json")["evaluation"].get("classes", {})
+        return {int(index): str(name) for index, name in named.items()}
+    return dict(benchmark(settings.evaluation, settings.data_root).classes)
+
+
+def _load(settings: study.Settings) -> VisionModel:
+    return load_model(
+        settings.model,
+        untrained=settings.untrained,
+        seed=settings.seed,
+        device=choose_device(settings.device),
+        dtype=choose_dtype(settings.dtype),
+    )
+
+
+MODELS = Shelf(_load)
+_LOCALIZING = threading.Lock()
+
+
+def phantom_found(progress: Progress = silent) -> Found:
+    """The phantom's map, for a visitor who has run nothing yet."""
+    with _LOCALIZING:
+        *_, folder = localize_only(DEMO, progress=progress)
+    return found_in(folder)
+
+
+# --- pictures ---
+
+
+def read_upload(upload: str) -> Image.Image:
+    """Read an uploaded picture of a common kind.
+
+    Raises
+    ------
+    DataError
+        If it is no such picture, broken, or has far too many pixels.
+    """
+    path = Path(upload)
+    try:
+        with Image.open(path, formats=PICTURES):
+            pass
+        return open_picture(path)
+    except DataError as error:
+        raise DataError(str(error).replace(str(path), path.name)) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"{path.name}: far too many pixels") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"{path.name}: no picture; give {', '.join(PICTURES)}") from error
