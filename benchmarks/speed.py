@@ -34,9 +34,10 @@ from vision_loc.models import VisionModel, load_model
 from vision_loc.stimuli import Localizer, Picture, drawn, pixel_batches
 
 BATCH = 64
-ROUNDS = 5
+ROUNDS = 3  # at least
+SECONDS = 15.0  # more rounds until so much time has gone
 MASKS = 4
-MODELS = (("torchvision/resnet18", 128), ("phantom/cnn", 1024), ("phantom/vit", 512))
+MODELS = (("torchvision/resnet18", 96), ("phantom/cnn", 1024), ("phantom/vit", 512))
 
 
 @dataclass(frozen=True)
@@ -93,17 +94,19 @@ def make_case(name: str, n: int) -> Case:
     return Case(model, pixels, find_sites(model))
 
 
-def ratios(one: Callable[[], object], other: Callable[[], object], rounds: int) -> list[float]:
+def ratios(one: Callable[[], object], other: Callable[[], object]) -> list[float]:
     """Time of `one` over time of `other`, round by round; they take turns in going first."""
-    found = []
-    for number in range(rounds + 1):
+    one(), other()  # warms up
+    found: list[float] = []
+    began = time.perf_counter()
+    while len(found) < ROUNDS or time.perf_counter() - began < SECONDS:
         took = {}
-        for way in (one, other) if number % 2 else (other, one):
+        for way in (one, other) if len(found) % 2 else (other, one):
             start = time.perf_counter()
             way()
             took[way] = time.perf_counter() - start
         found.append(took[one] / took[other])
-    return found[1:]  # the first round warms up
+    return found
 
 
 def spread(values: Sequence[float]) -> str:
@@ -126,7 +129,7 @@ def masked_ratio(case: Case) -> list[float]:
         for _ in masks:
             case.bare()
 
-    return ratios(ablated, bare, 3)
+    return ratios(ablated, bare)
 
 
 def peak_memory(way: str, times: int) -> float:
@@ -162,14 +165,14 @@ def main() -> None:
         table.add_column(name, no_wrap=True)
     for name, n in MODELS:
         case = make_case(name, n)
-        channel = ratios(partial(case.localize, "channel"), case.bare, ROUNDS)
-        neuron = ratios(partial(case.localize, "neuron"), case.bare, ROUNDS)
+        channel = ratios(partial(case.localize, "channel"), case.bare)
+        neuron = ratios(partial(case.localize, "neuron"), case.bare)
         table.add_row(name, "localize / bare forward, channel", "<= 1.05", spread(channel))
         table.add_row(name, "localize / bare forward, neuron", "<= 1.15", spread(neuron))
         table.add_row(
             name, f"{MASKS} masks / {MASKS} bare passes", "<= 1.05", spread(masked_ratio(case))
         )
-        peer = ratios(partial(case.keep_all, "neuron"), partial(case.localize, "neuron"), 3)
+        peer = ratios(partial(case.keep_all, "neuron"), partial(case.localize, "neuron"))
         table.add_row(name, "keep all + scipy / ours, neuron", "", spread(peer))
     console.print(table)
     table = Table(title="peak memory of a process on phantom/cnn, MB")
