@@ -120,7 +120,7 @@ def _list(kind: Kind, data_root: Path | None) -> None:
     for manifest in map(load_manifest, known_manifests()):
         if manifest.kind == kind:
             table.add_row(*map(Text, _row(manifest, data_root)))
-    console = Console()
+    console = options.results_console()
     console.print(table)
     console.print(
         "Contrasts are for --localizer NAME:CONTRAST, groups are compared by --eval NAME. "
@@ -163,7 +163,7 @@ def _check(
     strict: bool,
     quiet: bool,
 ) -> None:
-    console = Console()
+    console = options.results_console()
     if manifest.is_drawn:
         console.print(f"{manifest.name}: drawn by the program; there is nothing to check.")
         return
@@ -246,7 +246,7 @@ def _verdict(manifest: Manifest, parts: Sequence[PartCheck], strict: bool) -> st
 
 
 def _fetch(manifest: Manifest, to: Path | None, quiet: bool) -> None:
-    console = Console()
+    console = options.results_console()
     folder = _fetched(manifest, to, quiet, console)
     entry = manifest.evaluation
     if folder and entry and entry.table and not (folder / entry.table).is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -242,8 +243,9 @@ def print_warnings(warnings: Sequence[str]) -> None:
 
 
 def results_console() -> Console:
-    """A console as wide as the terminal; wide enough for a table where there is none."""
-    return Console() if sys.stdout.isatty() else Console(width=WIDE)
+    """A console as wide as the terminal, or COLUMNS; wide enough for a table where none is said."""
+    told = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console() if told else Console(width=WIDE)
 
 
 def _area_sentence(area: dict[str, Any]) -> str:
