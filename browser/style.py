@@ -39,6 +39,7 @@ table.fl-table { border-collapse: collapse; border: 0; width: 100%; font-size: .
   object-fit: contain; background: #fff; }
 .fl-few .grid-wrap { min-height: 0; height: auto; max-height: none; }
 .fl-few .grid-container { height: auto; }
+.fl-few .caption-label { font-size: .68rem; padding: 0 .25rem; max-width: 100%; }
 #picture img { width: 100%; height: 100%; object-fit: contain; }
 #examples .grid-wrap { min-height: 0; height: auto; max-height: none; }
 #examples .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important;

@@ -9,7 +9,7 @@ their letters, so that they can be read on a phone.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from typing import Any
 
@@ -24,6 +24,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from common.masks import Mask
 from common.selectivity import SelectivityMap, n_chosen
 from common.units import Site
+from common.verdict import chance_of
 
 TARGET, OTHER, GREY, INK = "#D55E00", "#0072B2", "#8A8A8A", "#222222"
 RULE_MARKS = {"random": "o", "layer-matched": "s", "magnitude-matched": "D", "bottom": "v"}
@@ -94,8 +95,8 @@ def dose_curve(results: dict[str, Any]) -> Figure:
             marker=mark, ms=5, capsize=3, lw=1.8, label=f"{_short(group, 18)}: top",
         )  # fmt: skip
         band = _control_band(axes, results, doses, group, colour)
-        chance = _chance(axes, results) if group == groups[0] else []
-        handles += [bars, *band, *chance]
+        handles += [bars, *band]
+    handles += _chance(axes, dict.fromkeys(chance_of(results, group) for group in groups))
     _dose_axis(axes, doses)
     axes.set_ylabel("accuracy (%)")
     axes.set_ylim(0, 104)
@@ -113,11 +114,14 @@ def _dose_axis(axes: Axes, doses: list[float]) -> None:
     axes.set_xlabel("units ablated (% of all, log scale)")
 
 
-def _chance(axes: Axes, results: dict[str, Any]) -> list[Line2D]:
-    chance = results["evaluation"].get("chance", results["model"].get("chance"))
-    if chance is None:
-        return []
-    return [axes.axhline(100 * chance, color=GREY, lw=1, ls=(0, (6, 3)), label="chance", zorder=0)]
+def _chance(axes: Axes, levels: Iterable[float | None]) -> list[Line2D]:
+    """A line at each level that guessing reaches, with one entry in the legend."""
+    lines = [
+        axes.axhline(100 * level, color=GREY, lw=1, ls=(0, (6, 3)), label="chance", zorder=0)
+        for level in levels
+        if level is not None
+    ]
+    return lines[:1]
 
 
 def _at(results: dict[str, Any], dose: float, rule: str) -> list[dict[str, Any]]:
@@ -492,8 +496,9 @@ def response_profile(table: pd.DataFrame) -> Figure:
     """
     top = table[table["rule"] == "top"].reset_index(drop=True)
     figure, axes = _figure(1.9 + 0.36 * len(top))
-    # A set's conditions lie together, with a gap to the next set.
-    rows = np.arange(len(top)) + 0.6 * (pd.factorize(top["set"])[0])
+    # A gap wherever another set begins; the same one may come again further down.
+    begins = (top["set"] != top["set"].shift()).to_numpy()
+    rows = np.arange(len(top)) + 0.6 * (begins.cumsum() - 1)
     own = top["own"].to_numpy(dtype=bool)
     handles: list[Any] = []
     for chosen, hatch, label in (

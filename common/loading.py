@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
@@ -83,6 +84,10 @@ Model = TypeVar("Model", bound=LoadedModel)
 Loader = Callable[[str, str, bool], Model]
 
 
+_LOADING = threading.Lock()
+"""One load at a time: the generator, standard output and a library's first import are shared."""
+
+
 def load(
     name: str,
     loaders: Mapping[str, Loader[Model]],
@@ -121,7 +126,12 @@ def load(
     if source not in loaders or not rest:
         raise ModelError(f"--model {name}: write {forms}")
     # The zoos tell of downloads on standard output, where --json belongs.
-    with told_in_one_line(name), torch.random.fork_rng(devices=[]), redirect_stdout(io.StringIO()):
+    with (
+        _LOADING,
+        told_in_one_line(name),
+        torch.random.fork_rng(devices=[]),
+        redirect_stdout(io.StringIO()),
+    ):
         torch.manual_seed(seed)
         model = loaders[source](name, rest, untrained)
     model.module.eval().requires_grad_(False)

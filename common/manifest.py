@@ -307,6 +307,18 @@ def _text(path: Path) -> str:
         raise ManifestError(f"{path}: cannot be read ({error})") from error
 
 
+def manifests_here(kind: Kind) -> list[Manifest]:
+    """The manifests of pictures, or of texts, whose files are on this machine."""
+    known = [load_manifest(name) for name in known_manifests()]
+    fit = [each for each in known if each.kind == kind]
+    return [each for each in fit if each.is_drawn or find_folder(each) is not None]
+
+
+def contrasts_here(kind: Kind) -> list[str]:
+    """Their contrasts, as ``--localizer`` takes them."""
+    return [f"{each.name}:{name}" for each in manifests_here(kind) for name in each.contrasts]
+
+
 def check_kind(manifest: Manifest, given: str, wanted: Kind) -> None:
     """Refuse a set of pictures where texts are wanted, and the other way round.
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from common.effects import MaskEffects, Rate, mask_effects, rate
-from common.errors import MaskError, RunError
+from common.errors import MaskError, RunError, SiteError
 from common.masks import Mask, matched_control, units_mask
 from common.progress import Progress, silent
 from common.runs import RunFolder
@@ -66,6 +66,34 @@ def describe_unit(found: SelectivityMap, unit: int) -> UnitRow:
     units_mask(found, [unit])  # raises if there is none
     rank = int(np.flatnonzero(found.ranking == unit)[0]) + 1
     return _row(found, unit, rank)
+
+
+def site_named(found: SelectivityMap, name: object) -> Site:
+    """The site that is printed so. A name is compared, and never looked up anywhere else.
+
+    Raises
+    ------
+    SiteError
+        If the map has none.
+    """
+    site = next((each for each in found.sites if str(each) == name), None)
+    if site is None:
+        raise SiteError(f"{str(name)[:80]}: no layer of this map; choose one of the list")
+    return site
+
+
+def unit_ranked(rows: Sequence[UnitRow], rank: object) -> UnitRow:
+    """The listed unit of that rank, as text.
+
+    Raises
+    ------
+    MaskError
+        If none is listed.
+    """
+    row = next((each for each in rows if str(each.rank) == rank), None)
+    if row is None:
+        raise MaskError(f"{str(rank)[:80]}: no unit of this layer has that rank; choose one listed")
+    return row
 
 
 def units_at(found: SelectivityMap, mask: Mask, site: Site) -> list[UnitRow]:

@@ -94,7 +94,7 @@ class SelectivityMap:
         digest = hashlib.blake2b(digest_size=16)
         digest.update(json.dumps([str(site) for site in self.sites]).encode())
         digest.update(json.dumps([self.unit, self.pooling, self.statistic]).encode())
-        for values in (self.t, self.magnitude):
+        for values in (self.t, self.magnitude, self.output_control):
             digest.update(np.ascontiguousarray(values).tobytes())
         return digest.hexdigest()
 

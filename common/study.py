@@ -41,6 +41,12 @@ from common.units import Kind, Pooling, Unit
 
 Model = TypeVar("Model")
 
+# Settings that the verb ``localize`` does not know, whoever gave them.
+OF_EVALUATING = (
+    *("evaluation", "target_group", "other_group"),
+    *("controls", "ablation", "allow_overlap"),
+)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -184,10 +190,10 @@ def run(
     identity = {**at_hand.identity, **_evaluation_identity(settings, tested)}
     path = out or _default_folder(settings, identity)
     about = _about(settings, at_hand.localizer, command(front, "run", settings, path))
+    overlap = check_overlap(tested, at_hand.stimuli["digest"], settings.allow_overlap)
     with RunFolder(path, identity, about) as folder:
         if (done := _finished(folder)) is not None:
             return done, path, True
-        overlap = check_overlap(tested, at_hand.stimuli["digest"], settings.allow_overlap)
         _keep_stimuli(folder, at_hand)
         words = _described(at_hand.described, at_hand.localizer, tested, overlap)
         results = _measure(
@@ -297,10 +303,10 @@ def evaluate_map(
     path = out or _default_folder(settings, identity)
     spoken = replace(front.settings(settings.model), **changed)
     about = _about(settings, localizer, command(front, "evaluate", spoken, path, source))
+    overlap = check_overlap(tested, at_hand.digests, settings.allow_overlap)
     with RunFolder(path, identity, about) as folder:
         if (done := _finished(folder)) is not None:
             return done, path, True
-        overlap = check_overlap(tested, at_hand.digests, settings.allow_overlap)
         words = _described(at_hand.described, localizer, tested, overlap)
         results = _measure(folder, settings.plan, words, tested, lambda: at_hand.found, progress)
     return results, path, False
@@ -361,7 +367,12 @@ def check_overlap(tested: Evaluating, used: Collection[str], allowed: bool) -> i
 
 def _evaluation_identity(settings: Settings, tested: Evaluating) -> dict[str, Any]:
     return {
-        "evaluation": {"name": tested.described["name"], "stimuli": tested.stimuli},
+        "evaluation": {
+            "name": tested.described["name"],
+            "stimuli": tested.stimuli,
+            "target": tested.items.target,
+            "other": tested.items.other,
+        },
         "top": list(settings.percents),
         "controls": [asdict(plan) for plan in parse_controls(settings.controls)],
         "ablation": settings.ablation,
@@ -394,9 +405,10 @@ def command(
     """
     words = [front.program, verb]
     words += [] if source is None else ["--map", str(source)]
+    unsaid = OF_EVALUATING if verb == "localize" else () if source is None else ("model",)
     for each in fields(settings):
         value = getattr(settings, each.name)
-        if value == each.default or (source is not None and each.name == "model"):
+        if value == each.default or each.name in unsaid:
             continue
         option = "--" + each.name.replace("evaluation", "eval").replace("_", "-")
         words += [option] if value is True else [option, str(value)]

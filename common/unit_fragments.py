@@ -7,10 +7,26 @@ from html import escape
 
 from common import fragments
 from common.effects import Effect, MaskEffects, Rate
+from common.masks import Mask
 from common.one_unit import Alone, UnitRow
 from common.verdict import between, points
 
+MOST_UNITS = 60  # of a layer that a page lists
 HEADS = ("rank", "unit", "t", "q", "d′", "mean, target", "mean, control")
+
+
+def layer_choices(mask: Mask) -> list[tuple[str, str]]:
+    """Labels and names of the sites that hold units of a mask, in running order."""
+    return [
+        (f"{str(site).removesuffix(':output')} · {count:,}", str(site))
+        for site, count in mask.counts().items()
+        if count
+    ]
+
+
+def unit_choices(rows: Sequence[UnitRow]) -> list[tuple[str, str]]:
+    """Labels of units, and the ranks that they are chosen by."""
+    return [(f"{row.name}, t {row.t:.1f}", str(row.rank)) for row in rows]
 
 
 def units_table(rows: Sequence[UnitRow], n_units: int) -> str:

@@ -36,6 +36,13 @@ def top_of(results: dict[str, Any], dose: float | None = None) -> dict[str, Any]
     )
 
 
+def chance_of(results: dict[str, Any], group: str) -> float | None:
+    """The share of a group's items that guessing gets right, where it is known."""
+    of_all = results["model"].get("chance")
+    chance: float | None = results["evaluation"].get("chances", {}).get(group, of_all)
+    return chance
+
+
 def has_evidence(results: dict[str, Any], dose: float | None = None) -> bool:
     """Whether the target group lost more than the other, and more than under every matched control.
 
@@ -130,7 +137,7 @@ def warnings(results: dict[str, Any]) -> list[str]:
     for group, intact in results["intact"].items():
         if intact["n"] < SMALL:
             found.append(f"Group {group} has only {intact['n']} items.")
-        chance = results["evaluation"].get("chance", results["model"].get("chance"))
+        chance = chance_of(results, group)
         if chance is not None and intact["ci"][0] <= chance:
             found.append(f"Intact accuracy on {group} is not above chance ({percent(chance)}).")
     draws = [entry["draws"] for entry in _rivals(results, results["headline_percent"])]

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL,
-)
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_MASKED_LM_MAPPING_NAMES as ENCODERS,
-)
 
 from common.catalogue import ORDER, Entry, hub_models, local_folders
 from llm_loc import phantom
@@ -30,14 +24,28 @@ def catalogue(models_root: Path | None = None) -> list[Entry]:
         If a folder was named and is not there.
     """
     known = [
-        *(Entry(f"phantom/{name}", "bundled", "calibration model") for name in phantom.NAMES),
+        *bundled(),
         *local_folders(models_root, _about, "no language model"),
-        *hub_models({*CAUSAL, *ENCODERS}),
+        *hub_models(_about),
     ]
     return sorted(known, key=lambda entry: ORDER.index(entry.where))
 
 
+def bundled() -> Iterator[Entry]:
+    """The phantom."""
+    for name in phantom.NAMES:
+        yield Entry(f"phantom/{name}", "bundled", "calibration model")
+
+
 def _about(config: dict[str, Any]) -> str | None:
+    # Slow to import; see llm_loc.models.
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL,
+    )
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES as ENCODERS,
+    )
+
     kind = config.get("model_type")
     if kind in ENCODERS and not config.get("is_decoder"):
         return f"transformers, {kind} (an encoder: localize only)"

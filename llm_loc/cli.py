@@ -13,6 +13,7 @@ from rich.text import Text
 from common import options
 from common.catalogue import models_table
 from common.device import choose_device
+from common.errors import SettingError
 from common.options import (
     one_of,
     print_map,
@@ -284,6 +285,8 @@ def generate(
     device_map: DeviceMap = None,
     as_json: options.Json = False,
 ) -> None:
+    if top_p < 1 and temperature == 0:
+        raise SettingError(f"--top-p {top_p:g}: does nothing without --temperature")
     sampling = Sampling(temperature, top_p, max_new_tokens, n, seed)
     texts = generate_under(
         map_folder,
@@ -329,6 +332,7 @@ def lm_eval(
     ablation: options.AblationOption = "zero",
     seed: options.Seed = 0,
     device: options.Device = "auto",
+    device_map: DeviceMap = None,
     batch_size: options.BatchSize = 64,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
@@ -345,6 +349,7 @@ def lm_eval(
             ablation=ablation,
             seed=seed,
             device=device,
+            device_map=device_map,
             batch_size=batch_size,
         )
     if as_json:

@@ -161,6 +161,7 @@ def evaluate(
         place of the likeliest wrong one. ``beside`` holds each text's nats a token, one number a
         window.
     """
+    model.projects_a_part  # noqa: B018  (tried on the intact model, not under the mask)
     with torch.inference_mode(), under(model.module, mask, by, found):
         scores = log_probabilities(model, tokens.sentences, batch_size, tokens.starts)
         beside = {
@@ -211,8 +212,10 @@ def log_probabilities(
     begin = 0
     while begin < len(order):
         where = order[begin : begin + batch_size]
-        scored = int(sizes[where].max() - first[where].min())
-        where = where[: max(1, LOGITS_A_PASS // (scored * model.vocabulary))]
+        begins = int(first[where].min())
+        whole = begins > 1 and not model.projects_a_part
+        projected = int(sizes[where].max()) - (1 if whole else begins)
+        where = where[: max(1, LOGITS_A_PASS // (projected * model.vocabulary))]
         found[where] = _sums(model, [ids[i] for i in where], first[where])
         begin += len(where)
     if not np.isfinite(found).all():

@@ -163,6 +163,8 @@ class LanguageFront:
         chosen = _ours(settings)
         pooling, protocol = chosen.pooling or "last", chosen.protocol
         check_protocol(protocol, pooling)
+        if chosen.unit != "channel":
+            raise SettingError(f"--unit {chosen.unit}: texts differ in length; a unit is a channel")
         stimuli = _localizer(chosen)
         model, described = self.load(chosen)
         sites = find_sites(model, chosen.kind, chosen.sites)
@@ -237,7 +239,7 @@ class LanguageFront:
         labels = np.zeros(len(items.names), dtype=int)
         return Evaluating(
             items=Items(items.names, items.groups, items.target, items.other, labels, items.levels),
-            described={"name": items.name, "warning": items.warning, "chance": items.chance},
+            described={"name": items.name, "warning": items.warning, "chances": items.chances},
             stimuli=items.fingerprint(),
             digests=items.digests(),
             word="texts",

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
 
 from common.errors import DataError, SettingError
 from common.hooks import Ablation, under
@@ -69,6 +68,8 @@ class Chooser:
     """
 
     def __init__(self, sampling: Sampling) -> None:
+        from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
+
         self.drawn = sampling.temperature > 0
         self.generator = torch.Generator().manual_seed(sampling.seed)
         self.warp: Any = LogitsProcessorList()

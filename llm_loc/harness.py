@@ -70,7 +70,8 @@ def item_scores(
     Returns
     -------
     dict of (task, metric) to array of float64 of shape (n_items,)
-        Metrics that are one number an item; others, such as a corpus's BLEU, have no items.
+        Metrics that are one number an item; others, such as a corpus's BLEU, have no items. Where
+        ``lm-eval`` filters answers, the filter is named too: ``exact_match,strict-match``.
 
     Raises
     ------
@@ -119,10 +120,14 @@ def _scores(
     scores: dict[tuple[str, str], np.ndarray] = {}
     for task, items in samples.items():
         ordered = sorted(items, key=lambda item: item["doc_id"])
-        for metric in ordered[0]["metrics"]:
-            values = [item.get(metric) for item in ordered]
-            if all(isinstance(value, (int, float)) for value in values):
-                scores[task, metric] = np.array(values, dtype=float)
+        # An answer read in several ways (lm-eval's filters) is listed once for each of them.
+        for way in dict.fromkeys(item.get("filter", "none") for item in ordered):
+            alike = [item for item in ordered if item.get("filter", "none") == way]
+            for metric in alike[0]["metrics"]:
+                values = [item.get(metric) for item in alike]
+                if all(isinstance(value, (int, float)) for value in values):
+                    name = metric if way == "none" else f"{metric},{way}"
+                    scores[task, name] = np.array(values, dtype=float)
     return scores
 
 

@@ -9,11 +9,15 @@
 Weights are safetensors, or torch files read with ``weights_only=True``; code that comes with a
 model is never run. An encoder can be localized, but it does not predict the next word, so it is
 refused where that is asked.
+
+transformers is imported where a model is loaded: it takes longer than all the rest, and neither
+``--help`` nor the page of the app needs it.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -22,12 +26,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-)
-from transformers.utils import logging as transformers_logging
 
 from common.errors import DataError, ModelError, SettingError
 from common.files import digest_of
@@ -204,7 +202,7 @@ class LanguageModel(LoadedModel):
             If the model is an encoder.
         """
         self.check_causal()
-        if start and self._projects_a_part:
+        if start and self.projects_a_part:
             # An index and no number: a slice of the hidden states is not contiguous and so slower.
             places = torch.arange(start, batch["input_ids"].shape[1], device=self.device)
             return self._logits(batch, logits_to_keep=places)
@@ -215,14 +213,21 @@ class LanguageModel(LoadedModel):
         return logits.float()
 
     @cached_property
-    def _projects_a_part(self) -> bool:
-        """Whether the forward can project some positions alone; tried once, on the example."""
+    def projects_a_part(self) -> bool:
+        """Whether the forward can project some positions alone; tried once, on the example.
+
+        To be tried on the intact model, before hooks are attached: it is a pass of its own.
+        """
         if "logits_to_keep" not in inspect.signature(self.module.forward).parameters:
             return False
         batch = {k: v for k, v in self.example().items() if isinstance(v, Tensor)}
         with torch.inference_mode():
             places = torch.arange(EXAMPLE_TOKENS - 3, EXAMPLE_TOKENS, device=self.device)
-            whole, part = self._logits(batch)[:, -3:], self._logits(batch, logits_to_keep=places)
+            whole = self._logits(batch)[:, -3:]
+            try:
+                part = self._logits(batch, logits_to_keep=places)
+            except (IndexError, RuntimeError, TypeError):
+                return False  # it takes no index, or spreads over devices, and the index is on one
         if whole.shape != part.shape:
             return False
         rounding = 16 * torch.finfo(self.dtype).eps * whole.abs().max()
@@ -291,7 +296,10 @@ class LanguageModel(LoadedModel):
 
 def _digest_of(tokenizer: Any) -> str:
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    whole = backend.to_str() if backend is not None else sorted(tokenizer.get_vocab().items())
+    if backend is None:
+        return digest_of([sorted(tokenizer.get_vocab().items()), str(tokenizer.special_tokens_map)])
+    # Where it cuts and fills up is set anew by each call, and no part of what it is.
+    whole = {**json.loads(backend.to_str()), "truncation": None, "padding": None}
     return digest_of([whole, str(tokenizer.special_tokens_map)])
 
 
@@ -385,6 +393,9 @@ def _phantom(how: dict[str, Any], name: str, rest: str, untrained: bool) -> Lang
 def _from_transformers(
     name: str, place: str, untrained: bool, where: Mapping[str, str], how: Mapping[str, Any]
 ) -> LanguageModel:
+    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging as transformers_logging
+
     # A bar for each file that it reads, and a table of what does not fit: told below, as an error.
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
@@ -410,6 +421,11 @@ def _from_transformers(
 
 def _is_causal(name: str, config: Any) -> bool:
     """Whether the architecture predicts the next token; one that does neither is refused."""
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
+
     kind = config.model_type
     if getattr(config, "is_encoder_decoder", False):
         raise ModelError(f"--model {name}: {kind} is an encoder with a decoder; not supported")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,12 @@ class Text:
     def digest(self) -> str:
         """Fingerprint of the content; see :func:`digest_of_text`."""
         return digest_of_text(self.text)
+
+
+def _beginning(texts: Sequence[str]) -> str:
+    """The words that all of them begin with."""
+    abreast = zip(*(text.split() for text in texts), strict=False)
+    return " ".join(words[0] for words in takewhile(lambda words: len(set(words)) == 1, abreast))
 
 
 def digest_of_text(text: str) -> str:
@@ -133,22 +140,29 @@ class Benchmark:
         return tuple(texts[1] for texts in self.choices)
 
     @property
-    def chance(self) -> float:
-        """The share of items that guessing gets right."""
-        return float(np.mean([1 / len(texts) for texts in self.choices]))
+    def chances(self) -> dict[str, float]:
+        """The share of each group's items that guessing gets right."""
+        guessed = np.array([1 / len(texts) for texts in self.choices])
+        names = np.unique(self.groups).tolist()
+        return {name: float(guessed[self.groups == name].mean()) for name in names}
 
     def fingerprint(self) -> str:
         """Fingerprint of all of it."""
         pairs = list(zip(self.names, self.choices, self.groups.tolist(), strict=True))
         texts = [(text.name, text.text, text.window) for text in self.texts]
-        return digest_of([pairs, texts])
+        levels = {level: values.tolist() for level, values in self.levels.items()}
+        return digest_of([pairs, texts, levels])
 
     def digests(self) -> list[tuple[str, str]]:
-        """Item and fingerprint of every text of it, and of every line of the running texts."""
+        """Item and fingerprint of every text of it, and of every line of the running texts.
+
+        What the choices of an item begin with is one of its texts, too: a prompt is no news to a
+        localizer that has seen it, whatever the answers.
+        """
         sentences = [
             (name, digest_of_text(sentence))
             for name, texts in zip(self.names, self.choices, strict=True)
-            for sentence in texts
+            for sentence in (*texts, _beginning(texts))
         ]
         lines = [
             (f"{text.name}:{number}", digest_of_text(line))

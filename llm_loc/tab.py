@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,41 +17,38 @@ import gradio as gr
 
 from browser import pictures
 from browser.address import Remembered
+from browser.alone import alone_button, shown_alone, start_alone
 from browser.events import BAR, QUIET, VISITORS, as_notice, session_of, start_run, stop_button, told
+from browser.form import CONTROLS, QUICK, check_again, check_offered
 from browser.outcome import Outcome, outcome, shown
 from browser.page import Page
-from common import figures, fragments
+from common import figures, fragments, unit_fragments
+from common.catalogue import on_this_machine
 from common.device import choose_device, choose_dtype
-from common.errors import DataError, FunclocError, ManifestError, MaskError, RunError, SettingError
-from common.experiment import DEFAULT_CONTROLS
+from common.errors import DataError, FunclocError, MaskError, RunError, SettingError
 from common.files import read_json
-from common.manifest import Manifest, find_folder, known_manifests, load_manifest
+from common.manifest import contrasts_here, manifests_here
 from common.masks import Mask, control, top_percent
-from common.model_folders import cached_models, config_of, model_folders
-from common.one_unit import units_at
+from common.one_unit import UnitRow, site_named, unit_ranked, units_at
 from common.report import tables
 from common.report.parts import profile_of
 from common.report.sections import say_lost, say_profile
 from common.selectivity import SelectivityMap
 from common.study import Settings as AnySettings
+from common.unit_fragments import MOST_UNITS
 from common.units import KINDS
 from common.visitors import Shelf, Stopped
 from llm_loc import phantom
-from llm_loc.experiment import Settings, localize_only, run
+from llm_loc.catalogue import bundled
+from llm_loc.experiment import FRONT, Settings, localize_only, run
 from llm_loc.generate import Sampling, stream
 from llm_loc.models import LanguageModel, load_model
-from llm_loc.stimuli import condition
 
 DEMO = Settings(
     model="phantom/lm", localizer="phantom-lm:language", evaluation="phantom-lm",
-    top="1,5", controls="magnitude-matched:19",
+    top="1,5", controls=QUICK,
 )  # fmt: skip
-DOSES = ("0.5", "1", "2", "5", "10")
-CONTROLS = {
-    "19 magnitude-matched (quick)": "magnitude-matched:19",
-    "19 of either matched rule": "layer-matched:19,magnitude-matched:19",
-    "all rules, 51 masks a dose": DEFAULT_CONTROLS,
-}
+DOSES = ("0.5", "1", "2", "5", "10", "20")
 STEPS = {
     "localize": "Step 1 of 2: reading the localizer's texts",
     "evaluate": "Step 2 of 2: evaluating mask by mask",
@@ -73,54 +69,30 @@ VOICES = ("Intact", "Without the top units", "Without layer-matched units")
 
 def model_choices() -> list[tuple[str, str]]:
     """Labels and names of the models on offer: the phantom, folders, what the hub's cache holds."""
-    bundled = [(f"phantom/{name}", f"phantom/{name}") for name in phantom.NAMES]
-    folders = [(path.name, f"local/{path}") for path in model_folders() if _predicts(path)]
-    cached = [
-        (f"{name} (downloaded)", f"hf/{name}") for name, path in cached_models() if _predicts(path)
-    ]
-    return [*bundled, *folders, *cached]
+    here = (*bundled(), *on_this_machine(_predicts))
+    return [(entry.label, entry.name) for entry in here]
 
 
-def _predicts(folder: Path) -> bool:
-    """Whether a model folder holds a causal language model, as far as its configuration tells."""
-    names = config_of(folder).get("architectures") or []
-    return any(str(name).endswith(PREDICTS) for name in names)
+def _predicts(config: Mapping[str, Any]) -> str | None:
+    """What a causal language model is, as far as its configuration tells; nothing if it is none.
+
+    By its names alone: transformers' own table of language models is slow to import.
+    """
+    names = map(str, config.get("architectures") or [])
+    return next((name for name in names if name.endswith(PREDICTS)), None)
 
 
 def localizer_choices() -> list[str]:
     """The contrasts of the manifests whose texts are here."""
-    return [
-        f"{each.name}:{contrast}" for each in _here() if _reads(each) for contrast in each.contrasts
-    ]
+    return contrasts_here("texts")
 
 
 def evaluation_choices() -> list[str]:
     """The benchmarks of pairs that are here, alone and with each running text beside them."""
-    here = _here()
+    here = manifests_here("texts")
     texts = [each.name for each in here if each.text is not None]
     pairs = [each.name for each in here if each.pairs is not None]
     return [name for pair in pairs for name in (pair, *(f"{pair},{text}" for text in texts))]
-
-
-def _here() -> list[Manifest]:
-    known = [load_manifest(name) for name in known_manifests()]
-    return [each for each in known if each.is_drawn or find_folder(each) is not None]
-
-
-def _reads(manifest: Manifest) -> bool:
-    """Whether a manifest's stimuli are texts."""
-    if manifest.is_drawn:
-        return bool(manifest.conditions) and _draws_text(manifest.name)
-    return any(entry.words for entry in manifest.conditions.values())
-
-
-@cache
-def _draws_text(name: str) -> bool:
-    manifest = load_manifest(name)
-    try:
-        return bool(condition(manifest, next(iter(manifest.conditions))))
-    except (ManifestError, DataError):
-        return False  # it draws pictures
 
 
 def chosen_settings(
@@ -139,18 +111,17 @@ def chosen_settings(
     SettingError
         If something is not on offer, or no dose was chosen.
     """
-    offered: list[tuple[str, str, list[str]]] = [
-        ("model", model, [name for _, name in model_choices()]),
-        ("localizer", localizer, localizer_choices()),
-        ("evaluation", evaluation, evaluation_choices()),
-        ("statistic", statistic, ["magnitude", "signed"]),
-        ("kind", kind, list(KINDS)),
-        ("controls", controls, list(CONTROLS.values())),
-        *(("dose", dose, list(DOSES)) for dose in doses or [""]),
-    ]
-    for what, value, known in offered:
-        if value not in known:
-            raise SettingError(f"{what} {value or '(none)'}: choose from {', '.join(known)}")
+    check_offered(
+        [
+            ("model", model, [name for _, name in model_choices()]),
+            ("localizer", localizer, localizer_choices()),
+            ("evaluation", evaluation, evaluation_choices()),
+            ("statistic", statistic, ["magnitude", "signed"]),
+            ("kind", kind, KINDS),
+            ("controls", controls, [*CONTROLS.values()]),
+            *(("dose", dose, DOSES) for dose in doses or [""]),
+        ]
+    )
     return Settings(
         model=model,
         localizer=localizer,
@@ -178,22 +149,14 @@ def fill(settings: Mapping[str, Any]) -> list[Any]:
     names = ("model", "localizer", "evaluation", "statistic", "kind", "controls")
     doses = str(settings["top"]).split(",")
     chosen = {name: settings[name] for name in names}
-    # As they will be again, with all that the form leaves as it is.
-    again = chosen_settings(**chosen, doses=doses)
-    free = {"device", "batch_size", "data_root", "top"}
-    for name in {each.name for each in fields(Settings)} - free:
-        if settings.get(name, getattr(again, name)) != getattr(again, name):
-            raise SettingError(
-                f"{name} {settings[name]}: the form cannot say that; repeat it with llm-loc run, "
-                "by the command at the end of its report"
-            )
+    check_again(settings, chosen_settings(**chosen, doses=doses), "llm-loc")
     return [*chosen.values(), doses]
 
 
 # --- run and show ---
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # held in a session, which asks for a hash
 class Found:
     """What a visitor found: the map, and where it came from."""
 
@@ -265,11 +228,11 @@ def find(settings: Settings, session: str, bar: Callable[..., Any]) -> Found:
     return found_in(folder)
 
 
-N_OURS = 5  # what language_parts returns
+N_OURS = 3  # what language_parts returns
 
 
 def language_parts(found: Found) -> list[Any]:
-    """What only a language run has: response profile, what was lost most, units by layer."""
+    """What only a language run has: response profile, what was lost most, all numbers."""
     results = read_json(found.folder / "results.json")
     numbers = [*tables.breakdown(results), *tables.perplexity(results)]
     numbers += tables.profile(found.folder)
@@ -277,8 +240,6 @@ def language_parts(found: Found) -> list[Any]:
         _profile(found.folder),
         _lost_most(results),
         "".join(map(fragments.report_table, numbers)),
-        layers_of(found),
-        "",
     ]
 
 
@@ -301,12 +262,15 @@ def _lost_most(results: dict[str, Any]) -> Any:
     return pictures.drawn(figures.lost_parts(parts), say_lost(fit[-1], parts))
 
 
-def layers_of(found: Found) -> Any:
-    """The sites that hold units of the top mask, to choose from."""
-    top = _headline_mask(found)
-    counts = {str(site): n for site, n in top.counts().items() if n}
-    names = [(f"{site.partition(':')[0]} · {n:,}", site) for site, n in counts.items()]
-    return gr.Radio(choices=names, value=None, visible=True)
+NO_UNITS: list[Any] = ["", gr.Radio(visible=False), gr.Button(visible=False), ""]
+
+
+def list_layers(found: Found | None) -> list[Any]:
+    """The layers that hold units of the top mask, to choose from."""
+    if found is None:
+        return [gr.Radio(visible=False), *NO_UNITS]
+    names = unit_fragments.layer_choices(_headline_mask(found))
+    return [gr.Radio(names, value=None, visible=True), *NO_UNITS]
 
 
 def _headline_mask(found: Found) -> Mask:
@@ -314,20 +278,33 @@ def _headline_mask(found: Found) -> Mask:
 
 
 @told
-def units_of(site: str | None, found: Found | None) -> str:
-    """The selected units of one layer, the most selective first."""
-    if found is None or not site:
-        return ""
-    place = next((each for each in found.map.sites if str(each) == site), None)
-    if place is None:
-        raise SettingError(f"{str(site)[:80]}: no site of this run")
-    rows = [
-        (f"{row.rank:,}", row.name, f"{row.t:.2f}", f"{row.q:.2g}", f"{row.d_prime:.2f}",
-         f"{row.mean_target:.3g}", f"{row.mean_control:.3g}")
-        for row in units_at(found.map, _headline_mask(found), place)
-    ]  # fmt: skip
-    heads = ("rank", "unit", "t", "q", "d′", "mean, target", "mean, control")
-    return fragments.table(heads, rows, f"The chosen units of {site}, the highest t first.")
+def units_of(site: str | None, found: Found | None) -> list[Any]:
+    """The selected units of one layer, the most selective first, as a table and to choose from."""
+    if found is None:
+        return NO_UNITS
+    every = _selected(found, site)
+    rows = every[:MOST_UNITS]
+    units = gr.Radio(unit_fragments.unit_choices(rows), value=None, visible=True)
+    return [unit_fragments.units_table(rows, len(every)), units, gr.Button(visible=False), ""]
+
+
+def _selected(found: Found, site: str | None) -> list[UnitRow]:
+    return units_at(found.map, _headline_mask(found), site_named(found.map, site))
+
+
+@told
+def ablate_alone(
+    site: str | None,
+    rank: str | None,
+    found: Found | None,
+    request: gr.Request | None = None,
+    progress: gr.Progress = BAR,
+) -> str:
+    """The effect of ablating the chosen unit and nothing else, beside equally loud ones."""
+    if found is None:
+        raise MaskError("there is no map yet; run something first")
+    unit = unit_ranked(_selected(found, site)[:MOST_UNITS], rank).unit
+    return shown_alone(FRONT, MODELS, found.settings, found.map, unit, request, progress, STEPS)
 
 
 # --- three voices ---
@@ -480,20 +457,37 @@ def build() -> Page:
             worst = pictures.place("What lost most", "worst")
         with gr.Accordion("All numbers: losses by part, perplexity, responses", open=False):
             lost = gr.HTML(fragments.note("Nothing has been run yet."), elem_id="lost")
-        with gr.Accordion("Units by layer", open=False):
-            layers = gr.Radio(
-                [], label="Layer", visible=False, elem_id="layers",
-                info="The layers that hold chosen units, and how many; choose one to see them.",
-            )  # fmt: skip
-            units = gr.HTML(elem_id="units")
+        _units_page(found, stop)
         spoken = _voices_page(found)
     start_run(
-        go, run_chosen, [*form.values()], [found, *places.all, profile, worst, lost, layers, units],
+        go, run_chosen, [*form.values()], [found, *places.all, profile, worst, lost],
         starters=[go], stop=stop, api_name="run_language", show_progress_on=places.finding,
     )  # fmt: skip
-    layers.input(units_of, [layers, found], units, api_name="units", show_progress_on=units)
     remembered = Remembered({"language": tab}, {**form, **spoken})
     return Page("language", [*form.values()], found, owns, fill, found_in, remembered)
+
+
+def _units_page(found: gr.State, stop: gr.Button) -> None:
+    """Layers, their units, and the effect of one alone; filled whenever the map changes."""
+    with gr.Accordion("Units by layer", open=False):
+        layers = gr.Radio(
+            [], label="Layer", visible=False, elem_id="layers",
+            info="The layers that hold chosen units, and how many; choose one to see them.",
+        )  # fmt: skip
+        listed = gr.HTML(elem_id="units")
+        units = gr.Radio(
+            [], label="Unit", visible=False, elem_id="language-units",
+            info="Units of the layer by falling t; choose one to see what is lost without it.",
+        )  # fmt: skip
+        ablate = alone_button()
+        effect = gr.HTML(elem_id="language-effect")
+    below = [listed, units, ablate, effect]
+    found.change(list_layers, found, [layers, *below], **QUIET)
+    layers.input(units_of, [layers, found], below, api_name="units", show_progress_on=listed)
+    units.input(lambda: [gr.Button(visible=True), ""], None, [ablate, effect], **QUIET)
+    start_alone(
+        ablate, ablate_alone, [layers, units, found], effect, stop, api_name="alone_language"
+    )
 
 
 def _form() -> dict[str, Any]:
@@ -501,28 +495,28 @@ def _form() -> dict[str, Any]:
     with gr.Row():
         model = gr.Dropdown(
             models, value=models[0][1] if models else None, label="Model",
-            info="Folders come from FUNCLOC_MODELS; downloads from the hub's cache.",
+            min_width=240, info="Folders come from FUNCLOC_MODELS; downloads from the hub's cache.",
         )  # fmt: skip
         contrast = gr.Dropdown(
             localizers, value=next(iter(_fitting(localizers)), None), label="Localizer",
-            info="Which texts against which; the sets that are here.",
+            min_width=240, info="Which texts against which; the sets that are here.",
         )  # fmt: skip
         items = gr.Dropdown(
             evaluations, value=next(iter(_fitting(evaluations)), None), label="Evaluate on",
-            info="Pairs of a good and a bad sentence, and running text beside them.",
+            min_width=240, info="Pairs of a good and a bad sentence, and running text beside them.",
         )  # fmt: skip
     with gr.Row():
         statistic = gr.Radio(
             ["magnitude", "signed"], value="magnitude", label="Statistic",
-            info="Welch's t on the absolute or on the signed activation.",
+            min_width=240, info="Welch's t on the absolute or on the signed activation.",
         )  # fmt: skip
         kind = gr.Dropdown(
-            list(KINDS), value="block", label="Sites",
+            list(KINDS), value="block", label="Sites", min_width=240,
             info="Which modules are read: blocks, attention, MLPs, or all operations.",
         )  # fmt: skip
         controls = gr.Dropdown(
-            list(CONTROLS.items()), value="magnitude-matched:19", label="Controls",
-            info="Masks of the same size to hold the top units against.",
+            list(CONTROLS.items()), value=QUICK, label="Controls",
+            min_width=240, info="Masks of the same size to hold the top units against.",
         )  # fmt: skip
     doses = gr.CheckboxGroup(
         list(DOSES), value=["1", "5"], label="Doses (% of all units)",
@@ -554,7 +548,8 @@ def _voices_page(found: gr.State) -> dict[str, Any]:
     with gr.Row():
         percent = gr.Slider(
             0.1, LARGEST_SHARE, value=1, step=0.1, label="Units silenced (% of all)",
-            elem_id="share", info="Top units by t, and as many others of the same layers.",
+            elem_id="share", min_width=240,
+            info="Top units by t, and as many others of the same layers.",
         )  # fmt: skip
         with gr.Column(min_width=120):
             talk = gr.Button("Write", variant="primary")

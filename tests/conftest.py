@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.e2e.server import served
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +18,16 @@ def reference() -> Path:
     if not (folder / "models").is_dir():
         pytest.skip(f"no reference stimuli and models in {folder} (set FUNCLOC_REFERENCE)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def app_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the app that all tests share works."""
+    return tmp_path_factory.mktemp("served")
+
+
+@pytest.fixture(scope="session")
+def app_url(app_folder: Path) -> Iterator[str]:
+    """The address of the app that all tests share: each start of one takes seconds."""
+    with served(app_folder) as address:
+        yield address

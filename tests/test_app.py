@@ -6,7 +6,6 @@ import inspect
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 import app
-from tests.e2e.server import APP, served
+from common.listing import Entry, list_runs
+from tests.e2e.server import APP
 from vision_loc import phantom
 
 PLANTED = {
@@ -26,6 +26,7 @@ PLANTED = {
     "statistic": "magnitude",
     "kind": "block",
     "unit": "channel",
+    "controls": "magnitude-matched:19",
     "doses": ["5"],
     "seed": 0,
 }
@@ -54,14 +55,13 @@ def test_a_taken_port_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("served")
+def folder(app_folder: Path) -> Path:
+    return app_folder
 
 
 @pytest.fixture(scope="module")
-def url(folder: Path) -> Iterator[str]:
-    with served(folder) as address:
-        yield address
+def url(app_url: str) -> str:
+    return app_url
 
 
 def client(url: str) -> Client:
@@ -99,6 +99,10 @@ def top(answer: Any) -> list[Any]:
     return [label and label["confidences"] for label in answer[:3]]
 
 
+def _is_this(entry: Entry) -> bool:
+    return entry.settings["model"] == PLANTED["model"] and entry.settings["top"] == "5"
+
+
 def test_a_client_runs_looks_and_reads_and_leaves_the_neighbour_alone(
     url: str, folder: Path, picture: str
 ) -> None:
@@ -106,7 +110,7 @@ def test_a_client_runs_looks_and_reads_and_leaves_the_neighbour_alone(
     finding, table, *_ = one.predict(**PLANTED, api_name="/run")
     assert "most selective for phantom-planted:pattern" in finding
     assert "top 5 %" in table
-    (run,) = (folder / "runs").iterdir()
+    (run,) = [each for each in list_runs(folder / "runs") if _is_this(each)]
     one.predict(api_name="/runs")
     frame, *_ = one.predict(name=run.name, api_name="/open")
     assert "srcdoc" in frame

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
 
-from tests.e2e.server import served
+from tests.pictures import save_bomb
 
 FILE = {"path": "/etc/passwd", "orig_name": "face.png", "meta": {"_type": "gradio.FileData"}}
 BAD: dict[str, Any] = {
@@ -29,14 +29,13 @@ SECRETS = ("root:", "Traceback", 'File "')
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("fuzzed")
+def folder(app_folder: Path) -> Path:
+    return app_folder
 
 
 @pytest.fixture(scope="module")
-def url(folder: Path) -> Iterator[str]:
-    with served(folder) as address:
-        yield address
+def url(app_url: str) -> str:
+    return app_url
 
 
 @pytest.fixture(scope="module")
@@ -88,10 +87,7 @@ def test_a_text_of_ten_megabytes_is_refused_in_one_line(url: str) -> None:
 
 
 def test_a_picture_of_900_million_pixels_is_refused_in_one_line(url: str, folder: Path) -> None:
-    Image.new("1", (30_000, 30_000)).save(folder / "huge.png")
-    from gradio_client import Client, handle_file
-    from gradio_client.exceptions import AppError
-
+    save_bomb(folder / "huge.png", 30_000)
     visitor = Client(url, verbose=False, analytics_enabled=False)
     with pytest.raises(AppError, match=r"huge\.png: far too many pixels"):
         visitor.predict(upload=handle_file(str(folder / "huge.png")), percent=1, api_name="/look")

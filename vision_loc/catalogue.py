@@ -6,12 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
-import torchvision
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as CLASSIFIERS,
-)
 
 from common.catalogue import (
     ORDER,
@@ -19,6 +14,7 @@ from common.catalogue import (
     Entry,
     Where,
     hub_models,
+    hub_repositories,
     in_hub_cache,
     local_folders,
 )
@@ -39,16 +35,17 @@ def catalogue(models_root: Path | None = None) -> list[Entry]:
         If a folder was named and is not there.
     """
     known = [
-        *_bundled(),
+        *bundled(),
         *local_folders(models_root, _about, "no image classifier"),
-        *hub_models(CLASSIFIERS),
+        *hub_models(_transformers),
         *_torchvision(),
         *_timm(),
     ]
     return sorted(known, key=lambda entry: ORDER.index(entry.where))
 
 
-def _bundled() -> Iterator[Entry]:
+def bundled() -> Iterator[Entry]:
+    """The phantoms."""
     for name in phantom.NAMES:
         yield Entry(f"phantom/{name}", "bundled", "calibration model")
 
@@ -56,6 +53,15 @@ def _bundled() -> Iterator[Entry]:
 def _about(config: dict[str, Any]) -> str | None:
     if "architecture" in config:
         return f"timm, {config['architecture']}"
+    return _transformers(config)
+
+
+def _transformers(config: dict[str, Any]) -> str | None:
+    # Slow to import; see vision_loc.models.
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as CLASSIFIERS,
+    )
+
     kind = config.get("model_type")
     return f"transformers, {kind}" if kind in CLASSIFIERS else None
 
@@ -64,12 +70,21 @@ def _about(config: dict[str, Any]) -> str | None:
 
 
 def downloaded() -> list[Entry]:
-    """The models of the zoos and of the hub whose weights lie in a cache of this machine."""
-    zoos = (*hub_models(CLASSIFIERS), *_torchvision(), *_timm())
-    return [entry for entry in zoos if entry.where == "cache"]
+    """The models of the zoos whose weights lie in a cache of this machine.
+
+    Found by what lies there: the page of the app must not wait for libraries that are slow to
+    import where nothing of theirs was downloaded.
+    """
+    here = [name for name in hub_repositories() if in_hub_cache(name, WEIGHTS)]
+    found = [Entry(name, "cache", "timm") for name in here if name.startswith("timm/")]
+    if any(_torch_cache().glob("*.pth")):
+        found += [entry for entry in _torchvision() if entry.where == "cache"]
+    return found
 
 
 def _torchvision() -> Iterator[Entry]:
+    import torchvision
+
     for arch in torchvision.models.list_models(module=torchvision.models):
         for weights in torchvision.models.get_model_weights(arch):
             where: Where = "cache" if _in_torch_cache(weights.url) else "download"
@@ -77,6 +92,8 @@ def _torchvision() -> Iterator[Entry]:
 
 
 def _timm() -> Iterator[Entry]:
+    import timm
+
     for name in timm.list_pretrained():
         yield Entry(f"timm/{name}", _where_timm(timm.get_pretrained_cfg(name)), "timm")
 
@@ -93,4 +110,8 @@ def _where_timm(config: Any) -> Where:
 
 
 def _in_torch_cache(url: str) -> bool:
-    return (Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name).is_file()
+    return (_torch_cache() / Path(url).name).is_file()
+
+
+def _torch_cache() -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints"

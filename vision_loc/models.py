@@ -10,6 +10,9 @@
 
 Weights are safetensors, or torch files read with ``weights_only=True``; code that comes with a
 model is never run.
+
+The libraries are imported where one of their models is loaded: together they take longer than all
+the rest, and neither ``--help`` nor the page of the app needs them.
 """
 
 from __future__ import annotations
@@ -20,16 +23,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import timm
 import torch
-import torchvision
 from PIL import Image, ImageOps
-from timm.data.config import resolve_data_config
-from timm.data.transforms_factory import create_transform
 from torch import Tensor, nn
-from torchvision.transforms import functional as TF
-from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
-from transformers.utils import logging as transformers_logging
 
 from common.errors import ModelError
 from common.hub import hub_or_cache
@@ -183,6 +179,9 @@ def _as_drawn(picture: Image.Image) -> np.ndarray:
 
 
 def _torchvision(name: str, rest: str, untrained: bool) -> VisionModel:
+    import torchvision
+    from torchvision.transforms import functional as TF
+
     arch, _, tag = rest.partition(".")
     if arch not in torchvision.models.list_models(module=torchvision.models):
         raise ModelError(f"--model {name}: torchvision has no classifier called {arch!r}")
@@ -218,6 +217,8 @@ def _torchvision(name: str, rest: str, untrained: bool) -> VisionModel:
 
 
 def _timm(name: str, rest: str, untrained: bool) -> VisionModel:
+    import timm
+
     if not timm.is_model(rest.split(".")[0]):
         raise ModelError(f"--model {name}: timm has no architecture called {rest.split('.')[0]!r}")
     if untrained:
@@ -227,6 +228,9 @@ def _timm(name: str, rest: str, untrained: bool) -> VisionModel:
 
 
 def _from_timm(name: str, module: nn.Module) -> VisionModel:
+    from timm.data.config import resolve_data_config
+    from timm.data.transforms_factory import create_transform
+
     config: Any = module.pretrained_cfg
     if module.num_classes != config["num_classes"]:  # timm would leave the classifier random
         raise ModelError(
@@ -275,6 +279,9 @@ def _hub(name: str, rest: str, untrained: bool) -> VisionModel:
 def _from_transformers(
     name: str, place: str, untrained: bool, where: Mapping[str, str]
 ) -> VisionModel:
+    from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
+    from transformers.utils import logging as transformers_logging
+
     # A bar for each file that it reads, and a table of what does not fit: told below, as an error.
     transformers_logging.disable_progress_bar()
     transformers_logging.set_verbosity_error()
@@ -342,6 +349,8 @@ def _processing(name: str, processor: Any) -> Preprocess:
 def _local(name: str, rest: str, untrained: bool) -> VisionModel:
     folder, config = local_config(name, rest)
     if "architecture" in config:
+        import timm
+
         module = timm.create_model(f"local-dir:{folder}", pretrained=not untrained)
         return _from_timm(name, module)
     if "model_type" in config:

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from timm.data.imagenet_info import ImageNetInfo
 
 from common.errors import DataError
 from common.manifest import known_manifests
@@ -215,6 +214,8 @@ def check_files(table: Path, folder: Path, files: Sequence[str]) -> None:
 @cache
 def imagenet_classes() -> dict[str, tuple[int, str]]:
     """Index and name of each of ImageNet's 1,000 classes, by WordNet id."""
+    from timm.data.imagenet_info import ImageNetInfo  # slow to import, and seldom needed
+
     info = ImageNetInfo("imagenet-1k")
     return {
         wnid: (index, info.index_to_description(index))

@@ -14,6 +14,7 @@ import gradio as gr
 
 from browser.address import Remembered
 from browser.events import BAR, QUIET, VISITORS, session_of, start_run, stop_button, told
+from browser.form import CONTROLS, QUICK
 from browser.outcome import Outcome, outcome, shown
 from browser.page import Page
 from common import fragments
@@ -81,13 +82,16 @@ def run_chosen(
     statistic: str,
     kind: str,
     unit: str,
+    controls: str,
     doses: list[str],
     seed: float | None,
     request: gr.Request | None = None,
     progress: gr.Progress = BAR,
 ) -> list[Any]:
     """The experiment with the settings of the form."""
-    settings = chosen_settings(model, localizer, evaluation, statistic, kind, unit, doses, seed)
+    settings = chosen_settings(
+        model, localizer, evaluation, statistic, kind, unit, controls, doses, seed
+    )
     return _run_and_show(settings, request, progress)
 
 
@@ -152,33 +156,37 @@ def _form() -> dict[str, Any]:
     with gr.Row():
         model = gr.Dropdown(
             model_choices(), value=DEMO.model, label="Model",
-            info="A phantom works offline; folders come from FUNCLOC_MODELS.",
+            min_width=240, info="A phantom works offline; folders come from FUNCLOC_MODELS.",
         )  # fmt: skip
         contrast = gr.Dropdown(
             localizer_choices(), value=localizer, label="Localizer",
-            info="Which pictures against which; the stimuli that are here.",
+            min_width=240, info="Which pictures against which; the stimuli that are here.",
         )  # fmt: skip
         items = gr.Dropdown(
             evaluation_choices(), value=evaluation, label="Evaluate on",
-            info="Labelled pictures that the localizer has not seen.",
+            min_width=240, info="Labelled pictures that the localizer has not seen.",
         )  # fmt: skip
     with gr.Row():
         statistic = gr.Radio(
             ["magnitude", "signed"], value="magnitude", label="Statistic",
-            info="Welch's t on the absolute or on the signed activation.",
+            min_width=240, info="Welch's t on the absolute or on the signed activation.",
         )  # fmt: skip
         kind = gr.Dropdown(
-            list(KINDS), value="block", label="Sites",
+            list(KINDS), value="block", label="Sites", min_width=240,
             info="Which modules are read: blocks, attention, MLPs, or all operations.",
         )  # fmt: skip
         unit = gr.Radio(
             list(UNITS), value="channel", label="Unit",
-            info="A channel over all positions, or each position by itself.",
+            min_width=240, info="A channel over all positions, or each position by itself.",
+        )  # fmt: skip
+        controls = gr.Dropdown(
+            list(CONTROLS.items()), value=QUICK, label="Controls",
+            min_width=240, info="Masks of the same size to hold the top units against.",
         )  # fmt: skip
     with gr.Row():
         doses = gr.CheckboxGroup(
             list(DOSES), value=["1"], label="Doses (% of all units)", scale=3,
-            info="How many units to silence; each dose brings 50 control masks.",
+            info="How many units to silence.",
         )  # fmt: skip
         seed = gr.Number(
             0, label="Seed", precision=0, minimum=0, maximum=LARGEST_SEED, min_width=140,
@@ -193,6 +201,7 @@ def _form() -> dict[str, Any]:
         "statistic": statistic,
         "kind": kind,
         "unit": unit,
+        "controls": controls,
         "doses": doses,
         "seed": seed,
     }

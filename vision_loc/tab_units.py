@@ -9,18 +9,18 @@ import gradio as gr
 from PIL import Image
 
 from browser import pictures
+from browser.alone import alone_button, shown_alone, start_alone
 from browser.events import BAR, QUIET, VISITORS, session_of, told
-from common import figures, fragments, unit_fragments
+from common import figures, unit_fragments
 from common.errors import MaskError
 from common.masks import units_mask
-from common.one_unit import effect_alone, units_at
+from common.one_unit import site_named, unit_ranked, units_at
+from common.unit_fragments import MOST_UNITS
 from common.units import Site
-from common.visitors import Stopped
 from vision_loc.experiment import FRONT
 from vision_loc.unit import Answers, answers
 from vision_loc.visit import MODELS, STEPS, Found
 
-MOST_UNITS = 60  # of a layer that can be opened
 SHOWN = 6  # pictures on either side
 
 
@@ -83,7 +83,7 @@ def build(found: gr.State, stop: gr.Button) -> None:
                     )
                     for word in ("most", "least")
                 )  # fmt: skip
-        ablate = gr.Button("Ablate this unit alone", visible=False, size="sm")
+        ablate = alone_button()
         effect = gr.HTML(elem_id="unit-effect")
     page = [facts, spread, most, least, ablate, effect]
     found.change(list_layers, found, [section, layers, listed, units, *page, opened], **QUIET)
@@ -95,20 +95,7 @@ def build(found: gr.State, stop: gr.Button) -> None:
         pick_unit, [units, found, opened], [*page, opened], concurrency_limit=1,
         concurrency_id="run", show_progress_on=facts, api_name="unit",
     )  # fmt: skip
-    ablate.click(_expect, None, [ablate, stop], queue=False, **QUIET).then(
-        ablate_alone, [found, opened], effect, concurrency_limit=1, concurrency_id="run",
-        show_progress_on=effect, api_name="alone",
-    ).then(_settle, None, [ablate, stop], queue=False, **QUIET)  # fmt: skip
-
-
-def _expect(request: gr.Request) -> list[Any]:
-    VISITORS.begin(session_of(request))
-    return [gr.update(interactive=False), gr.update(interactive=True, value="Stop")]
-
-
-def _settle(request: gr.Request) -> list[Any]:
-    VISITORS.end(session_of(request))
-    return [gr.update(interactive=True), gr.update(interactive=False, value="Stop")]
+    start_alone(ablate, ablate_alone, [found, opened], effect, stop, api_name="alone")
 
 
 EMPTY: list[Any] = [
@@ -125,12 +112,7 @@ def list_layers(found: Found | None) -> list[Any]:
     """The layers that have units in the mask, in running order."""
     if found is None:
         return [gr.Column(visible=False), gr.Radio([]), "", gr.Radio(visible=False), *EMPTY, None]
-    names = [
-        (f"{str(site).removesuffix(':output')} · {count:,}", str(site))
-        for site, count in found.top.counts().items()
-        if count
-    ]
-    layers = gr.Radio(names, value=None)
+    layers = gr.Radio(unit_fragments.layer_choices(found.top), value=None)
     return [gr.Column(visible=True), layers, "", gr.Radio([], visible=False), *EMPTY, None]
 
 
@@ -139,12 +121,11 @@ def pick_layer(name: str | None, found: Found | None) -> list[Any]:
     """The selected units of a layer; its name is compared with those of the map."""
     if found is None:
         raise MaskError("there is no map yet; run something first")
-    site = found.site_named(name)
+    site = site_named(found.map, name)
     every = units_at(found.map, found.top, site)
     rows = every[:MOST_UNITS]
-    choices = [(f"{row.name}, t {row.t:.1f}", str(row.rank)) for row in rows]
     listed = unit_fragments.units_table(rows, len(every))
-    units = gr.Radio(choices, value=None, visible=True)
+    units = gr.Radio(unit_fragments.unit_choices(rows), value=None, visible=True)
     return [listed, units, *EMPTY, Opened(found.map.fingerprint, site)]
 
 
@@ -160,9 +141,7 @@ def pick_unit(
     if found is None or opened is None or opened.map != found.map.fingerprint:
         raise MaskError("no layer is open; choose one first")
     listed = units_at(found.map, found.top, opened.site)[:MOST_UNITS]
-    row = next((each for each in listed if str(each.rank) == rank), None)
-    if row is None:
-        raise MaskError(f"{str(rank)[:80]}: no unit of this layer has that rank; choose one listed")
+    row = unit_ranked(listed, rank)
     unit, known = row.unit, opened.answers
     if known is None:
         mask = units_mask(found.map, [each.unit for each in listed])
@@ -202,11 +181,6 @@ def ablate_alone(
     """The effect of ablating the opened unit and nothing else, beside equally loud ones."""
     if found is None or opened is None or opened.unit is None:
         raise MaskError("no unit is open; choose a layer and one of its units first")
-    session = session_of(request)
-    show = VISITORS.follow(session, progress, STEPS)
-    try:
-        with VISITORS.expecting(session), MODELS.held(found.settings) as model:
-            alone = effect_alone(FRONT, found.settings, model, found.map, opened.unit, show)
-    except Stopped:
-        return fragments.note("Stopped; nothing of this was kept.")
-    return unit_fragments.unit_effect(alone)
+    return shown_alone(
+        FRONT, MODELS, found.settings, found.map, opened.unit, request, progress, STEPS
+    )

@@ -11,20 +11,20 @@ from typing import Any
 
 from PIL import Image
 
+from browser.form import CONTROLS, QUICK, check_again, check_offered
 from common import study
+from common.catalogue import Entry, on_this_machine
 from common.device import choose_device, choose_dtype
-from common.errors import DataError, MaskError, RunError, SettingError, SiteError
+from common.errors import DataError, MaskError, RunError, SettingError
 from common.files import read_json
 from common.hooks import Ablation
-from common.manifest import find_folder, known_manifests, load_manifest
+from common.manifest import contrasts_here, manifests_here
 from common.masks import Mask, control, top_percent
-from common.model_folders import config_of, model_folders
 from common.progress import Progress, silent
 from common.selectivity import SelectivityMap
-from common.units import KINDS, UNITS, Site
+from common.units import KINDS, UNITS
 from common.visitors import Shelf
-from vision_loc import phantom
-from vision_loc.catalogue import downloaded
+from vision_loc.catalogue import bundled, downloaded
 from vision_loc.experiment import Settings, localize_only
 from vision_loc.models import VisionModel, load_model
 from vision_loc.stimuli import benchmark, open_picture
@@ -34,7 +34,7 @@ DEMO = Settings(
     localizer="phantom:faces",
     evaluation="phantom",
     top="1,5",
-    controls="magnitude-matched:19",
+    controls=QUICK,
 )
 DOWNLOADS = (
     "torchvision/resnet18.IMAGENET1K_V1",
@@ -60,35 +60,31 @@ def model_choices() -> list[tuple[str, str]]:
 
     Models of the zoos that were downloaded appear by themselves; two that were not are offered.
     """
-    here = [entry.name for entry in downloaded()]
-    return [
-        *((f"phantom/{name}", f"phantom/{name}") for name in phantom.NAMES),
-        *((folder.name, f"local/{folder}") for folder in model_folders() if _sees(folder)),
-        *((f"{name} (downloaded)", name) for name in here),
-        *((f"{name} (download)", name) for name in DOWNLOADS if name not in here),
-    ]
+    here = [*bundled(), *on_this_machine(_sees), *downloaded()]
+    names = {entry.name for entry in here}
+    there = [Entry(name, "download", "") for name in DOWNLOADS if name not in names]
+    return [(entry.label, entry.name) for entry in (*here, *there)]
 
 
-def _sees(folder: Path) -> bool:
-    """Whether a model folder holds an image classifier, as far as its configuration tells."""
-    config = config_of(folder)
-    names = config.get("architectures") or []
-    classifies = any(str(name).endswith("ForImageClassification") for name in names)
-    return classifies or "architecture" in config
+def _sees(config: Mapping[str, Any]) -> str | None:
+    """What an image classifier is, as far as its configuration tells; nothing if it is none.
+
+    By its names alone: transformers' own table of classifiers is slow to import.
+    """
+    if "architecture" in config:
+        return f"timm, {config['architecture']}"
+    names = map(str, config.get("architectures") or [])
+    return next((name for name in names if name.endswith("ForImageClassification")), None)
 
 
 def localizer_choices() -> list[str]:
     """The contrasts of the manifests whose stimuli are here."""
-    manifests = [load_manifest(name) for name in known_manifests()]
-    here = [each for each in manifests if each.is_drawn or find_folder(each) is not None]
-    return [f"{each.name}:{contrast}" for each in here for contrast in each.contrasts]
+    return contrasts_here("pictures")
 
 
 def evaluation_choices() -> list[str]:
     """The benchmarks whose items are here."""
-    manifests = [load_manifest(name) for name in known_manifests()]
-    rated = [each for each in manifests if each.evaluation is not None]
-    return [each.name for each in rated if each.is_drawn or find_folder(each) is not None]
+    return [each.name for each in manifests_here("pictures") if each.evaluation is not None]
 
 
 def fitting(model: str) -> tuple[str, str]:
@@ -111,6 +107,7 @@ def chosen_settings(
     statistic: str,
     kind: str,
     unit: str,
+    controls: str,
     doses: list[str],
     seed: float | None,
 ) -> Settings:
@@ -121,18 +118,18 @@ def chosen_settings(
     SettingError
         If something is not on offer, no dose was chosen, or the seed is no seed.
     """
-    offered: list[tuple[str, str, list[str]]] = [
-        ("model", model, [name for _, name in model_choices()]),
-        ("localizer", localizer, localizer_choices()),
-        ("evaluation", evaluation, evaluation_choices()),
-        ("statistic", statistic, ["magnitude", "signed"]),
-        ("kind", kind, list(KINDS)),
-        ("unit", unit, list(UNITS)),
-        *(("dose", dose, list(DOSES)) for dose in doses or [""]),
-    ]
-    for what, value, known in offered:
-        if value not in known:
-            raise SettingError(f"{what} {value or '(none)'}: choose from {', '.join(known)}")
+    check_offered(
+        [
+            ("model", model, [name for _, name in model_choices()]),
+            ("localizer", localizer, localizer_choices()),
+            ("evaluation", evaluation, evaluation_choices()),
+            ("statistic", statistic, ["magnitude", "signed"]),
+            ("kind", kind, KINDS),
+            ("unit", unit, UNITS),
+            ("controls", controls, [*CONTROLS.values()]),
+            *(("dose", dose, DOSES) for dose in doses or [""]),
+        ]
+    )
     if seed is None or seed != int(seed) or not 0 <= seed <= LARGEST_SEED:
         raise SettingError(f"seed {seed}: give a whole number from 0 to {LARGEST_SEED}")
     return Settings(
@@ -142,6 +139,7 @@ def chosen_settings(
         statistic=statistic,  # type: ignore[arg-type]
         kind=kind,  # type: ignore[arg-type]
         unit=unit,  # type: ignore[arg-type]
+        controls=controls,
         top=",".join(sorted(doses, key=float)),
         seed=int(seed),
     )
@@ -158,12 +156,12 @@ def fill(settings: Mapping[str, Any]) -> list[Any]:
     Raises
     ------
     SettingError
-        If one of them is not on offer here.
+        If one of them is not on offer here, or the form has no place for it.
     """
-    names = ("model", "localizer", "evaluation", "statistic", "kind", "unit")
+    names = ("model", "localizer", "evaluation", "statistic", "kind", "unit", "controls")
     chosen = {name: settings[name] for name in names}
     doses, seed = str(settings["top"]).split(","), settings["seed"]
-    chosen_settings(**chosen, doses=doses, seed=seed)
+    check_again(settings, chosen_settings(**chosen, doses=doses, seed=seed), "vision-loc")
     return [*chosen.values(), doses, seed]
 
 
@@ -193,19 +191,6 @@ class Found:
     def top(self) -> Mask:
         """The top mask of the dose that the finding is about."""
         return top_percent(self.map, self.settings.plan.headline)
-
-    def site_named(self, name: object) -> Site:
-        """The site that is printed so.
-
-        Raises
-        ------
-        SiteError
-            If the map has none; a name is compared and never looked up anywhere else.
-        """
-        site = next((each for each in self.map.sites if str(each) == name), None)
-        if site is None:
-            raise SiteError(f"{str(name)[:80]}: no layer of this map; choose one of the list")
-        return site
 
     def matched(self, percent: float) -> tuple[Mask | None, str]:
         """A magnitude-matched control of the top mask, or why there is none."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import LlamaConfig, PreTrainedTokenizerFast
 
 from .draw import draw
 from .sequences import COPY, SYMBOLS
+
+if TYPE_CHECKING:
+    from transformers import LlamaConfig, PreTrainedTokenizerFast
 
 NAMES = ("lm",)
 WEIGHTS = Path(__file__).with_name("weights")
@@ -25,6 +28,9 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     pieces. Numbers are read digit by digit. A space is put before a text, so that a word is the
     same token wherever it stands.
     """
+    # Slow to import, and needed in training alone.
+    from transformers import PreTrainedTokenizerFast
+
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     core.decoder = decoders.ByteLevel()
@@ -48,8 +54,10 @@ def make_config(n_tokens: int) -> LlamaConfig:
     """The architecture: four blocks of 64 units, and embeddings that are tied.
 
     Narrow on purpose: with 128 units a block it knew no more, and had so much room to spare that it
-    lost nothing of its language when two fifths of all units were silenced.
+    lost nothing of its language when two fifths of all units were ablated.
     """
+    from transformers import LlamaConfig
+
     return LlamaConfig(
         vocab_size=n_tokens,
         hidden_size=64,

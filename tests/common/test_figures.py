@@ -286,6 +286,13 @@ def test_a_set_of_one_condition_is_named_once() -> None:
     assert labels[1:3] == ["set-0: nonword", "math"]
 
 
+def test_a_set_that_comes_again_further_down_covers_no_other() -> None:
+    table = answers(3, 0)
+    table.loc[5, ["set", "condition"]] = ["set-0", "sequence"]
+    (axes,) = figures.response_profile(table).axes
+    assert (np.diff(axes.get_yticks()) >= 1).all()
+
+
 def test_a_profile_with_signed_answers_and_long_names() -> None:
     table = answers(3, 2)
     table[["response", "low", "high"]] -= 1

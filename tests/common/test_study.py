@@ -55,6 +55,11 @@ def test_an_evaluation_names_the_map_and_not_the_model() -> None:
     assert "--model" not in words
 
 
+def test_localizing_says_nothing_of_an_evaluation() -> None:
+    words = said("localize", model="m", evaluation="own", controls="", target_group="a", seed=2)
+    assert words == ["some-loc", "localize", "--model", "m", "--seed", "2", "--out", "runs/a"]
+
+
 def test_the_data_root_of_the_environment_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FUNCLOC_DATA", "/my data")
     assert said("run", model="m")[:2] == ["FUNCLOC_DATA=/my data", "some-loc"]

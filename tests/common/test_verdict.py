@@ -193,6 +193,13 @@ def test_every_reason_for_doubt_is_a_warning() -> None:
     ]
 
 
+def test_each_group_has_the_chance_of_its_own_items() -> None:
+    found = results()
+    found["evaluation"]["chances"] = {"face": 0.01, "object": 0.99}
+    (told,) = warnings(found)
+    assert told == "Intact accuracy on object is not above chance (99.0 %)."
+
+
 def test_accuracy_above_chance_and_enough_items_are_no_warning() -> None:
     found = results(model={"chance": 0.5, "phantom": False, "untrained": False})
     found["intact"]["face"]["n"] = 30

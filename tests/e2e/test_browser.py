@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from tests.e2e.server import served
 from vision_loc import phantom
+from vision_loc.experiment import Settings, run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -18,18 +19,21 @@ pytestmark = pytest.mark.e2e
 
 SIZES = {"laptop": (1280, 860), "phone": (390, 844)}
 MOMENT = 60_000  # milliseconds
+# Two figures are on the page, and each has come.
+DRAWN = """(n) => {
+  const seen = [...document.querySelectorAll(".fl-figure img")].filter((each) => each.offsetParent);
+  return seen.length === n && seen.every((each) => each.complete && each.naturalWidth > 0);
+}"""
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("browser")
+def folder(app_folder: Path) -> Path:
+    return app_folder
 
 
 @pytest.fixture(scope="module")
-def url(browser: Browser, folder: Path) -> Iterator[str]:
-    assert browser.is_connected()  # without one no app is started
-    with served(folder) as address:
-        yield address
+def url(app_url: str) -> str:
+    return app_url
 
 
 @pytest.fixture
@@ -59,9 +63,9 @@ def test_stop_stops_and_the_first_button_goes_on_to_the_finding(page: Page, fold
         page.wait_for_timeout(20)
     press(page, "Stop")
     page.get_by_text("Stopped; the same settings go on").wait_for()
-    (run,) = (folder / "runs").iterdir()
-    assert not (run / "results.json").exists()
-    assert (run / "partial" / "intact.safetensors").exists()
+    (begun,) = (folder / "runs").glob("cnn-phantom-faces-*")
+    assert not (begun / "results.json").exists()
+    assert (begun / "partial" / "intact.safetensors").exists()
     press(page, "Show me on the phantom")
     finding = page.locator(".fl-finding")
     finding.wait_for()
@@ -138,10 +142,58 @@ def test_an_upload_that_is_no_picture_is_a_message(page: Page, folder: Path) -> 
     page.get_by_text("words.png: no picture").wait_for()
 
 
-def test_a_run_is_opened_and_its_numbers_are_downloaded(page: Page) -> None:
+@pytest.fixture(scope="module")
+def finished(folder: Path) -> list[str]:
+    """Names of two finished runs that differ in the statistic and the doses."""
+    some = Settings(
+        model="phantom/planted", localizer="phantom-planted:pattern", device="cpu",
+        evaluation="phantom-planted", top="3,6.25", controls="magnitude-matched:2",
+    )  # fmt: skip
+    run(some, folder / "runs" / "planted-one")
+    run(replace(some, statistic="signed", top="6.25"), folder / "runs" / "planted-two")
+    return ["planted-one", "planted-two"]
+
+
+def choose(page: Page, place: str, name: str) -> None:
+    page.locator(f"#{place} input").click()
+    page.get_by_role("option", name=name).click()
+
+
+def test_a_run_is_compared_with_another(page: Page, finished: list[str]) -> None:
+    one, two = finished
     tab(page, "Runs")
-    page.locator("#run input").click()
-    page.get_by_role("option").first.click()
+    choose(page, "run", one)
+    choose(page, "rival", two)
+    compared = page.locator("#compared")
+    compared.get_by_text("With which settings").wait_for()
+    assert compared.locator(".fl-finding").count() == 2
+    differing = compared.locator("tr.fl-differs").all_inner_texts()
+    assert any("magnitude" in row and "signed" in row for row in differing)
+    page.wait_for_function(DRAWN, arg=2)
+    page.frame_locator("iframe.fl-report").get_by_text("To repeat this run").wait_for()
+
+
+def test_a_prompt_is_continued_three_ways(page: Page) -> None:
+    tab(page, "Language")
+    share = page.locator("#share input[type=number]")
+    share.fill("20")
+    share.press("Tab")
+    press(page, "Write")
+    page.locator("#voices-note").get_by_text("units for phantom-lm:language").wait_for()
+    page.get_by_role("button", name="Write", exact=True).and_(page.locator(":enabled")).wait_for()
+    boxes = [page.locator(f"#voice-{voice} textarea") for voice in ("intact", "top", "control")]
+    for _ in range(200):
+        texts = [box.input_value() for box in boxes]
+        if all(texts) and len(set(texts)) == 3:
+            break
+        page.wait_for_timeout(50)
+    assert len(set(texts)) == 3
+    assert all(texts)
+
+
+def test_a_run_is_opened_and_its_numbers_are_downloaded(page: Page, finished: list[str]) -> None:
+    tab(page, "Runs")
+    choose(page, "run", finished[0])
     report = page.frame_locator("iframe.fl-report")
     report.get_by_text("To repeat this run").wait_for()
     with page.expect_download() as download:
@@ -163,7 +215,7 @@ def test_screens_fit(
     page.locator("#face-layers label").first.click()
     page.locator("#face-units label").first.click()
     page.locator("#unit-responses img").wait_for()
-    for name in ("Faces", "Try it", "Runs"):
+    for name in ("Faces", "Try it", "Language", "Runs"):
         tab(page, name)
         page.screenshot(path=tmp_path / f"{size}-{scheme}-{name}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,8 @@ import pytest
 from filelock import FileLock, Timeout
 from gradio_client import Client
 
+from browser.form import QUICK
+from common.experiment import DEFAULT_CONTROLS
 from llm_loc import tab
 from llm_loc.experiment import localize_only
 from llm_loc.generate import Sampling
@@ -28,33 +30,42 @@ pytestmark = pytest.mark.e2e
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-PROMPT, TOKENS = "the small king", 4
+PROMPT, TOKENS = "the small king", 2
 RUN = {
     "model": "phantom/lm",
     "localizer": "phantom-lm:language",
     "evaluation": "phantom-lm",
     "statistic": "magnitude",
     "kind": "block",
-    "controls": tab.DEFAULT_CONTROLS,
+    "controls": DEFAULT_CONTROLS,
     "doses": ["1", "5"],
+}
+FACES = {
+    "model": "phantom/cnn",
+    "localizer": "phantom:faces",
+    "evaluation": "phantom",
+    "statistic": "magnitude",
+    "kind": "block",
+    "unit": "channel",
+    "controls": QUICK,
+    "doses": ["1"],
+    "seed": 0,
 }
 SOON = 15.0  # seconds
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(app_folder: Path) -> Path:
     """Where the app works; it holds two maps of one model."""
-    place = tmp_path_factory.mktemp("people")
     for name, statistic in (("plain", "magnitude"), ("signed", "signed")):
         settings = replace(tab.DEMO, statistic=statistic, device="cpu")  # type: ignore[arg-type]
-        localize_only(settings, place / "runs" / name)
-    return place
+        localize_only(settings, app_folder / "runs" / name)
+    return app_folder
 
 
 @pytest.fixture(scope="module")
-def url(folder: Path) -> Iterator[str]:
-    with served(folder) as address:
-        yield address
+def url(app_url: str) -> str:
+    return app_url
 
 
 def wait_for(done: Callable[[], Any], seconds: float = 60.0) -> Any:
@@ -194,7 +205,7 @@ def press_run(url: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         page = browser.new_page()
-        page.goto(f"{url}/?tab=language&controls={tab.DEFAULT_CONTROLS}")
+        page.goto(f"{url}/?tab=language&controls={DEFAULT_CONTROLS}")
         page.get_by_role("button", name="Find the units", exact=True).click()
         page.wait_for_timeout(120_000)
 
@@ -202,8 +213,7 @@ def press_run(url: str) -> None:
 def test_a_server_that_is_killed_loses_nothing(tmp_path: Path) -> None:
     process, url = start(tmp_path)
     client = Client(url, verbose=False, analytics_enabled=False)
-    few = {**RUN, "controls": "magnitude-matched:19", "doses": ["1"]}
-    client.submit(**few, api_name="/run_language")
+    client.submit(**FACES, api_name="/run")
     run = wait_for(lambda: the_run(tmp_path))
     process.send_signal(signal.SIGKILL)
     process.wait(20)
@@ -213,13 +223,13 @@ def test_a_server_that_is_killed_loses_nothing(tmp_path: Path) -> None:
     assert not (run / "results.json").exists()
     with served(tmp_path) as again:
         client = Client(again, verbose=False, analytics_enabled=False)
-        work = client.submit(**few, api_name="/run_language")
+        work = client.submit(**FACES, api_name="/run")
         wait_for(lambda: len(list((run / "partial").glob("[!.]*"))) > len(outcomes))
         now = {name: (run / "partial" / name).stat().st_mtime_ns for name in outcomes}
         assert now == outcomes  # read, and not measured again
         finding = work.result(120)[0]
         client.close()
-    assert "most selective for phantom-lm:language" in finding
+    assert "most selective for phantom:faces" in finding
     for name in ("run.json", "selectivity.safetensors", "masks.safetensors", "stimuli.csv"):
         assert (run / name).read_bytes() == kept[name]
     entry = json.loads((run / "results.json").read_text())

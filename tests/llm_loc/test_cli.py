@@ -56,6 +56,8 @@ def test_run_then_generate(
     assert list(texts) == ["intact", "top-10", "layer-matched-10-s00"]
     assert call(monkeypatch, *asked) == 0
     assert "intact" in capsys.readouterr().out
+    assert call(monkeypatch, *asked, "--top-p", "0.9") == 1
+    assert "does nothing without --temperature" in capsys.readouterr().err
 
 
 def test_localize_sites_and_models(

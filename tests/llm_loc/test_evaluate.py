@@ -40,9 +40,9 @@ def test_margins_are_those_of_the_whole_sentences(
 ) -> None:
     """What is left out (shared beginnings, projections that nobody reads) cancels in the margin."""
     model = make_model(kind)
-    assert model._projects_a_part
+    assert model.projects_a_part
     model = dataclasses.replace(model)  # its own memory of whether the model projects a part
-    model.__dict__["_projects_a_part"] = partly
+    model.__dict__["projects_a_part"] = partly
     items = benchmark(f"{own_files[2]},{own_files[3]}")
     tokens = Tokenized(model, items)
     assert max(tokens.starts) > 2
@@ -61,7 +61,7 @@ def test_the_vocabulary_is_projected_where_it_counts(make_model: ModelMaker) -> 
     seen: list[int] = []
     head = model.module.get_output_embeddings()
     ids = [[0, 5, 6, 7, 8, 9], [0, 5, 6, 7, 8]]
-    assert model._projects_a_part
+    assert model.projects_a_part
     handle = head.register_forward_hook(lambda _head, _args, out: seen.append(out.shape[1]))
     try:
         log_probabilities(model, ids, starts=[4, 4])
@@ -82,12 +82,36 @@ def test_a_model_whose_logits_to_keep_means_something_else_projects_all(
         return plain(*args, logits_to_keep=shifted, **given)
 
     monkeypatch.setattr(model.module, "forward", off_by_one)
-    assert not model._projects_a_part
+    assert not model.projects_a_part
     ids = model.tokens(SENTENCES)
     found = log_probabilities(model, ids, starts=[3] * len(ids))
     monkeypatch.undo()
     wanted = log_probabilities(make_model(), ids, starts=[3] * len(ids))
     np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def test_whether_a_part_can_be_projected_is_tried_on_the_intact_model(
+    make_model: ModelMaker, own_files: tuple[Path, ...]
+) -> None:
+    model = dataclasses.replace(make_model())
+    tokens = Tokenized(model, benchmark(f"{own_files[2]},{own_files[3]}"))
+    found = localize(model, STIMULI, find_sites(model))
+    with pytest.raises(DataError, match="NaN"):
+        evaluate(model, tokens, top_percent(found, 20), by=float("nan"), found=found)
+    assert model.projects_a_part
+
+
+def test_a_model_that_takes_no_index_projects_all(
+    make_model: ModelMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = dataclasses.replace(make_model())
+    plain = model.module.forward
+
+    def numbers_only(*args: Any, logits_to_keep: int = 0, **given: Any) -> Any:
+        return plain(*args, logits_to_keep=slice(-logits_to_keep, None), **given)
+
+    monkeypatch.setattr(model.module, "forward", numbers_only)
+    assert not model.projects_a_part
 
 
 def test_a_sentence_that_only_goes_on_from_the_other_has_the_sum_0(make_model: ModelMaker) -> None:

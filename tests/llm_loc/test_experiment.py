@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from common.errors import DataError, FunclocError, RunError
+from common.errors import DataError, FunclocError, RunError, SettingError
 from common.masks import load_masks
 from common.selectivity import CONTRACT, SelectivityMap
 from llm_loc import experiment
@@ -109,6 +109,8 @@ def test_batch_size_is_no_part_of_a_run_and_protocol_is(settings: Settings, tmp_
     assert run(replace(settings, batch_size=3), folder)[2]
     with pytest.raises(RunError, match=r"differs in .*protocol"):
         run(replace(settings, protocol="paper"), folder)
+    with pytest.raises(RunError, match=r"differs in .*evaluation\.target"):
+        run(replace(settings, target_group="things", other_group="animals"), folder)
 
 
 def test_the_papers_protocol_says_what_it_cut(settings: Settings, tmp_path: Path) -> None:
@@ -138,6 +140,13 @@ def test_texts_that_the_localizer_used_are_refused_in_whatever_case(
         run(settings, tmp_path / "run")
     results, _, _ = run(replace(settings, allow_overlap=True), tmp_path / "run")
     assert results["evaluation"]["overlap"] == 1
+    with pytest.raises(DataError, match="--allow-overlap"):
+        run(settings, tmp_path / "run")
+
+
+def test_units_are_channels(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="a unit is a channel"):
+        run(replace(settings, unit="neuron"), tmp_path / "run")
 
 
 def test_continuations_side_by_side(settings: Settings, tmp_path: Path) -> None:

@@ -80,3 +80,16 @@ def test_scores_are_in_the_order_of_the_items_and_numbers_only() -> None:
     found = harness._scores({"task": items})
     assert list(found) == [("task", "acc")]
     assert np.array_equal(found["task", "acc"], [1.0, 0.0])
+
+
+def test_an_answer_that_is_read_in_two_ways_is_no_two_items() -> None:
+    items = [
+        {"doc_id": number, "filter": way, "metrics": ["exact_match"], "exact_match": score}
+        for way, scores in (("strict", (0.0, 1.0)), ("flexible", (1.0, 1.0)))
+        for number, score in enumerate(scores)
+    ]
+    found = harness._scores({"task": items})
+    assert {key: values.tolist() for key, values in found.items()} == {
+        ("task", "exact_match,strict"): [0.0, 1.0],
+        ("task", "exact_match,flexible"): [1.0, 1.0],
+    }

@@ -124,6 +124,13 @@ def test_the_tokenizer_is_part_of_what_a_model_is(folder_of: Callable[..., Path]
     assert one.describe()["preprocessing"] != two.describe()["preprocessing"]
 
 
+def test_a_tokenizer_that_just_cut_a_text_is_the_same_one(folder_of: Callable[..., Path]) -> None:
+    model = load_model(f"local/{folder_of()}")
+    before = model.describe()
+    model.tokens(SENTENCES, longest=3)
+    assert model.describe() == before
+
+
 def test_an_encoder_is_localized_and_not_evaluated(make_model: ModelMaker) -> None:
     model = make_model("bert")
     assert len(find_sites(model)) == 3
@@ -227,7 +234,7 @@ def test_what_the_hub_refuses(
         raise OSError("a library's own words\nin two lines") from inner
 
     monkeypatch.setattr(hub, "_reachable", lambda: True)
-    monkeypatch.setattr("llm_loc.models.AutoConfig.from_pretrained", refuse)
+    monkeypatch.setattr("transformers.AutoConfig.from_pretrained", refuse)
     with pytest.raises(ModelError) as caught:
         load_model("hf/org/name@v1")
     assert f"--model hf/org/name@v1: cannot be downloaded ({message}" in str(caught.value)

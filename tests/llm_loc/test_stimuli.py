@@ -18,7 +18,13 @@ from common.download import STAMP, sha256_of
 from common.errors import DataError, ManifestError, SettingError
 from common.manifest import bundled_folder, load_manifest
 from llm_loc import arithmetic, formal
-from llm_loc.stimuli import benchmark, condition, localizer, localizer_of_files
+from llm_loc.stimuli import (
+    benchmark,
+    condition,
+    digest_of_text,
+    localizer,
+    localizer_of_files,
+)
 from llm_loc.tables import read_table
 from tests.common.test_download import Server
 
@@ -231,7 +237,8 @@ def test_problems_are_new_to_the_localizer_and_have_near_wrong_answers() -> None
     found = benchmark("multiple-demand")
     used = localizer("multiple-demand")
     seen = {text.text for text in (*used.target, *used.control)}
-    assert (found.target, found.other, found.chance) == ("hard", "easy", 0.25)
+    assert (found.target, found.other) == ("hard", "easy")
+    assert found.chances == {"hard": 0.25, "easy": 0.25}
     assert (found.groups == "hard").sum() == (found.groups == "easy").sum() == 200
     assert len(set(found.good)) == 400
     for texts in found.choices:
@@ -264,8 +271,11 @@ def test_own_multiple_choice(tmp_path: Path) -> None:
         ("It rained; so we left", "It rained; so we"),
     )
     assert found.groups.tolist() == ["rest", "sum", "rest"]
-    assert found.chance == pytest.approx((1 / 3 + 1 / 2 + 1 / 2) / 3)
-    assert len(found.digests()) == 7
+    assert found.chances == pytest.approx({"sum": 1 / 2, "rest": (1 / 3 + 1 / 2) / 2})
+    seen = {digest for _, digest in found.digests()}
+    read = ["the sky is", "Two and two make", "it rained; so we", "The sky is red"]
+    assert {digest_of_text(text) for text in read} <= seen
+    assert len(found.digests()) == 7 + 3
 
 
 def test_sets_without_groups_are_groups_of_each_other(root: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from huggingface_hub import constants
 
 from browser.events import VISITORS
 from common.errors import RunError, SettingError
@@ -85,7 +86,8 @@ def test_the_three_texts_grow_and_are_what_each_is_by_itself(language: tab.Found
         ]
     assert texts == alone
     assert len(set(texts)) > 1
-    assert "102 units for phantom-lm:language in phantom/lm" in note
+    n_units = len(tab.top_percent(language.map, 20))
+    assert f"{n_units} units for phantom-lm:language in phantom/lm" in note
 
 
 def test_between_two_tokens_the_model_is_free_and_has_no_hook(language: tab.Found) -> None:
@@ -179,25 +181,37 @@ def shown(home: Path) -> Iterator[list[Any]]:
 
 
 def test_a_run_shows_finding_table_figures_and_what_was_lost(shown: list[Any]) -> None:
-    found, finding, table, _, rivals, _, row, *_, profile, worst, numbers, layers, _ = shown
+    _, finding, table, _, rivals, _, row, *_, profile, worst, numbers = shown
     assert "phantom" in finding
     assert "top 5 %" in table
     for figure in (rivals, profile, worst):
         assert figure.visible
     assert row.visible
     assert "Accuracy by phenomenon" in numbers
-    assert layers.choices
-    site = layers.choices[0][1]
-    units = tab.units_of(site, found)
-    assert f"The chosen units of {site}" in units
-    n = int(layers.choices[0][0].split("· ")[1])
-    assert units.count("<tr") == n + 1
 
 
-def test_a_layer_that_is_none_is_refused(language: tab.Found) -> None:
-    with pytest.raises(gr.Error, match="no site of this run"):
+def test_from_layers_to_units_to_the_effect_of_one_alone(language: tab.Found) -> None:
+    layers, *_ = tab.list_layers(language)
+    label, site = layers.choices[0]
+    listed, units, button, _ = tab.units_of(site, language)
+    assert f"Units of {site} in the mask" in listed
+    assert len(units.choices) == int(label.split("· ")[1]) == listed.count("<tr") - 1
+    assert not button.visible
+    rank = units.choices[0][1]
+    effect = tab.ablate_alone(site, rank, language, None, quiet)  # type: ignore[arg-type]
+    assert "this unit" in effect
+    assert effect.count("[") >= 7
+
+
+def test_a_layer_or_a_unit_that_is_none_is_refused(language: tab.Found) -> None:
+    with pytest.raises(gr.Error, match="no layer of this map"):
         tab.units_of("<b>", language)
-    assert tab.units_of("model.layers.0:output", None) == ""
+    site = str(language.map.sites[-1])
+    with pytest.raises(gr.Error, match="no unit of this layer"):
+        tab.ablate_alone(site, "<b>", language, None, quiet)  # type: ignore[arg-type]
+    with pytest.raises(gr.Error, match="there is no map yet"):
+        tab.ablate_alone(site, "1", None, None, quiet)  # type: ignore[arg-type]
+    assert tab.units_of(site, None) == tab.NO_UNITS
 
 
 def test_a_run_fills_the_form_again_and_only_what_the_form_can_say(shown: list[Any]) -> None:
@@ -237,19 +251,27 @@ def test_only_what_is_on_offer_is_run(changed: dict[str, Any]) -> None:
 def test_models_are_offered_from_the_named_place_and_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    folders, hub = tmp_path / "folders", tmp_path / "hub"
     for name, config in (
         ("reads", '{"architectures": ["LlamaForCausalLM"]}'),
         ("sees", '{"architectures": ["ViTForImageClassification"]}'),
         ("broken", "{"),
         ("list", "[]"),
     ):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "config.json").write_text(config)
-    monkeypatch.setenv("FUNCLOC_MODELS", str(tmp_path))
-    monkeypatch.setattr(tab, "cached_models", lambda: [("org/reads", tmp_path / "reads")])
-    assert [name for _, name in tab.model_choices()] == [
-        "phantom/lm", f"local/{tmp_path / 'reads'}", "hf/org/reads",
-    ]  # fmt: skip
+        cached = hub / f"models--org--{name}"
+        (cached / "refs").mkdir(parents=True)
+        (cached / "refs" / "main").write_text("0" * 40)
+        for place in (folders / name, cached / "snapshots" / ("0" * 40)):
+            place.mkdir(parents=True)
+            (place / "config.json").write_text(config)
+            (place / "model.safetensors").touch()
+    monkeypatch.setenv("FUNCLOC_MODELS", str(folders))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(hub))
+    assert tab.model_choices() == [
+        ("phantom/lm", "phantom/lm"),
+        ("reads", f"local/{folders / 'reads'}"),
+        ("hf/org/reads (downloaded)", "hf/org/reads"),
+    ]
 
 
 def test_texts_are_offered_and_pictures_are_not() -> None:

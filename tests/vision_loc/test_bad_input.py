@@ -772,6 +772,6 @@ def test_what_the_hub_refuses(
 
     monkeypatch.setattr(hub, "_reachable", lambda: True)
     monkeypatch.setattr("timm.models._builder.load_state_dict_from_hf", refuse)
-    monkeypatch.setattr("vision_loc.models.AutoConfig.from_pretrained", refuse)
+    monkeypatch.setattr("transformers.AutoConfig.from_pretrained", refuse)
     line = refused(*words(mine, tmp_path / "run", model=name))
     assert f"--model {name}: cannot be downloaded ({said}" in line

@@ -20,7 +20,6 @@ from timm.models import save_for_hf
 from torch import Tensor, nn
 
 from common.errors import DataError, ModelError
-from vision_loc import catalogue as catalogues
 from vision_loc.catalogue import catalogue
 from vision_loc.models import VisionModel, load_model
 

@@ -19,6 +19,7 @@ from browser.outcome import shown
 from common.errors import RunError, SettingError
 from common.files import read_json
 from common.visitors import Stopped
+from tests.pictures import save_bomb
 from vision_loc import phantom, tab, tab_try, tab_units, visit
 from vision_loc.experiment import Settings, localize_only, run
 
@@ -178,6 +179,7 @@ def test_a_finished_run_is_shown_with_its_verdict_table_and_figures() -> None:
         {"statistic": "loud"},
         {"kind": "block;"},
         {"unit": "cell"},
+        {"controls": "random:1000000000"},
         {"doses": []},
         {"doses": ["1e9"]},
         {"seed": -1},
@@ -194,6 +196,7 @@ def test_only_what_is_on_offer_is_run(changed: dict[str, Any]) -> None:
         "statistic": "magnitude",
         "kind": "block",
         "unit": "channel",
+        "controls": "magnitude-matched:19",
         "doses": ["1"],
         "seed": 3,
     }
@@ -212,6 +215,7 @@ def test_model_folders_are_offered_from_the_named_place(
     ):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(config)
+        (tmp_path / name / "model.safetensors").touch()
     monkeypatch.setenv("FUNCLOC_MODELS", str(tmp_path))
     local = [name for _, name in visit.model_choices() if name.startswith("local/")]
     assert local == [f"local/{tmp_path / 'sees'}"]
@@ -326,10 +330,6 @@ def test_a_layer_or_a_unit_that_is_not_listed_is_one_line(name: Any, home: Path)
         tab_units.ablate_alone(found, opened, None, quiet)  # type: ignore[arg-type]
 
 
-def _bomb(path: Path) -> None:
-    Image.new("1", (30_000, 30_000)).save(path)
-
-
 @pytest.mark.parametrize(
     ("name", "write", "message"),
     [
@@ -338,7 +338,7 @@ def _bomb(path: Path) -> None:
         ("page.svg", lambda path: path.write_text("<svg onload='x'/>"), "page.svg: no picture"),
         ("paper.png", lambda path: Image.new("RGB", (8, 8)).save(path, "EPS"), "no picture"),
         ("<b>.png", lambda path: path.write_text("no"), "&lt;b&gt;.png"),
-        ("huge.png", _bomb, "huge.png: far too many pixels"),
+        ("huge.png", save_bomb, "huge.png: far too many pixels"),
     ],
 )
 def test_bad_uploads_get_one_line(
@@ -366,12 +366,25 @@ def test_a_run_fills_the_form_again_and_only_with_what_is_on_offer(home: Path) -
     settings = read_json(home / "runs" / "planted" / "run.json")["settings"]
     assert visit.owns(settings)
     assert not visit.owns({**settings, "protocol": "full"})
-    with pytest.raises(SettingError, match=r"dose 6\.25: choose from"):
+    with pytest.raises(SettingError, match="choose from"):
         visit.fill(settings)
-    assert visit.fill({**settings, "top": "5,1"}) == [
+    offered = {**settings, "top": "5,1", "controls": "magnitude-matched:19"}
+    assert visit.fill(offered) == [
         "phantom/planted", "phantom-planted:pattern", "phantom-planted", "magnitude", "block",
-        "channel", ["5", "1"], 0,
+        "channel", "magnitude-matched:19", ["5", "1"], 0,
     ]  # fmt: skip
+    for changed in ({"ablation": "mean"}, {"sites": "blocks.3"}, {"untrained": True}):
+        (name,) = changed
+        with pytest.raises(
+            SettingError, match=rf"{name} .*: the form cannot say .* vision-loc run"
+        ):
+            visit.fill({**offered, **changed})
+
+
+def test_pictures_are_offered_and_texts_are_not() -> None:
+    offered = visit.localizer_choices()
+    assert {"phantom:faces", "phantom-planted:pattern"} <= set(offered)
+    assert not any(name.startswith(("phantom-lm", "multiple-demand")) for name in offered)
 
 
 def test_a_folder_of_another_front_end_leaves_try_it_alone(tmp_path: Path) -> None:

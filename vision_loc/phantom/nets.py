@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import load_file
-from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from .draw import CLASSES, FACE_CLASSES, OBJECT_CLASSES, PATCH, planted_pattern
 from .pen import SIZE
+
+if TYPE_CHECKING:
+    from timm.models.vision_transformer import VisionTransformer
 
 MEAN: tuple[float, float, float] = (0.5, 0.5, 0.5)
 STD: tuple[float, float, float] = (0.5, 0.5, 0.5)
@@ -107,6 +110,8 @@ def _forbidden(weight: torch.Tensor) -> torch.Tensor:
 
 def phantom_vit() -> VisionTransformer:
     """A small plain ViT over the same classes, with no area built in."""
+    from timm.models.vision_transformer import VisionTransformer  # slow; the CNN needs none of it
+
     return VisionTransformer(
         img_size=SIZE,
         patch_size=8,
