@@ -9,9 +9,9 @@ import pytest
 
 from common import figures, unit_fragments
 from common.effects import mask_effects, rate
-from common.errors import MaskError, RunError
+from common.errors import MaskError, RunError, SiteError
 from common.masks import matched_control, top_percent, units_mask
-from common.one_unit import Alone, _name, check_same, describe_unit, units_at
+from common.one_unit import Alone, _name, check_same, describe_unit, site_named, units_at
 from tests.common.conftest import MapMaker
 from tests.common.test_figures import inside
 
@@ -31,6 +31,14 @@ def test_a_neuron_is_told_with_its_channel_and_place(make_map: MapMaker) -> None
     assert _name(site, "neuron", 6 * 17 + 5) == "channel 17 at 1, 2"
     last = replace(site, axis=2, shape=(4, 5))
     assert _name(last, "neuron", 5 * 2 + 3) == "channel 3 at 2"
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", None, 3, "<b>"])
+def test_a_site_is_found_by_its_own_name_alone(make_map: MapMaker, name: object) -> None:
+    found = make_map()
+    assert site_named(found, str(found.sites[0])) is found.sites[0]
+    with pytest.raises(SiteError, match="no layer of this map"):
+        site_named(found, name)
 
 
 def test_the_units_of_a_site_come_by_falling_t(make_map: MapMaker) -> None:

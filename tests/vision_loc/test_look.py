@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,11 +89,3 @@ def test_classes_without_a_name_of_their_own_keep_their_number() -> None:
     shares = np.array([0.1, 0.4, 0.3, 0.2])
     assert list(top_five(shares, {1: "dog", 2: "dog"})) == ["dog 1", "dog 2", "class 3", "class 0"]
     assert list(top_five(np.full(9, 1 / 9), {}).values()) == [pytest.approx(1 / 9)] * 5
-
-
-def test_a_site_is_found_by_its_own_name_alone(found: Found, tmp_path: Path) -> None:
-    site = found.map.sites[0]
-    assert found.site_named(str(site)) is site
-    for name in ("../x", str(tmp_path), None, 3, "<b>"):
-        with pytest.raises(Exception, match="no layer of this map"):
-            found.site_named(name)
