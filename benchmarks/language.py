@@ -7,7 +7,6 @@ taken as in :mod:`benchmarks.speed`.
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from benchmarks.speed import ratios, spread
+from benchmarks.speed import own_peak, ratios, spread
 from common.selectivity import SelectivityMap
 from common.units import Site
 from llm_loc.localize import find_sites, localize
@@ -127,7 +126,7 @@ def _localize_once(times: int) -> None:
     """In a process of its own: localize, then print the peak memory."""
     model = make_model()
     localize(model, make_stimuli(times), find_sites(model), batch_size=BATCH)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(own_peak())
 
 
 def main() -> None:
