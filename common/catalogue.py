@@ -56,6 +56,11 @@ class Entry:
         )
 
 
+def bundled(names: Collection[str]) -> list[Entry]:
+    """The phantoms of those names."""
+    return [Entry(f"phantom/{name}", "bundled", "calibration model") for name in names]
+
+
 def local_folders(models_root: Path | None, about: About, none: str) -> list[Entry]:
     """The folders with a ``config.json`` in the models' root, or one level further down.
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from common.catalogue import ORDER, Entry, hub_models, local_folders
+from common.catalogue import ORDER, Entry, bundled, hub_models, local_folders
 from llm_loc import phantom
 
 
@@ -24,17 +23,11 @@ def catalogue(models_root: Path | None = None) -> list[Entry]:
         If a folder was named and is not there.
     """
     known = [
-        *bundled(),
+        *bundled(phantom.NAMES),
         *local_folders(models_root, _about, "no language model"),
         *hub_models(_about),
     ]
     return sorted(known, key=lambda entry: ORDER.index(entry.where))
-
-
-def bundled() -> Iterator[Entry]:
-    """The phantom."""
-    for name in phantom.NAMES:
-        yield Entry(f"phantom/{name}", "bundled", "calibration model")
 
 
 def _about(config: dict[str, Any]) -> str | None:

@@ -137,6 +137,27 @@ def tasks_under(
     )
 
 
+def open_model(settings: study.Settings) -> LanguageModel:
+    """The model that the settings name, where and in the type in which they want it.
+
+    Raises
+    ------
+    SettingError
+        If both a device and a device map are asked for.
+    """
+    device_map = _ours(settings).device_map
+    if device_map is not None and settings.device != "auto":
+        raise SettingError("--device-map: chooses the devices; leave --device out")
+    return load_model(
+        settings.model,
+        untrained=settings.untrained,
+        seed=settings.seed,
+        device=choose_device(settings.device),
+        dtype=choose_dtype(settings.dtype),
+        device_map=device_map,
+    )
+
+
 class LanguageFront:
     """What the language front end brings to a run."""
 
@@ -145,17 +166,7 @@ class LanguageFront:
 
     def load(self, settings: study.Settings) -> tuple[LanguageModel, dict[str, Any]]:
         """The model, and what ``results.json`` says of it."""
-        device_map = _ours(settings).device_map
-        if device_map is not None and settings.device != "auto":
-            raise SettingError("--device-map: chooses the devices; leave --device out")
-        model = load_model(
-            settings.model,
-            untrained=settings.untrained,
-            seed=settings.seed,
-            device=choose_device(settings.device),
-            dtype=choose_dtype(settings.dtype),
-            device_map=device_map,
-        )
+        model = open_model(settings)
         return model, model.describe()
 
     def localizing(self, settings: study.Settings) -> Localizing[LanguageModel]:

@@ -23,8 +23,7 @@ from browser.form import CONTROLS, QUICK, check_again, check_offered
 from browser.outcome import Outcome, outcome, shown
 from browser.page import Page
 from common import figures, fragments, unit_fragments
-from common.catalogue import on_this_machine
-from common.device import choose_device, choose_dtype
+from common.catalogue import bundled, on_this_machine
 from common.errors import DataError, FunclocError, MaskError, RunError, SettingError
 from common.files import read_json
 from common.manifest import contrasts_here, manifests_here
@@ -34,15 +33,12 @@ from common.report import tables
 from common.report.parts import profile_of
 from common.report.sections import say_lost, say_profile
 from common.selectivity import SelectivityMap
-from common.study import Settings as AnySettings
 from common.unit_fragments import MOST_UNITS
 from common.units import KINDS
 from common.visitors import Shelf, Stopped
 from llm_loc import phantom
-from llm_loc.catalogue import bundled
-from llm_loc.experiment import FRONT, Settings, localize_only, run
+from llm_loc.experiment import FRONT, Settings, localize_only, open_model, run
 from llm_loc.generate import Sampling, stream
-from llm_loc.models import LanguageModel, load_model
 
 DEMO = Settings(
     model="phantom/lm", localizer="phantom-lm:language", evaluation="phantom-lm",
@@ -69,7 +65,7 @@ VOICES = ("Intact", "Without the top units", "Without layer-matched units")
 
 def model_choices() -> list[tuple[str, str]]:
     """Labels and names of the models on offer: the phantom, folders, what the hub's cache holds."""
-    here = (*bundled(), *on_this_machine(_predicts))
+    here = (*bundled(phantom.NAMES), *on_this_machine(_predicts))
     return [(entry.label, entry.name) for entry in here]
 
 
@@ -310,17 +306,7 @@ def ablate_alone(
 # --- three voices ---
 
 
-def _load(settings: AnySettings) -> LanguageModel:
-    return load_model(
-        settings.model,
-        untrained=settings.untrained,
-        seed=settings.seed,
-        device=choose_device(settings.device),
-        dtype=choose_dtype(settings.dtype),
-    )
-
-
-MODELS = Shelf(_load)
+MODELS = Shelf(open_model)
 _LOCALIZING = threading.Lock()
 
 

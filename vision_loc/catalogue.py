@@ -13,6 +13,7 @@ from common.catalogue import (
     WEIGHTS,
     Entry,
     Where,
+    bundled,
     hub_models,
     hub_repositories,
     in_hub_cache,
@@ -35,19 +36,13 @@ def catalogue(models_root: Path | None = None) -> list[Entry]:
         If a folder was named and is not there.
     """
     known = [
-        *bundled(),
+        *bundled(phantom.NAMES),
         *local_folders(models_root, _about, "no image classifier"),
         *hub_models(_transformers),
         *_torchvision(),
         *_timm(),
     ]
     return sorted(known, key=lambda entry: ORDER.index(entry.where))
-
-
-def bundled() -> Iterator[Entry]:
-    """The phantoms."""
-    for name in phantom.NAMES:
-        yield Entry(f"phantom/{name}", "bundled", "calibration model")
 
 
 def _about(config: dict[str, Any]) -> str | None:

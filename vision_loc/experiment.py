@@ -60,6 +60,17 @@ def evaluate_map(
     return study.evaluate_map(FRONT, source, out, progress, **changed)
 
 
+def open_model(settings: Settings) -> VisionModel:
+    """The model that the settings name, where and in the type in which they want it."""
+    return load_model(
+        settings.model,
+        untrained=settings.untrained,
+        seed=settings.seed,
+        device=choose_device(settings.device),
+        dtype=choose_dtype(settings.dtype),
+    )
+
+
 class VisionFront:
     """What the vision front end brings to a run."""
 
@@ -68,13 +79,7 @@ class VisionFront:
 
     def load(self, settings: Settings) -> tuple[VisionModel, dict[str, Any]]:
         """The model, and what ``results.json`` says of it."""
-        model = load_model(
-            settings.model,
-            untrained=settings.untrained,
-            seed=settings.seed,
-            device=choose_device(settings.device),
-            dtype=choose_dtype(settings.dtype),
-        )
+        model = open_model(settings)
         return model, model.describe()
 
     def localizing(self, settings: Settings) -> Localizing[VisionModel]:

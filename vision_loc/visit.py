@@ -12,9 +12,7 @@ from typing import Any
 from PIL import Image
 
 from browser.form import CONTROLS, QUICK, check_again, check_offered
-from common import study
-from common.catalogue import Entry, on_this_machine
-from common.device import choose_device, choose_dtype
+from common.catalogue import Entry, bundled, on_this_machine
 from common.errors import DataError, MaskError, RunError, SettingError
 from common.files import read_json
 from common.hooks import Ablation
@@ -24,9 +22,9 @@ from common.progress import Progress, silent
 from common.selectivity import SelectivityMap
 from common.units import KINDS, UNITS
 from common.visitors import Shelf
-from vision_loc.catalogue import bundled, downloaded
-from vision_loc.experiment import Settings, localize_only
-from vision_loc.models import VisionModel, load_model
+from vision_loc import phantom
+from vision_loc.catalogue import downloaded
+from vision_loc.experiment import Settings, localize_only, open_model
 from vision_loc.stimuli import benchmark, open_picture
 
 DEMO = Settings(
@@ -60,7 +58,7 @@ def model_choices() -> list[tuple[str, str]]:
 
     Models of the zoos that were downloaded appear by themselves; two that were not are offered.
     """
-    here = [*bundled(), *on_this_machine(_sees), *downloaded()]
+    here = [*bundled(phantom.NAMES), *on_this_machine(_sees), *downloaded()]
     names = {entry.name for entry in here}
     there = [Entry(name, "download", "") for name in DOWNLOADS if name not in names]
     return [(entry.label, entry.name) for entry in (*here, *there)]
@@ -226,17 +224,7 @@ def _classes(folder: Path, settings: Settings) -> dict[int, str]:
     return dict(benchmark(settings.evaluation, settings.data_root).classes)
 
 
-def _load(settings: study.Settings) -> VisionModel:
-    return load_model(
-        settings.model,
-        untrained=settings.untrained,
-        seed=settings.seed,
-        device=choose_device(settings.device),
-        dtype=choose_dtype(settings.dtype),
-    )
-
-
-MODELS = Shelf(_load)
+MODELS = Shelf(open_model)
 _LOCALIZING = threading.Lock()
 
 
