@@ -28,6 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from common import prefix
 from common.errors import DataError, SettingError, SiteError
 from common.moments import Array, Membership, Moments, Statistic, batch_rows, merged
 from common.units import Pooling, Site, Unit, check_pooling
@@ -91,6 +92,7 @@ def _attached(attach: Sequence[Callable[[], Any]]) -> Iterator[None]:
 
 def _attach(module: nn.Module, end: str, act: Callable[[Any], Any]) -> Callable[[], Any]:
     """A registration of `act` on a module's input or output; what `act` returns replaces it."""
+    act = prefix.aside(act)
     if end == "output":
         return lambda: module.register_forward_hook(lambda _module, _args, out: act(out))
 
@@ -120,11 +122,13 @@ def part_of(model: nn.Module, path: str) -> nn.Module:
 
 def _before(model: nn.Module, act: Callable[[], None]) -> Callable[[], Any]:
     """A registration of `act` before each pass of the model."""
+    act = prefix.aside(act)
     return lambda: model.register_forward_pre_hook(lambda *_: act())
 
 
 def _after(model: nn.Module, act: Callable[[], None]) -> Callable[[], Any]:
     """A registration of `act` after each pass of the model."""
+    act = prefix.aside(act)
     return lambda: model.register_forward_hook(lambda *_: act())
 
 
@@ -555,6 +559,7 @@ class _Replacement:
 
     def __call__(self, value: Any) -> Any:
         self.once.fire(self.site)
+        prefix.leave()  # from here on it is another pass than the intact one
         tensor = _tensor_of(self.site, value)
         chosen, fill = self._fit(tensor)
         new = tensor * self.by if isinstance(self.by, (int, float)) else fill
@@ -623,14 +628,16 @@ def respond(
 
 
 @contextmanager
-def respond_each(model: nn.Module, mask: Mask, found: SelectivityMap) -> Iterator[list[np.ndarray]]:
+def respond_each(
+    model: nn.Module, mask: Mask, found: SelectivityMap, through: str = ""
+) -> Iterator[list[np.ndarray]]:
     """Read the response of every unit of a mask to each stimulus.
 
     Keeps a number for every unit and stimulus: for a few units, or a few stimuli.
 
     Parameters
     ----------
-    model, mask, found
+    model, mask, found, through
         As in :func:`respond`.
 
     Yields
@@ -640,7 +647,7 @@ def respond_each(model: nn.Module, mask: Mask, found: SelectivityMap) -> Iterato
         units of its ``mean_target``.
     """
     passes: list[np.ndarray] = []
-    with _reading(model, mask, found, passes.append):
+    with _reading(model, mask, found, passes.append, through):
         yield passes
 
 

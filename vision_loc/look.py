@@ -1,9 +1,8 @@
 """One picture, as a model sees it intact and without the units of a mask: the core of Try it.
 
 The intact pass is made once a picture. It gives the likelihoods of the classes and the response of
-every unit, so what a mask's units answer is known without another pass. What comes after a masked
-site has to be computed again, and since no model is ever re-implemented or patched that is a whole
-pass; its outcome is kept, so that a mask is looked through once a picture.
+every unit, so what a mask's units answer is known without another pass, and everything that comes
+before the first ablated site. What comes after it is computed once a mask, and its outcome kept.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from PIL import Image
 from common.hooks import Ablation, relative, respond_each, under
 from common.masks import Mask, top_percent
 from common.one_unit import UnitRow, describe_unit
+from common.prefix import Prefix
 from common.selectivity import SelectivityMap
 from vision_loc.models import VisionModel
 
@@ -36,11 +36,14 @@ class Look:
         Probability of every class.
     responses : array of shape (n_units,)
         Of every unit of the map, in the map's order and in the units of its means.
+    prefix : Prefix
+        The operations of the intact pass.
     """
 
     pixels: np.ndarray
     intact: np.ndarray
     responses: np.ndarray
+    prefix: Prefix
     _seen: dict[tuple[Ablation, bytes], np.ndarray] = field(default_factory=dict, repr=False)
 
     def known(self, mask: Mask, by: Ablation) -> np.ndarray | None:
@@ -61,7 +64,7 @@ class Look:
         """
         shares = self.known(mask, by)
         if shares is None:
-            with torch.inference_mode(), under(model.module, mask, by, found):
+            with torch.inference_mode(), under(model.module, mask, by, found), self.prefix.reuse():
                 shares = _shares(model, self.pixels)
             self._seen[by, mask.units.tobytes()] = shares
         return shares
@@ -96,12 +99,12 @@ def look(model: VisionModel, picture: Image.Image, found: SelectivityMap) -> Loo
         A map of this model: says which units there are.
     """
     pixels = model.preprocess.geometry(picture).transpose(2, 0, 1)[None].copy()
-    every = top_percent(found, 100)
-    with torch.inference_mode(), respond_each(model.module, every, found) as passes:
+    every, prefix = top_percent(found, 100), Prefix()
+    with torch.inference_mode(), respond_each(model.module, every, found) as passes, prefix.keep():
         intact = _shares(model, pixels)
     responses = np.empty(found.n_units)
     responses[every.units] = passes[0][0]
-    return Look(pixels, intact, responses)
+    return Look(pixels, intact, responses, prefix)
 
 
 def _shares(model: VisionModel, pixels: np.ndarray) -> np.ndarray:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from common.hooks import under
 from common.masks import Mask, top_percent
@@ -89,3 +91,26 @@ def test_classes_without_a_name_of_their_own_keep_their_number() -> None:
     shares = np.array([0.1, 0.4, 0.3, 0.2])
     assert list(top_five(shares, {1: "dog", 2: "dog"})) == ["dog 1", "dog 2", "class 3", "class 0"]
     assert list(top_five(np.full(9, 1 / 9), {}).values()) == [pytest.approx(1 / 9)] * 5
+
+
+def test_what_comes_before_the_mask_is_not_computed_again(
+    model: VisionModel, found: Found, seen: Look
+) -> None:
+    mask = top_percent(found.map, 1)
+    convolved: list[bool] = []
+
+    class Count(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, operation: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            if "conv" in str(operation):
+                convolved.append(True)
+            return operation(*args, **(kwargs or {}))
+
+    with Count():
+        whole = probabilities(model, seen.pixels, mask)
+    n_whole = len(convolved)
+    with Count():
+        without = seen.without(model, mask, "zero", found.map)
+    assert np.array_equal(without, whole)
+    assert len(convolved) - n_whole < n_whole / 2  # the area lies in the last stage

@@ -18,6 +18,7 @@ import transformers
 from torch import Tensor, nn
 
 from common import Site, Survey, ablate, record, top_percent, welch
+from common.prefix import Prefix
 from common.units import KINDS, Kind
 
 N_CLASSES = 10
@@ -451,7 +452,14 @@ def test_ablating_half_of_a_site_changes_the_logits(stop: str, kind: Kind) -> No
     mask = top_percent(welch(recorder.group(0), recorder.group(1)), 50)
     assert len(mask) == mask.counts()[middle] == round(middle.channels / 2)
     with ablate(model, mask):
-        assert not torch.equal(logits_of(model, pixels), intact)
+        ablated = logits_of(model, pixels)
+    assert not torch.equal(ablated, intact)
+    prefix = Prefix()
+    with prefix.keep():
+        assert torch.equal(logits_of(model, pixels), intact)
+    with ablate(model, mask), prefix.reuse() as reused:
+        assert torch.equal(logits_of(model, pixels), ablated)
+    assert reused.answered
     with ablate(model, mask, by=1.0):
         assert torch.equal(logits_of(model, pixels), intact)
     assert torch.equal(logits_of(model, pixels), intact)
