@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+import scipy  # its parts are loaded where they are first used
 
 from common.masks import MATCHED
 
@@ -69,7 +69,7 @@ def rate(correct: Bools) -> Rate:
         At least one item.
     """
     hits, n = int(np.sum(correct)), len(correct)
-    interval = stats.binomtest(hits, n).proportion_ci(LEVEL, method="wilson")
+    interval = scipy.stats.binomtest(hits, n).proportion_ci(LEVEL, method="wilson")
     return Rate(hits / n, (float(interval.low), float(interval.high)), n)
 
 
@@ -101,7 +101,7 @@ def interval(means: Floats) -> Interval:
 def mcnemar_p(intact: Bools, ablated: Bools) -> float:
     """Exact two-sided McNemar test: a binomial test of the discordant pairs; 1 without any."""
     lost, won = int(np.sum(intact & ~ablated)), int(np.sum(~intact & ablated))
-    return float(stats.binomtest(lost, lost + won).pvalue) if lost + won else 1.0
+    return float(scipy.stats.binomtest(lost, lost + won).pvalue) if lost + won else 1.0
 
 
 @dataclass(frozen=True)

@@ -11,20 +11,20 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from common.masks import Mask
 from common.selectivity import SelectivityMap, n_chosen
 from common.units import Site
 from common.verdict import chance_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 TARGET, OTHER, GREY, INK = "#D55E00", "#0072B2", "#8A8A8A", "#222222"
 RULE_MARKS = {"random": "o", "layer-matched": "s", "magnitude-matched": "D", "bottom": "v"}
@@ -38,8 +38,14 @@ RULES_SHOWN = ("random", "layer-matched", "magnitude-matched")
 RULE_LINES = {"random": ":", "layer-matched": "--", "magnitude-matched": "-."}
 
 
+def _blank(height: float) -> Figure:
+    from matplotlib.figure import Figure  # slow to load, and the app's page is up before any figure
+
+    return Figure(figsize=(WIDTH, height), layout="constrained", dpi=150)
+
+
 def _figure(height: float = 3.9) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH, height), layout="constrained", dpi=150)
+    figure = _blank(height)
     axes = figure.subplots()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
@@ -82,11 +88,11 @@ def dose_curve(results: dict[str, Any]) -> Figure:
     groups = (results["evaluation"]["target"], results["evaluation"]["other"])
     # Set a little apart, or one group would hide the other where both stay the same.
     handles: list[Any] = []
-    for group, colour, mark, shift in zip(
-        groups, (TARGET, OTHER), "os", (0.985, 1.015), strict=True
+    for group, colour, mark, dots, shift in zip(
+        groups, (TARGET, OTHER), "os", (":", (0, (1, 4))), (0.985, 1.015), strict=True
     ):
         intact = results["intact"][group]
-        axes.axhline(100 * intact["accuracy"], color=colour, lw=0.8, ls=":")
+        axes.axhline(100 * intact["accuracy"], color=colour, lw=1, ls=dots)
         top = [_at(results, dose, "top")[0]["groups"][group] for dose in doses]
         middle = np.array([100 * effect["accuracy"] for effect in top])
         low, high = (np.array([100 * effect["ci"][i] for effect in top]) for i in (0, 1))
@@ -94,7 +100,7 @@ def dose_curve(results: dict[str, Any]) -> Figure:
             np.array(doses) * shift, middle, (middle - low, high - middle), color=colour,
             marker=mark, ms=5, capsize=3, lw=1.8, label=f"{_short(group, 18)}: top",
         )  # fmt: skip
-        band = _control_band(axes, results, doses, group, colour)
+        band = _control_band(axes, results, doses, group, colour, mark)
         handles += [bars, *band]
     handles += _chance(axes, dict.fromkeys(chance_of(results, group) for group in groups))
     _dose_axis(axes, doses)
@@ -129,8 +135,9 @@ def _at(results: dict[str, Any], dose: float, rule: str) -> list[dict[str, Any]]
 
 
 def _control_band(
-    axes: Axes, results: dict[str, Any], doses: list[float], group: str, colour: str
+    axes: Axes, results: dict[str, Any], doses: list[float], group: str, colour: str, mark: str
 ) -> list[Line2D]:
+    """Mean and range over the draws of the best matched rule, told apart as the group is."""
     for rule in ("magnitude-matched", "layer-matched", "random"):
         tried = [dose for dose in doses if _at(results, dose, rule)]
         if tried:
@@ -142,9 +149,14 @@ def _control_band(
     ]
     label = f"{_short(group, 18)}: {rule}"
     low, high = [min(each) for each in draws], [max(each) for each in draws]
-    axes.fill_between(tried, low, high, color=colour, alpha=0.15, lw=0)
+    axes.fill_between(
+        tried, low, high, facecolor=f"{colour}26", edgecolor=f"{colour}66", lw=0,
+        hatch="///" if mark == "o" else "...",
+    )  # fmt: skip
     means = [float(np.mean(each)) for each in draws]
-    return axes.plot(tried, means, color=colour, lw=1, ls="--", label=label)
+    return axes.plot(
+        tried, means, mark, color=colour, mfc="white", ms=4, lw=1, ls="--", label=label
+    )
 
 
 def interactions(results: dict[str, Any], dose: float | None = None) -> Figure:
@@ -266,6 +278,8 @@ def _levels(places: Sequence[float], apart: float) -> list[int]:
 
 
 def _diverging(values: np.ndarray) -> np.ndarray:
+    from matplotlib import colormaps
+
     return np.asarray(colormaps[DIVERGING]((values + 1) / 2))
 
 
@@ -303,7 +317,7 @@ def unit_responses(
     """
     names = np.asarray(conditions)
     rows = _condition_rows(responses, names, target)
-    figure = Figure(figsize=(WIDTH, 3.3 + 0.26 * len(rows)), layout="constrained", dpi=150)
+    figure = _blank(3.3 + 0.26 * len(rows))
     above, below = figure.subplots(
         2, sharex=True, height_ratios=(2.2, 0.7 + 0.26 * len(rows)), squeeze=True
     )
@@ -474,6 +488,8 @@ def _perplexities_of(axes: Axes, text: dict[str, Any], rule: str, shift: float) 
 
 def _perplexity_axis(axes: Axes) -> None:
     """A log scale with plain numbers."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 1000 * low else (1.0,)))

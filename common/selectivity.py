@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy  # its parts are loaded where they are first used
 from safetensors import SafetensorError, safe_open
-from scipy import stats
 
 from common.errors import RunError
 from common.files import save_arrays
@@ -197,7 +197,7 @@ def welch(
         n_control=n_two,
         t=t,
         p=p,
-        q=stats.false_discovery_control(p, method="bh"),
+        q=scipy.stats.false_discovery_control(p, method="bh"),
         d_prime=_ratio(mean_one - mean_two, spread),
         mean_target=mean_one,
         mean_control=mean_two,
@@ -238,7 +238,7 @@ def two_sided_p(t: Array, freedom: Array) -> Array:
     """Two-sided p of Student's t, 1 where there is no degree of freedom."""
     p = np.ones_like(t)
     varies = freedom > 0
-    p[varies] = 2 * stats.t.sf(np.abs(t[varies]), freedom[varies])
+    p[varies] = 2 * scipy.stats.t.sf(np.abs(t[varies]), freedom[varies])
     return p
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from common import figures
 from common.effects import permutation_p
@@ -20,6 +19,9 @@ from common.report.tables import headline_breakdown
 from common.report.words import area, n_sites, reliability
 from common.selectivity import SelectivityMap
 from common.verdict import between, percent, points, top_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def sections(results: dict[str, Any], found: SelectivityMap, folder: Path) -> list[Section]:

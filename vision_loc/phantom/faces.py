@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
+import scipy  # its parts are loaded where they are first used
 from PIL import Image, ImageDraw
-from scipy.linalg import hadamard
 
 from .pen import SIZE, Colour, Pen, Points, Pose, any_colour, blend, hair_colour, shade, skin_colour
 
@@ -64,7 +64,7 @@ _LEVELS = {
 
 def _identities() -> tuple[Geometry, ...]:
     names = [field.name for field in fields(Geometry)]
-    rows = hadamard(N_IDENTITIES)[:, 1:] > 0
+    rows = scipy.linalg.hadamard(N_IDENTITIES)[:, 1:] > 0
     return tuple(
         Geometry(
             **{name: _LEVELS[name][int(level)] for name, level in zip(names, row, strict=True)}
