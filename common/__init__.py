@@ -1,4 +1,4 @@
-"""funcloc's core: find the units that prefer one kind of stimulus, and silence them.
+"""funcloc's core: find the units that prefer one kind of stimulus, and ablate them.
 
 It reads like this from a notebook::
 
