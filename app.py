@@ -12,12 +12,13 @@ import gradio as gr
 import typer
 
 from browser import address, runs
+from browser.blocks import Blocks
 from browser.events import leave
 from browser.style import CSS
 from llm_loc import tab as language
 from vision_loc import tab as faces
 
-TITLE = "funcloc: find the units, silence them, see what breaks"
+TITLE = "funcloc: find the units, ablate them, see what breaks"
 LARGEST_UPLOAD = "10mb"
 ALONE = ("127.0.0.1", "localhost", "::1")  # addresses that only this machine can reach
 
@@ -31,11 +32,11 @@ def build(may_delete: bool = True) -> gr.Blocks:
         Whether visitors may delete runs.
     """
     # Uploads and copies of files are looked for every ten minutes and removed after an hour.
-    demo = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600))
+    demo = Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600))
     with demo:
         gr.HTML(
             "<h1 class='fl-title'>funcloc</h1><p class='fl-note'>A functional localizer for neural "
-            "networks: find the units, silence them, see what breaks.</p>"
+            "networks: find the units, ablate them, see what breaks.</p>"
         )
         with gr.Tabs() as tabs:
             pages = [faces.build(), language.build()]
@@ -57,6 +58,9 @@ def theme() -> gr.themes.Base:
         button_primary_background_fill="*primary_700",
         button_primary_background_fill_hover="*primary_800",
         button_primary_background_fill_dark="*primary_700",
+        button_cancel_background_fill=gr.themes.colors.red.c700,
+        button_cancel_background_fill_hover=gr.themes.colors.red.c800,
+        body_text_color_subdued="*neutral_500",
         block_info_text_color="*neutral_600",
         block_info_text_color_dark="*neutral_300",
     )

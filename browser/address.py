@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
+
+from browser.events import QUIET, told
+from browser.form import Names
 
 PAGE = "tab"  # gradio takes "page" for one of its own pages
 LONGEST = 400  # characters of a value that are looked at
@@ -41,14 +44,20 @@ class Remembered:
         Its tabs by their ids, the first being its main one.
     controls : mapping of str to component
         By their names in the address.
+    here : mapping of str to callable
+        By the names of some controls: gives what they offer now. What was downloaded since the app
+        was started is on offer whenever the page is opened.
     """
 
     tabs: Mapping[str, gr.Tab]
     controls: Mapping[str, Any]
+    here: Mapping[str, Callable[[], Names]] = field(default_factory=dict)
 
 
 def remember(demo: gr.Blocks, tabs: gr.Tabs, fronts: Sequence[Remembered]) -> None:
     """Write the settings into the address whenever one changes, and read them when it is opened.
+
+    What can be chosen is looked up then, too.
 
     Parameters
     ----------
@@ -65,6 +74,7 @@ def remember(demo: gr.Blocks, tabs: gr.Tabs, fronts: Sequence[Remembered]) -> No
         for name, tab in front.tabs.items():
             tab.select(None, controls, None, js=_js(front, name))
 
+    @told
     def restore(request: gr.Request) -> list[Any]:
         updates, selected, notes = opened(dict(request.query_params), fronts)
         for note in notes:
@@ -76,6 +86,14 @@ def remember(demo: gr.Blocks, tabs: gr.Tabs, fronts: Sequence[Remembered]) -> No
         # Queued: a notice of an event that is not never reaches the page.
         restore, None, [tabs, *every], show_progress="hidden", api_visibility="private",
     ).then(None, None, None, js="() => { window.funclocRestored = true; }")  # fmt: skip
+
+    @told
+    def look_up() -> list[Any]:
+        return [gr.update(choices=list(here())) for front in fronts for here in front.here.values()]
+
+    offering = [front.controls[name] for front in fronts for name in front.here]
+    # Apart from the above, which shall not wait for what takes a moment.
+    demo.load(look_up, None, offering, **QUIET)
 
 
 def _js(front: Remembered, opened: str | None) -> str:
@@ -107,21 +125,44 @@ def opened(
     for front in fronts:
         for name, control in front.controls.items():
             text = query.get(name) if front is asked else None
-            value = None if text is None else accepted(control, text[:LONGEST])
-            updates.append(gr.skip() if value is None else gr.update(value=value))
-            if text is not None and value is None:
+            update: dict[str, Any] = (
+                {} if text is None else _taken(control, text, front.here.get(name))
+            )
+            if text is not None and not update:
                 notes.append(f"{control.label}: what the link asks for is left at its default")
+            updates.append(gr.update(**update))
     return updates, page if asked and page else None, notes
 
 
-def accepted(control: Any, text: str) -> Any:
-    """The value that a text stands for, if the control offers it; ``None`` otherwise."""
+def _taken(control: Any, text: str, here: Callable[[], Names] | None) -> dict[str, Any]:
+    """The update that a text asks for; nothing if the control does not offer it, not even now."""
+    text = text[:LONGEST]
+    value = accepted(control, text, getattr(control, "choices", ()))
+    if value is not None or here is None:
+        return {} if value is None else {"value": value}
+    names = list(here())
+    value = accepted(control, text, names)
+    return {} if value is None else {"value": value, "choices": names}
+
+
+def accepted(control: Any, text: str, offered: Names) -> Any:
+    """The value that a text stands for, if the control offers it; ``None`` otherwise.
+
+    Parameters
+    ----------
+    control : component
+        Says what kind of value it is, and of a number from where to where.
+    text : str
+        Of the address.
+    offered : sequence of str or of (str, str)
+        What there is to choose from; of pairs the second is the value.
+    """
     if isinstance(control, (gr.Slider, gr.Number)):
         return _number(control, text)
-    values = [value for _, value in control.choices]
+    values = {each if isinstance(each, str) else each[1] for each in offered}
     if isinstance(control, gr.CheckboxGroup):
         chosen = text.split(",")
-        return chosen if set(chosen) <= set(values) and len(set(chosen)) == len(chosen) else None
+        return chosen if set(chosen) <= values and len(set(chosen)) == len(chosen) else None
     return text if text in values else None
 
 

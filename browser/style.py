@@ -1,6 +1,13 @@
 """How the pages look, in light and dark, on a laptop and on a phone."""
 
 CSS = """
+/* Cut off and not hidden, or what is to stick to the window would stick to this. */
+.gradio-container { --fl-blue: #1d4ed8; overflow: clip !important; }
+.dark .gradio-container, .dark.gradio-container { --fl-blue: #93c5fd; }
+.gradio-container :focus-visible { outline: 3px solid var(--fl-blue) !important;
+  outline-offset: 2px; }
+.gradio-container :is(input, textarea):focus-visible { outline-offset: -1px; }
+.gradio-container [role=tab][aria-selected=true] { color: var(--fl-blue); }
 .fl-finding { font-size: 1.12rem; line-height: 1.5; padding: .9rem 1.1rem; margin: .2rem 0 .6rem;
   border-left: 5px solid var(--body-text-color-subdued); color: var(--body-text-color);
   background: var(--background-fill-secondary); }
@@ -12,31 +19,45 @@ CSS = """
 table.fl-table { border-collapse: collapse; border: 0; width: 100%; font-size: .86rem;
   font-variant-numeric: tabular-nums; color: var(--body-text-color); }
 .fl-table caption { caption-side: bottom; text-align: left; font-size: .8rem; padding-top: .4rem;
-  color: var(--body-text-color); opacity: .8; }
+  color: var(--body-text-color); }
 .fl-table tr { border: 0; background: none; }
 .fl-table th, .fl-table td { padding: .3rem .55rem; text-align: right; white-space: nowrap;
-  border: 0; border-bottom: 1px solid var(--border-color-primary); font-size: inherit; }
-.fl-table th { font-family: inherit; font-weight: 600; }
-.fl-table th:first-child, .fl-table td:first-child { text-align: left; }
-.fl-table tr.fl-top td { font-weight: 600; border-top: 2px solid var(--body-text-color-subdued); }
-.fl-table.fl-runs th, .fl-table.fl-runs td { text-align: left; vertical-align: top; }
-.fl-runs td.fl-words { white-space: normal; min-width: 18rem; }
+  border: 0; border-bottom: 1px solid var(--border-color-primary); font-size: inherit;
+  font-family: inherit; font-weight: 400; }
+.fl-table thead th { font-weight: 600; }
+.fl-table th:first-child { text-align: left; }
+.fl-table tr.fl-strong > * { font-weight: 600;
+  border-top: 2px solid var(--body-text-color-subdued); }
+.fl-runs { max-height: 20rem; overflow: auto; }
+.fl-runs caption { caption-side: top; padding: 0 .55rem .4rem; }
+.fl-runs th, .fl-runs td { text-align: left !important; vertical-align: top; }
+.fl-runs small { display: block; }
+.fl-table small { font-weight: 400; font-size: .92em; }
+.fl-runs td:last-child { white-space: normal; min-width: 18rem; }
+.fl-texts caption { caption-side: top; padding: 0 .55rem .4rem; }
+.fl-texts tbody th { white-space: normal; text-align: left; min-width: 14rem; }
 .fl-report { width: 100%; height: 80vh; border: 1px solid var(--border-color-primary);
   background: Canvas; }
 .fl-intro p { max-width: 46rem; margin: .2rem 0; color: var(--body-text-color); }
+.fl-pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr));
+  gap: .6rem; margin: .4rem 0; }
+.fl-pictures figure { margin: 0; }
+.fl-pictures img { width: 100%; border-radius: 4px; }
+.fl-pictures figcaption { font-size: .78rem; line-height: 1.3; overflow-wrap: anywhere;
+  color: var(--body-text-color); }
 .fl-beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr));
   gap: 0 1.2rem; }
-.fl-beside h3 { font-size: .95rem; margin: .4rem 0; overflow-wrap: anywhere;
+.fl-part { font-size: .95rem !important; margin: .4rem 0 !important; overflow-wrap: anywhere;
   color: var(--body-text-color); }
-.fl-table.fl-compared { table-layout: fixed; }
-.fl-table.fl-compared caption { caption-side: top; font-size: .95rem; opacity: 1; }
-.fl-table.fl-compared th, .fl-table.fl-compared td { text-align: left; white-space: normal;
+.fl-compared .fl-table { table-layout: fixed; }
+.fl-compared caption { caption-side: top; font-size: .95rem; }
+.fl-compared th, .fl-compared td { text-align: left !important; white-space: normal !important;
   overflow-wrap: anywhere; vertical-align: top; }
-.fl-table tr.fl-differs td { background: color-mix(in srgb, #e69f00 18%, transparent); }
-.fl-table.fl-compared abbr { text-decoration: none; }
-.fl-runs-box { max-height: 20rem; overflow: auto; }
+.fl-compared .fl-table tr.fl-strong > * { font-weight: 400; border-top: 0;
+  background: color-mix(in srgb, #e69f00 18%, transparent); }
 .fl-figure img { padding-top: 2rem; max-height: 34rem; max-width: 44rem; margin: 0 auto;
   object-fit: contain; background: #fff; }
+.dark .fl-figure img { filter: brightness(.88); }
 .fl-few .grid-wrap { min-height: 0; height: auto; max-height: none; }
 .fl-few .grid-container { height: auto; }
 .fl-few .caption-label { font-size: .68rem; padding: 0 .25rem; max-width: 100%; }
@@ -46,9 +67,41 @@ table.fl-table { border-collapse: collapse; border: 0; width: 100%; font-size: .
   height: auto; }
 #examples .caption-label { font-size: .68rem; padding: 0 .25rem; max-width: 100%; inset: auto 0 0; }
 @media (max-width: 640px) {
-  .fl-runs thead { display: none; }
-  .fl-table.fl-runs tr, .fl-table.fl-runs td { display: block; white-space: normal; border: 0; }
-  .fl-table.fl-runs tr { border-bottom: 1px solid var(--border-color-primary); padding: .4rem 0; }
-  .fl-table.fl-runs td { padding: .1rem 0; min-width: 0; overflow-wrap: anywhere; }
+  .fl-scroll { overflow-x: visible; }
+  .fl-table, .fl-table tbody, .fl-table caption { display: block; }
+  .fl-table thead { position: absolute; width: 1px; height: 1px; overflow: hidden;
+    clip-path: inset(50%); }
+  .fl-table tbody tr { display: flex; flex-wrap: wrap; gap: .05rem 1rem; padding: .45rem 0;
+    border-bottom: 1px solid var(--border-color-primary); }
+  .fl-table tbody tr > * { padding: 0; border: 0 !important; text-align: left;
+    white-space: normal; min-width: 0; overflow-wrap: anywhere; }
+  .fl-table tbody th { flex-basis: 100%; font-weight: 600; }
+  .fl-table td::before { content: attr(data-label) ": "; font-weight: 400;
+    color: var(--block-info-text-color); }
+  .fl-table td:empty { display: none; }
+  .fl-runs td:last-child { min-width: 0; }
+  /* Two runs stay side by side, under their names. */
+  .fl-compared .fl-table tr { display: grid; grid-template-columns: 1fr 1fr; padding: .3rem; }
+  .fl-compared .fl-table tbody th { grid-column: 1 / -1; }
+  .fl-compared .fl-table thead { display: block; position: sticky; top: 0; width: auto;
+    height: auto; clip-path: none; background: var(--body-background-fill); }
+  .fl-compared thead th { padding: 0; border: 0; }
+  .fl-compared thead th:first-child, .fl-compared td::before { display: none; }
+  .fl-compared .fl-table tr.fl-strong > * { background: none; }
+  .fl-compared .fl-table tr.fl-strong th { font-weight: 600; }
+  .fl-compared .fl-table tr.fl-strong {
+    background: color-mix(in srgb, #e69f00 18%, transparent); }
+  /* A slider stays in sight of what it changes, and so do the names of two runs. */
+  .block:has(.fl-compared) { overflow: visible !important; }
+  .form:has(> #percent), .row:has(> .form > #share) { position: sticky; top: 0; z-index: 100;
+    background: var(--body-background-fill); box-shadow: 0 4px 6px -4px rgb(0 0 0 / .4); }
+  .row:has(> .form > #share) { gap: .4rem; padding-bottom: .4rem; }
+  .row:has(> .form > #share) > .column { flex-flow: row nowrap !important; gap: .4rem; }
+  .row:has(> .form > #share) > .column > button { flex: 1; padding: .3rem; }
+  #percent, #share { padding: .4rem .7rem !important; }
+  #intact .container, #without-top .container, #without-control .container { padding: .3rem .7rem; }
+  .output-class.output-class { font-size: 1rem; padding: 0 0 .1rem;
+    justify-content: flex-end; text-align: right; }
+  .confidence-set.confidence-set { margin-bottom: .1rem; font-size: .8rem; line-height: 1.25; }
 }
 """

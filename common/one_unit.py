@@ -1,4 +1,4 @@
-"""One unit by itself: where it lies, its numbers, and what is lost without it alone."""
+"""One unit by itself: where it lies, its numbers, what it answers to, what is lost without it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -156,6 +157,82 @@ def check_same(
             "the model or the localizer's stimuli are no longer those of this run, so its units "
             "cannot be shown; run it again in a new folder"
         )
+
+
+class Stimulus(Protocol):
+    """What a front end calls its pictures or texts."""
+
+    @property
+    def condition(self) -> str: ...
+
+
+AnyStimulus = TypeVar("AnyStimulus", bound=Stimulus)
+
+
+@dataclass(frozen=True, eq=False)
+class Answers(Generic[AnyStimulus]):
+    """What the units of a mask answered to every stimulus of the localizer.
+
+    Attributes
+    ----------
+    mask : Mask
+        The units.
+    stimuli : tuple
+        The front end's, the target's first.
+    target : array of bool of shape (n_stimuli,)
+        Which are the target's.
+    responses : array of float32 of shape (n_stimuli, n_units)
+        In the units of the map's means, units in the order of the mask.
+    """
+
+    mask: Mask
+    stimuli: tuple[AnyStimulus, ...]
+    target: np.ndarray
+    responses: np.ndarray
+
+    def of(self, unit: int) -> np.ndarray:
+        """One unit's responses, shape (n_stimuli,)."""
+        column: np.ndarray = self.responses[:, int(np.flatnonzero(self.mask.units == unit)[0])]
+        return column
+
+    def extremes(self, unit: int, n: int) -> tuple[list[int], list[int]]:
+        """Numbers of the stimuli that drive a unit most, and least, the extreme ones first."""
+        answers = self.of(unit)
+        most, least = (np.argsort(sign * answers, kind="stable")[:n] for sign in (-1, 1))
+        return most.tolist(), least.tolist()
+
+    @property
+    def conditions(self) -> list[str]:
+        """The condition of every stimulus."""
+        return [stimulus.condition for stimulus in self.stimuli]
+
+
+def checked_answers(
+    found: SelectivityMap,
+    mask: Mask,
+    target: Sequence[AnyStimulus],
+    control: Sequence[AnyStimulus],
+    responses: np.ndarray,
+) -> Answers[AnyStimulus]:
+    """Responses that were recorded again, once they are those of the map.
+
+    Parameters
+    ----------
+    found, mask
+        The map, and units of it.
+    target, control : sequence
+        The localizer's stimuli of either side.
+    responses : array of shape (n_stimuli, n_units)
+        To the target's stimuli and then the control's, units in the order of the mask.
+
+    Raises
+    ------
+    RunError
+        If they differ from the map's; see :func:`check_same`.
+    """
+    sides = np.arange(len(target) + len(control)) < len(target)
+    check_same(found, mask, responses, sides)
+    return Answers(mask, (*target, *control), sides, responses)
 
 
 @dataclass(frozen=True)

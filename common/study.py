@@ -264,7 +264,7 @@ def open_source(front: FrontEnd[Model], folder: Path, **changed: Any) -> Source[
     entry = read_json(folder / "run.json")
     found = SelectivityMap.load(folder / "selectivity.safetensors")
     try:
-        settings = front.settings(**{**_known_settings(entry["settings"]), **changed})
+        settings = front.settings(**{**known_settings(entry["settings"]), **changed})
         known = entry["identity"]["model"]
         digests = pd.read_csv(folder / "stimuli.csv")["digest"].tolist()
     except (KeyError, TypeError, OSError, ValueError) as error:
@@ -416,7 +416,8 @@ def command(
     return shlex.join([*([f"{DATA_VARIABLE}={root}"] if root else []), *words, "--out", str(out)])
 
 
-def _known_settings(entry: dict[str, Any]) -> dict[str, Any]:
+def known_settings(entry: dict[str, Any]) -> dict[str, Any]:
+    """Settings as ``run.json`` holds them, paths made paths again."""
     paths = ("target", "control", "data_root")
     return {k: Path(v) if k in paths and v is not None else v for k, v in entry.items()}
 

@@ -12,7 +12,7 @@ from common.one_unit import Alone, UnitRow
 from common.verdict import between, points
 
 MOST_UNITS = 60  # of a layer that a page lists
-HEADS = ("rank", "unit", "t", "q", "d′", "mean, target", "mean, control")
+HEADS = ("unit", "rank", "t", "q", "d′", "mean, target", "mean, control")
 
 
 def layer_choices(mask: Mask) -> list[tuple[str, str]]:
@@ -46,7 +46,7 @@ def units_table(rows: Sequence[UnitRow], n_units: int) -> str:
 
 def _numbers(row: UnitRow) -> tuple[str, ...]:
     means = (f"{row.mean_target:.3g}", f"{row.mean_control:.3g}")
-    return (f"{row.rank:,}", row.name, f"{row.t:.2f}", f"{row.q:.2g}", f"{row.d_prime:.2f}", *means)
+    return (row.name, f"{row.rank:,}", f"{row.t:.2f}", f"{row.q:.2g}", f"{row.d_prime:.2f}", *means)
 
 
 def unit_facts(row: UnitRow, n_units: int) -> str:

@@ -22,6 +22,7 @@ from common.study import Settings
 Model = TypeVar("Model")
 
 MODELS_KEPT = 2
+BAR_EVERY = 0.25  # seconds; a bar that moves more often takes its time from the work
 NAMES_A_MODEL = ("model", "untrained", "seed", "device", "dtype", "device_map")
 
 
@@ -96,10 +97,11 @@ class Visitors:
             What the steps are called on the page.
         """
         began: dict[str, float] = {}
+        shown = ("", 0.0)  # the step that the bar shows, and since when
         whole = ("", 0, 1)  # the step that a part belongs to, how much is done, and of how much
 
         def show(step: str, done: int, total: int) -> None:
-            nonlocal whole
+            nonlocal whole, shown
             self.check(session)
             if step == PART:
                 name, before, of = whole
@@ -107,7 +109,11 @@ class Visitors:
             else:
                 whole = name, _, _ = step, done, total
                 share = done / total
-            elapsed = time.monotonic() - began.setdefault(name, time.monotonic())
+            now = time.monotonic()
+            elapsed = now - began.setdefault(name, now)
+            if shown[0] == name and now - shown[1] < BAR_EVERY:
+                return
+            shown = name, now
             left = f", about {elapsed * (1 / share - 1):.0f} s left" if share else ""
             bar(share, desc=f"{steps.get(name, name)}{left}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from common.errors import DataError
 from common.hooks import Ablation, under
 from common.masks import Mask
+from common.progress import PART, Progress, silent
 from common.runs import Outcome
 from common.selectivity import SelectivityMap
 from llm_loc.models import Ids, LanguageModel
@@ -135,6 +136,7 @@ def evaluate(
     by: Ablation = "zero",
     found: SelectivityMap | None = None,
     batch_size: int = 64,
+    progress: Progress = silent,
 ) -> Outcome:
     """What the model makes of every item and text, intact or with a mask's units replaced.
 
@@ -152,6 +154,9 @@ def evaluate(
         The map, for ``by="mean"``.
     batch_size : int, default=64
         Sentences a pass at most.
+    progress : Progress
+        Told of every batch, as a part of the step under way: how many of all sentences and windows
+        are read. May raise to stop.
 
     Returns
     -------
@@ -162,12 +167,20 @@ def evaluate(
         window.
     """
     model.projects_a_part  # noqa: B018  (tried on the intact model, not under the mask)
+    total = len(tokens.sentences) + sum(map(len, tokens.texts.values()))
+    before = 0
+
+    def tell(read: int) -> None:
+        progress(PART, before + read, total)
+
     with torch.inference_mode(), under(model.module, mask, by, found):
-        scores = log_probabilities(model, tokens.sentences, batch_size, tokens.starts)
-        beside = {
-            name: -log_probabilities(model, rows.tolist(), batch_size) / (rows.shape[1] - 1)
-            for name, rows in tokens.texts.items()
-        }
+        scores = log_probabilities(model, tokens.sentences, batch_size, tokens.starts, tell)
+        before += len(tokens.sentences)
+        beside = {}
+        for name, rows in tokens.texts.items():
+            sums = log_probabilities(model, rows.tolist(), batch_size, tell=tell)
+            beside[name] = -sums / (rows.shape[1] - 1)
+            before += len(rows)
     table = tokens.by_item(scores)
     margin = table[:, 0] - table[:, 1:].max(axis=1)
     correct = margin > 0
@@ -180,6 +193,7 @@ def log_probabilities(
     ids: Sequence[Ids],
     batch_size: int = 64,
     starts: Sequence[int] | np.ndarray | None = None,
+    tell: Callable[[int], None] = lambda _read: None,
 ) -> np.ndarray:
     """Log-probability of each text in nats: the sum over its tokens from its start on.
 
@@ -194,6 +208,8 @@ def log_probabilities(
     starts : sequence of int, optional
         The first token of each text that counts, given all before it; 1 at least, and the default,
         for nothing predicts the first token. A text that ends before its start has the sum 0.
+    tell : callable, optional
+        Told after every pass how many of the texts are done.
 
     Returns
     -------
@@ -218,6 +234,7 @@ def log_probabilities(
         where = where[: max(1, LOGITS_A_PASS // (projected * model.vocabulary))]
         found[where] = _sums(model, [ids[i] for i in where], first[where])
         begin += len(where)
+        tell(len(ids) - len(order) + begin)  # those that end before their start need no pass
     if not np.isfinite(found).all():
         raise DataError(f"{model.name}: log-probabilities are NaN or infinite")
     return found

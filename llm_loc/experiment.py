@@ -176,7 +176,7 @@ class LanguageFront:
         check_protocol(protocol, pooling)
         if chosen.unit != "channel":
             raise SettingError(f"--unit {chosen.unit}: texts differ in length; a unit is a channel")
-        stimuli = _localizer(chosen)
+        stimuli = localizer_of(chosen)
         model, described = self.load(chosen)
         sites = find_sites(model, chosen.kind, chosen.sites)
         table = _table(stimuli)
@@ -213,7 +213,7 @@ class LanguageFront:
         self,
         settings: study.Settings,
         model: LanguageModel,
-        progress: Progress = silent,  # noqa: ARG002  (there is nothing to decode)
+        progress: Progress = silent,
     ) -> Evaluating:
         """The benchmark's items and texts, in tokens once a run."""
         chosen = _ours(settings)
@@ -224,7 +224,9 @@ class LanguageFront:
         by, size = chosen.plan.ablation, chosen.batch_size
 
         def outcome(_folder: RunFolder, mask: Mask | None, found: SelectivityMap) -> Outcome:
-            return evaluate(model, tokens, mask, by=by, found=found, batch_size=size)
+            return evaluate(
+                model, tokens, mask, by=by, found=found, batch_size=size, progress=progress
+            )
 
         def illustrate(
             folder: RunFolder, found: SelectivityMap, top: Mask, _intact: Outcome, _ablated: Outcome
@@ -244,6 +246,7 @@ class LanguageFront:
                     protocol=chosen.protocol,
                     seed=chosen.seed,
                     batch_size=size,
+                    progress=progress,
                 )
                 save_profile(answered, table)
 
@@ -271,7 +274,16 @@ def _ours(settings: study.Settings) -> Settings:
     return settings
 
 
-def _localizer(settings: Settings) -> Localizer:
+def localizer_of(settings: Settings) -> Localizer:
+    """The localizer that the settings name.
+
+    Raises
+    ------
+    DataError
+        If there is none, or its texts are missing.
+    SettingError
+        If the settings name no localizer, or two.
+    """
     own = (settings.target, settings.control)
     if settings.localizer is not None and own == (None, None):
         return localizer(settings.localizer, settings.data_root)
@@ -286,7 +298,7 @@ def _used(settings: Settings) -> Localizer | None:
     Without them nobody could tell which texts of a profile chose its units.
     """
     try:
-        return _localizer(settings)
+        return localizer_of(settings)
     except FunclocError:
         return None
 

@@ -16,7 +16,7 @@ from common.progress import Progress, silent
 from common.selectivity import SelectivityMap
 from common.sites import Survey
 from common.units import Kind, Pooling, Site
-from llm_loc.models import LanguageModel, Side
+from llm_loc.models import Ids, LanguageModel, Side
 from llm_loc.stimuli import Localizer
 
 POOLINGS: tuple[Pooling, ...] = ("last", "mean", "sum")
@@ -123,22 +123,43 @@ def localize(
     texts = [*stimuli.target, *stimuli.control]
     is_target = np.arange(len(texts)) < len(stimuli.target)
     groups = assign_groups([text.condition for text in texts], is_target, seed)
-    order = np.argsort([len(text) for text in ids], kind="stable")
-    size = 1 if protocol == "paper" else batch_size
+    done = 0
     with (
         torch.inference_mode(),
         record(
             model.module, sites, pooling=pooling, statistic=statistic, through=model.through
         ) as recorder,
     ):
-        for start in range(0, len(order), size):
-            where = order[start : start + size]
+        for where in passes_over(ids, protocol, batch_size):
             batch = model.batch([ids[i] for i in where], padding)
             names = [texts[i].name for i in where]
             recorder.expect(groups[where], batch["attention_mask"], names)
             model.base(**batch, **model.quiet)
-            progress("localize", min(start + size, len(order)), len(order))
+            done += len(where)
+            progress("localize", done, len(ids))
     return selectivity_map(recorder, percents, {"protocol": protocol})
+
+
+def passes_over(ids: Sequence[Ids], protocol: str, batch_size: int) -> list[np.ndarray]:
+    """Which texts are read in one pass: those of like length, or each by itself as in the paper.
+
+    Parameters
+    ----------
+    ids : sequence of sequence of int
+        Tokens of each text.
+    protocol : {"full", "paper"}
+        See :func:`localize`.
+    batch_size : int
+        Texts a pass at most.
+
+    Returns
+    -------
+    list of array of int
+        Numbers of texts; each is in one of them.
+    """
+    order = np.argsort([len(text) for text in ids], kind="stable")
+    size = 1 if protocol == "paper" else batch_size
+    return [order[start : start + size] for start in range(0, len(order), size)]
 
 
 def check_protocol(protocol: str, pooling: str) -> None:

@@ -26,6 +26,7 @@ from common.files import write_atomically
 from common.hooks import respond
 from common.manifest import Manifest, find_folder, known_manifests, load_manifest
 from common.masks import Mask
+from common.progress import Progress, silent
 from common.selectivity import SelectivityMap
 from llm_loc.localize import PAPER_TOKENS
 from llm_loc.models import Ids, LanguageModel
@@ -130,6 +131,7 @@ def responses(
     masks: Sequence[Mask],
     found: SelectivityMap,
     batch_size: int = 64,
+    progress: Progress = silent,
 ) -> np.ndarray:
     """How strongly the units of each mask answer to each text.
 
@@ -145,6 +147,8 @@ def responses(
         Says how tokens are pooled, and how loud each unit is.
     batch_size : int, default=64
         Texts a pass at most. Those of a pass are equally long, so that nothing is padded.
+    progress : Progress
+        Told of every batch; may raise to stop.
 
     Returns
     -------
@@ -153,6 +157,7 @@ def responses(
     """
     sizes = np.array([len(text) for text in ids])
     order = np.argsort(sizes, kind="stable")
+    done = 0
     with torch.inference_mode(), ExitStack() as stack:
         passes = [
             stack.enter_context(respond(model.module, mask, found, model.through)) for mask in masks
@@ -160,8 +165,10 @@ def responses(
         for _, same in groupby(order, key=lambda i: sizes[i]):
             where = [*same]
             for start in range(0, len(where), batch_size):
-                batch = model.batch([ids[i] for i in where[start : start + batch_size]])
-                model.base(**batch, **model.quiet)
+                read = where[start : start + batch_size]
+                model.base(**model.batch([ids[i] for i in read]), **model.quiet)
+                done += len(read)
+                progress("profile", done, len(ids))
     answers = np.empty((len(masks), len(ids)))
     answers[:, order] = [np.concatenate(each) for each in passes]
     return answers
@@ -176,6 +183,7 @@ def profile(
     protocol: str = "full",
     seed: int = 0,
     batch_size: int = 64,
+    progress: Progress = silent,
 ) -> pd.DataFrame:
     """The mean response of each mask's units to each kind of text.
 
@@ -189,6 +197,8 @@ def profile(
         Seed of the bootstrap.
     batch_size : int, default=64
         Texts a pass at most.
+    progress : Progress
+        Told of every batch; may raise to stop.
 
     Returns
     -------
@@ -208,7 +218,7 @@ def profile(
     kinds = [kind for kind in kinds if kind.own or _is_known(model, read[kind])]
     texts = [text for kind in kinds for text in kind.texts]
     ids = [tokens for kind in kinds for tokens in read[kind]]
-    answers = responses(model, ids, masks, found, batch_size)
+    answers = responses(model, ids, masks, found, batch_size, progress)
     if not np.isfinite(answers).all():
         worst = texts[int(np.flatnonzero(~np.isfinite(answers).all(axis=0))[0])]
         raise DataError(

@@ -18,6 +18,7 @@ from common.selectivity import SelectivityMap
 from vision_loc.models import VisionModel
 from vision_loc.stimuli import Benchmark
 
+CHANGED = "Pictures whose prediction changed"
 SHOWN = 8
 SIDE = 160
 
@@ -84,7 +85,7 @@ def save_gallery(
             "Pictures that drive the top units least", _ties(driven, least), least, items, answer
         ),
         _gallery(
-            "Pictures whose prediction changed",
+            CHANGED,
             f"Right when intact and wrong without the top units: {_counted(lost, items)}; the "
             f"other way round: {_counted(won, items)}. Of the former, one of each class comes "
             "before a second of any, those first whose margin fell most. Before → after.",

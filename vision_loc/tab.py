@@ -13,43 +13,32 @@ from typing import Any
 import gradio as gr
 
 from browser.address import Remembered
-from browser.events import BAR, QUIET, VISITORS, session_of, start_run, stop_button, told
-from browser.form import CONTROLS, QUICK
+from browser.events import BAR, VISITORS, session_of, start_run, stop_button, told
+from browser.form import form
 from browser.outcome import Outcome, outcome, shown
 from browser.page import Page
 from common import fragments
 from common.files import read_json
+from common.report.sections import galleries
 from common.report.tables import losers
-from common.units import KINDS, UNITS
 from common.visitors import Stopped
 from vision_loc import tab_try, tab_units
 from vision_loc.experiment import Settings, run
-from vision_loc.visit import (
-    DEMO,
-    DOSES,
-    LARGEST_SEED,
-    STEPS,
-    Found,
-    chosen_settings,
-    evaluation_choices,
-    fill,
-    fitting,
-    found_in,
-    localizer_choices,
-    model_choices,
-    owns,
-)
+from vision_loc.gallery import CHANGED
+from vision_loc.visit import DEMO, OFFER, STEPS, Found, found_in, owns
 
 
 def build() -> Page:
     """Put the pages into the tabs that are open."""
     with gr.Tab("Faces", id="faces") as faces:
         found = gr.State(None, time_to_live=6 * 3600)
-        form = _faces_page(found)
+        fields = _faces_page(found)
     with gr.Tab("Try it", id="try") as trying:
         percent = tab_try.build(found)
-    remembered = Remembered({"faces": faces, "try": trying}, {**form, "percent": percent})
-    return Page("faces", [*form.values()], found, owns, fill, found_in, remembered)
+    remembered = Remembered(
+        {"faces": faces, "try": trying}, {**fields, "percent": percent}, OFFER.here
+    )
+    return Page("faces", [*fields.values()], found, owns, OFFER.fill, found_in, remembered)
 
 
 def find(settings: Settings, session: str, bar: Callable[..., Any]) -> Found:
@@ -60,12 +49,9 @@ def find(settings: Settings, session: str, bar: Callable[..., Any]) -> Found:
     Stopped
         If the visitor asked for it; the run folder can be resumed.
     """
-    try:
-        VISITORS.check(session)
+    with VISITORS.running(session):
         bar(0, desc="Loading the model and looking at the pictures")
         _, folder, _ = run(settings, progress=VISITORS.follow(session, bar, STEPS))
-    finally:
-        VISITORS.end(session)
     return found_in(folder)
 
 
@@ -89,9 +75,10 @@ def run_chosen(
     progress: gr.Progress = BAR,
 ) -> list[Any]:
     """The experiment with the settings of the form."""
-    settings = chosen_settings(
-        model, localizer, evaluation, statistic, kind, unit, controls, doses, seed
-    )
+    settings = OFFER.chosen(
+        doses, seed, model=model, localizer=localizer, evaluation=evaluation, statistic=statistic,
+        kind=kind, unit=unit, controls=controls,
+    )  # fmt: skip
     return _run_and_show(settings, request, progress)
 
 
@@ -107,7 +94,12 @@ def _run_and_show(settings: Settings, request: gr.Request | None, bar: Any) -> l
 
 
 def lost_html(found: Found) -> str:
-    """The classes that lost most, as the report has them."""
+    """What is no longer recognised, as the report has it: pictures, and the classes of most."""
+    changed = [each for each in galleries(found.folder) if each["heading"] == CHANGED]
+    return "".join(map(fragments.gallery, changed)) + _lost_classes(found)
+
+
+def _lost_classes(found: Found) -> str:
     results = read_json(found.folder / "results.json")
     rows = losers(results, found.folder)
     if not rows:
@@ -127,7 +119,7 @@ def lost_html(found: Found) -> str:
 def _faces_page(found: gr.State) -> dict[str, Any]:
     gr.HTML(
         "<div class='fl-intro'><p>Show a model faces and objects, find the units that prefer "
-        "faces, silence them, and see what the model can no longer recognise, beside equally loud "
+        "faces, ablate them, and see what the model can no longer recognise, beside equally loud "
         "units of the same layers. The phantom is a small model with a face area that was built "
         "in, so the right answer is known.</p></div>"
     )
@@ -135,73 +127,17 @@ def _faces_page(found: gr.State) -> dict[str, Any]:
         first = gr.Button("Show me on the phantom", variant="primary", size="lg", scale=3)
         stop = stop_button()
     with gr.Accordion("Choose model, localizer and doses yourself", open=False):
-        form = _form()
+        fields = form(OFFER)
         go = gr.Button("Run", variant="secondary")
     places = outcome()
     lost = gr.HTML(elem_id="face-lost")
-    tab_units.build(found, stop)
+    tab_units.PAGES.build(found, stop)
     for button, handler, inputs, name in (
         (first, run_demo, [], "demo"),
-        (go, run_chosen, [*form.values()], "run"),
+        (go, run_chosen, [*fields.values()], "run"),
     ):
         start_run(
             button, handler, inputs, [found, *places.all, lost], starters=[first, go], stop=stop,
             api_name=name, show_progress_on=places.finding,
         )  # fmt: skip
-    return form
-
-
-def _form() -> dict[str, Any]:
-    localizer, evaluation = fitting(DEMO.model)
-    with gr.Row():
-        model = gr.Dropdown(
-            model_choices(), value=DEMO.model, label="Model",
-            min_width=240, info="A phantom works offline; folders come from FUNCLOC_MODELS.",
-        )  # fmt: skip
-        contrast = gr.Dropdown(
-            localizer_choices(), value=localizer, label="Localizer",
-            min_width=240, info="Which pictures against which; the stimuli that are here.",
-        )  # fmt: skip
-        items = gr.Dropdown(
-            evaluation_choices(), value=evaluation, label="Evaluate on",
-            min_width=240, info="Labelled pictures that the localizer has not seen.",
-        )  # fmt: skip
-    with gr.Row():
-        statistic = gr.Radio(
-            ["magnitude", "signed"], value="magnitude", label="Statistic",
-            min_width=240, info="Welch's t on the absolute or on the signed activation.",
-        )  # fmt: skip
-        kind = gr.Dropdown(
-            list(KINDS), value="block", label="Sites", min_width=240,
-            info="Which modules are read: blocks, attention, MLPs, or all operations.",
-        )  # fmt: skip
-        unit = gr.Radio(
-            list(UNITS), value="channel", label="Unit",
-            min_width=240, info="A channel over all positions, or each position by itself.",
-        )  # fmt: skip
-        controls = gr.Dropdown(
-            list(CONTROLS.items()), value=QUICK, label="Controls",
-            min_width=240, info="Masks of the same size to hold the top units against.",
-        )  # fmt: skip
-    with gr.Row():
-        doses = gr.CheckboxGroup(
-            list(DOSES), value=["1"], label="Doses (% of all units)", scale=3,
-            info="How many units to silence.",
-        )  # fmt: skip
-        seed = gr.Number(
-            0, label="Seed", precision=0, minimum=0, maximum=LARGEST_SEED, min_width=140,
-            info="Of the split halves, the control masks and the bootstrap.",
-        )  # fmt: skip
-    # Only a visitor's own choice: a link that names all three must not lose two of them.
-    model.input(fitting, model, [contrast, items], **QUIET)
-    return {
-        "model": model,
-        "localizer": contrast,
-        "evaluation": items,
-        "statistic": statistic,
-        "kind": kind,
-        "unit": unit,
-        "controls": controls,
-        "doses": doses,
-        "seed": seed,
-    }
+    return fields

@@ -72,7 +72,7 @@ def build(found: gr.State) -> gr.Slider:
             )  # fmt: skip
         with gr.Column(scale=2, min_width=300):
             percent = gr.Slider(
-                SMALLEST, LARGEST, value=1, step=0.1, label="Units silenced (% of all)",
+                SMALLEST, LARGEST, value=1, step=0.1, label="Units ablated (% of all)",
                 elem_id="percent",
                 info="Top units by t, and as many matched ones; drag it, or use the arrow keys.",
             )  # fmt: skip

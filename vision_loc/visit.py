@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from browser.form import CONTROLS, QUICK, check_again, check_offered
+from browser.form import QUICK, Offer, belonging
+from browser.found import FoundMap, settings_in
 from common.catalogue import Entry, bundled, on_this_machine
-from common.errors import DataError, MaskError, RunError, SettingError
+from common.errors import DataError, MaskError
 from common.files import read_json
-from common.hooks import Ablation
 from common.manifest import contrasts_here, manifests_here
-from common.masks import Mask, control, top_percent
+from common.masks import Mask, control
 from common.progress import Progress, silent
 from common.selectivity import SelectivityMap
-from common.units import KINDS, UNITS
+from common.units import UNITS
 from common.visitors import Shelf
 from vision_loc import phantom
 from vision_loc.catalogue import downloaded
@@ -40,7 +39,6 @@ DOWNLOADS = (
 )
 DOSES = ("0.1", "0.5", "1", "2", "5", "10")
 EXAMPLES = (0, 3, 5, 9, 12, 16, 19, 22, 26, 30)  # classes of the phantom
-LARGEST_SEED = 2**31 - 1
 PICTURES = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # kinds that an upload may have
 
 STEPS = {
@@ -89,58 +87,27 @@ def fitting(model: str) -> tuple[str, str]:
     """The localizer and the benchmark that go with a model, to begin with."""
     if model == "phantom/planted":
         return "phantom-planted:pattern", "phantom-planted"
-    drawn = model.startswith("phantom/")
-    for_model = [
-        [name for name in names if name.startswith("phantom") == drawn] or names
-        for names in (localizer_choices(), evaluation_choices())
-    ]
-    faces = [name for name in for_model[0] if name.endswith(":faces")]
-    return (faces or for_model[0])[0], for_model[1][0]
+    localizers = belonging(model, localizer_choices())
+    faces = [name for name in localizers if name.endswith(":faces")]
+    return (faces or localizers)[0], belonging(model, evaluation_choices())[0]
 
 
-def chosen_settings(
-    model: str,
-    localizer: str,
-    evaluation: str,
-    statistic: str,
-    kind: str,
-    unit: str,
-    controls: str,
-    doses: list[str],
-    seed: float | None,
-) -> Settings:
-    """The settings of the form.
-
-    Raises
-    ------
-    SettingError
-        If something is not on offer, no dose was chosen, or the seed is no seed.
-    """
-    check_offered(
-        [
-            ("model", model, [name for _, name in model_choices()]),
-            ("localizer", localizer, localizer_choices()),
-            ("evaluation", evaluation, evaluation_choices()),
-            ("statistic", statistic, ["magnitude", "signed"]),
-            ("kind", kind, KINDS),
-            ("unit", unit, UNITS),
-            ("controls", controls, [*CONTROLS.values()]),
-            *(("dose", dose, DOSES) for dose in doses or [""]),
-        ]
-    )
-    if seed is None or seed != int(seed) or not 0 <= seed <= LARGEST_SEED:
-        raise SettingError(f"seed {seed}: give a whole number from 0 to {LARGEST_SEED}")
-    return Settings(
-        model=model,
-        localizer=localizer,
-        evaluation=evaluation,
-        statistic=statistic,  # type: ignore[arg-type]
-        kind=kind,  # type: ignore[arg-type]
-        unit=unit,  # type: ignore[arg-type]
-        controls=controls,
-        top=",".join(sorted(doses, key=float)),
-        seed=int(seed),
-    )
+OFFER = Offer(
+    settings=Settings,
+    program="vision-loc",
+    model=DEMO.model,
+    models=model_choices,
+    localizers=localizer_choices,
+    evaluations=evaluation_choices,
+    fitting=fitting,
+    doses=DOSES,
+    units=UNITS,
+    help={
+        "model": "A phantom works offline; folders come from FUNCLOC_MODELS.",
+        "localizer": "Which pictures against which; the stimuli that are here.",
+        "evaluation": "Labelled pictures that the localizer has not seen.",
+    },
+)
 
 
 def owns(settings: Mapping[str, Any]) -> bool:
@@ -148,47 +115,14 @@ def owns(settings: Mapping[str, Any]) -> bool:
     return set(settings) <= {each.name for each in fields(Settings)}
 
 
-def fill(settings: Mapping[str, Any]) -> list[Any]:
-    """A run's settings as values of the form.
-
-    Raises
-    ------
-    SettingError
-        If one of them is not on offer here, or the form has no place for it.
-    """
-    names = ("model", "localizer", "evaluation", "statistic", "kind", "unit", "controls")
-    chosen = {name: settings[name] for name in names}
-    doses, seed = str(settings["top"]).split(","), settings["seed"]
-    check_again(settings, chosen_settings(**chosen, doses=doses, seed=seed), "vision-loc")
-    return [*chosen.values(), doses, seed]
-
-
 # --- what was found ---
 
 
-@dataclass(frozen=True, eq=False)  # held in a session, which asks for a hash
-class Found:
+@dataclass(frozen=True, eq=False)
+class Found(FoundMap[Settings]):
     """What a visitor found: the map, where it came from, and the names of the classes."""
 
-    settings: Settings
-    folder: Path
-    map: SelectivityMap
     classes: dict[int, str]
-
-    @property
-    def title(self) -> str:
-        """Localizer and model in words."""
-        return f"{self.settings.localizer} in {self.settings.model}"
-
-    @property
-    def by(self) -> Ablation:
-        """How units are replaced."""
-        return self.settings.plan.ablation
-
-    @cached_property
-    def top(self) -> Mask:
-        """The top mask of the dose that the finding is about."""
-        return top_percent(self.map, self.settings.plan.headline)
 
     def matched(self, percent: float) -> tuple[Mask | None, str]:
         """A magnitude-matched control of the top mask, or why there is none."""
@@ -197,22 +131,13 @@ class Found:
         except MaskError:
             return None, (
                 "No control of this size can be drawn: in one of the layers more units are "
-                "silenced than are left. Lower the percentage."
+                "ablated than are left. Lower the percentage."
             )
 
 
 def found_in(folder: Path) -> Found:
     """What a run folder holds, for a page."""
-    entry = read_json(folder / "run.json")
-    known = {each.name for each in fields(Settings)}
-    try:
-        given = {name: value for name, value in entry["settings"].items() if name in known}
-        settings = Settings(**given)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{folder.name}: not a run of a vision model") from error
-    root = None if settings.data_root is None else Path(settings.data_root)
-    # The numbers of a run do not depend on the device, and this one is there.
-    settings = replace(settings, device="auto", data_root=root)
+    settings = settings_in(folder, Settings, "vision")
     found = SelectivityMap.load(folder / "selectivity.safetensors")
     return Found(settings, folder, found, _classes(folder, settings))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
@@ -60,6 +61,20 @@ def test_what_is_not_on_offer_is_left_and_said_once_for_each(fronts: list[Rememb
     assert len(notes) == 1
 
 
+def test_what_has_come_since_the_start_is_offered_and_restored(fronts: list[Remembered]) -> None:
+    here = [("A", "phantom/a")]
+    front = replace(fronts[0], here={"model": lambda: here})
+    query = {"model": "local/new", "doses": "5"}
+    updates, _, notes = opened(query, [front])
+    assert values(updates) == [None, ["5"], None, None]
+    assert len(notes) == 1
+    here.append(("new", "local/new"))
+    updates, _, notes = opened(query, [front])
+    assert values(updates) == ["local/new", ["5"], None, None]
+    assert updates[0]["choices"] == here
+    assert notes == []
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -80,4 +95,5 @@ def test_what_is_not_on_offer_is_left_and_said_once_for_each(fronts: list[Rememb
     ],
 )
 def test_hostile_values_are_not_taken(name: str, text: str, fronts: list[Remembered]) -> None:
-    assert accepted(fronts[0].controls[name], text) is None
+    control = fronts[0].controls[name]
+    assert accepted(control, text, getattr(control, "choices", ())) is None

@@ -83,10 +83,11 @@ def test_the_legend_lies_outside_of_the_axes_and_groups_do_not_hide_each_other()
     FigureCanvasAgg(figure).draw()
     legend = figure.legends[0].get_window_extent()
     assert legend.y1 <= figure.axes[0].get_window_extent().y0
-    starts = {
-        line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() in ("o", "s")
-    }
-    assert len(starts) == 2
+    marked = [line for line in figure.axes[0].lines if line.get_marker() in ("o", "s")]
+    # Each group has its own mark, full under the top mask and open under the controls.
+    kinds = {(line.get_marker(), line.get_markerfacecolor() == "white") for line in marked}
+    assert len(kinds) == len(marked) == 4
+    assert len({line.get_xdata()[0] for line in marked}) == 3  # a group, the other, controls
 
 
 def test_control_band_takes_the_doses_that_have_controls() -> None:

@@ -66,5 +66,12 @@ def test_what_data_say_is_escaped() -> None:
         fragments.note(bad),
         fragments.table([bad], [[bad]], bad),
         fragments.report_frame(bad, bad),
+        fragments.gallery(
+            {
+                "heading": bad,
+                "caption": bad,
+                "pictures": [{"alt": bad, "data": "AAAA", "caption": bad}],
+            }
+        ),
     ]
     assert not any("<script" in html for html in shown)

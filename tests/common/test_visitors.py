@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from common.study import Settings
-from common.visitors import Shelf, Stopped, Visitors
+from common.visitors import BAR_EVERY, Shelf, Stopped, Visitors
 
 
 def test_a_stop_is_for_one_visitor_and_one_run() -> None:
@@ -30,9 +30,11 @@ def test_the_bar_names_the_step_and_the_time_left() -> None:
     steps = {"localize": "Step 1 of 3"}
     show = Visitors().follow("", lambda _, desc: told.append(desc), steps)
     show("localize", 0, 8)
-    threading.Event().wait(0.01)
+    show("localize", 1, 8)  # too soon for the bar to move again
+    threading.Event().wait(BAR_EVERY)
     show("localize", 4, 8)
     show("unnamed", 0, 1)
+    assert len(told) == 3
     assert told[0] == "Step 1 of 3"
     assert told[1].startswith("Step 1 of 3, about")
     assert told[2] == "unnamed"

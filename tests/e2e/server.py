@@ -26,7 +26,12 @@ def free_port() -> int:
 def start(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     """An app that keeps its runs in `folder`, and its address, once it answers."""
     port = free_port()
-    env = {**os.environ, "PYTHONPATH": str(APP.parent), "GRADIO_TEMP_DIR": str(folder / "uploads")}
+    env = {
+        **os.environ,
+        "PYTHONPATH": str(APP.parent),
+        "GRADIO_TEMP_DIR": str(folder / "uploads"),
+        "FUNCLOC_MODELS": "",  # those of the folder's own models/
+    }
     command = [sys.executable, str(APP), "--port", str(port)]
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)

@@ -70,7 +70,7 @@ def test_stop_stops_and_the_first_button_goes_on_to_the_finding(page: Page, fold
     finding = page.locator(".fl-finding")
     finding.wait_for()
     assert "Evidence that these units serve face more than object" in finding.inner_text()
-    assert page.locator("#table tr.fl-top").count() == 2
+    assert page.locator("#table tr.fl-strong").count() == 2
     assert "face-" in page.locator("#face-lost").inner_text()
     figure = page.locator(".fl-figure img").first
     figure.wait_for()
@@ -87,11 +87,11 @@ def test_a_layer_its_units_and_the_page_of_one(page: Page) -> None:
     layer.press("Space")  # as a keyboard does it
     page.get_by_text("Units of stage3.0:output in the mask").wait_for()
     page.locator("#face-units label").first.click()
-    page.locator("#unit-responses img").wait_for()
+    page.locator("#face-unit-responses img").wait_for()
     assert page.locator("#most-driving img").count() == 6
     press(page, "Ablate this unit alone")
-    page.locator("#unit-effect").get_by_text("this unit").wait_for()
-    assert "[" in page.locator("#unit-effect").inner_text()
+    page.locator("#face-unit-effect").get_by_text("this unit").wait_for()
+    assert "[" in page.locator("#face-unit-effect").inner_text()
 
 
 def test_the_slider_changes_what_the_model_sees_without_its_units(page: Page, folder: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_run_is_compared_with_another(page: Page, finished: list[str]) -> None
     compared = page.locator("#compared")
     compared.get_by_text("With which settings").wait_for()
     assert compared.locator(".fl-finding").count() == 2
-    differing = compared.locator("tr.fl-differs").all_inner_texts()
+    differing = compared.locator("tr.fl-strong").all_inner_texts()
     assert any("magnitude" in row and "signed" in row for row in differing)
     page.wait_for_function(DRAWN, arg=2)
     page.frame_locator("iframe.fl-report").get_by_text("To repeat this run").wait_for()
@@ -214,7 +214,7 @@ def test_screens_fit(
     page.locator(".fl-finding").wait_for()
     page.locator("#face-layers label").first.click()
     page.locator("#face-units label").first.click()
-    page.locator("#unit-responses img").wait_for()
+    page.locator("#face-unit-responses img").wait_for()
     for name in ("Faces", "Try it", "Language", "Runs"):
         tab(page, name)
         page.screenshot(path=tmp_path / f"{size}-{scheme}-{name}.png", full_page=True)

@@ -20,9 +20,11 @@ from gradio_client import Client
 
 from browser.form import QUICK
 from common.experiment import DEFAULT_CONTROLS
-from llm_loc import tab
+from common.masks import top_percent
 from llm_loc.experiment import localize_only
 from llm_loc.generate import Sampling
+from llm_loc.tab_write import voices
+from llm_loc.visit import DEMO, found_in
 from tests.e2e.server import served, start
 
 pytestmark = pytest.mark.e2e
@@ -31,15 +33,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 PROMPT, TOKENS = "the small king", 2
-RUN = {
-    "model": "phantom/lm",
-    "localizer": "phantom-lm:language",
-    "evaluation": "phantom-lm",
-    "statistic": "magnitude",
-    "kind": "block",
-    "controls": DEFAULT_CONTROLS,
-    "doses": ["1", "5"],
-}
 FACES = {
     "model": "phantom/cnn",
     "localizer": "phantom:faces",
@@ -58,7 +51,7 @@ SOON = 15.0  # seconds
 def folder(app_folder: Path) -> Path:
     """Where the app works; it holds two maps of one model."""
     for name, statistic in (("plain", "magnitude"), ("signed", "signed")):
-        settings = replace(tab.DEMO, statistic=statistic, device="cpu")  # type: ignore[arg-type]
+        settings = replace(DEMO, statistic=statistic, device="cpu")  # type: ignore[arg-type]
         localize_only(settings, app_folder / "runs" / name)
     return app_folder
 
@@ -83,9 +76,9 @@ def wait_for(done: Callable[[], Any], seconds: float = 60.0) -> Any:
 
 def alone(folder: Path, name: str, percent: float) -> list[str]:
     """The three texts as nobody else's request could have touched them."""
-    found = tab.found_in(folder / "runs" / name)
+    found = found_in(folder / "runs" / name)
     sampling = Sampling(max_new_tokens=TOKENS)
-    *_, (*texts, _note) = tab.voices(found, PROMPT, percent, sampling, "alone")
+    *_, (*texts, _note) = voices(found, PROMPT, percent, sampling, "alone")
     return texts
 
 
@@ -143,8 +136,8 @@ def test_two_clients_and_two_pages_each_get_what_they_get_alone(
     expected = {pair: alone(folder, *pair) for pair in pairs}
     assert len({str(texts) for texts in expected.values()}) > len(percents)
     pages = [open_page(browser, url, name) for name in names]
-    found = tab.found_in(folder / "runs" / "plain").map
-    sizes = {percent: len(tab.top_percent(found, percent)) for percent in percents}
+    found = found_in(folder / "runs" / "plain").map
+    sizes = {percent: len(top_percent(found, percent)) for percent in percents}
     asked = [percents[number % len(percents)] for number in range(90)]
     with ThreadPoolExecutor(2) as pool:
         clients = [pool.submit(by_client, url, name, asked) for name in names]
@@ -206,7 +199,10 @@ def press_run(url: str) -> None:
         browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         page = browser.new_page()
         page.goto(f"{url}/?tab=language&controls={DEFAULT_CONTROLS}")
-        page.get_by_role("button", name="Find the units", exact=True).click()
+        page.locator("#prompt").wait_for()  # the page that the link asks for
+        form = "Choose model, localizer and doses yourself"
+        page.get_by_text(form).locator("visible=true").click()
+        page.get_by_role("button", name="Run", exact=True).locator("visible=true").click()
         page.wait_for_timeout(120_000)
 
 

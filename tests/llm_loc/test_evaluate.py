@@ -13,6 +13,7 @@ import torch
 from common.errors import DataError, ModelError
 from common.hooks import under
 from common.masks import top_percent
+from common.progress import PART
 from llm_loc.evaluate import Tokenized, evaluate, log_probabilities, window_bytes, windows
 from llm_loc.localize import find_sites, localize
 from llm_loc.stimuli import RunningText, benchmark
@@ -139,6 +140,47 @@ def test_a_mask_changes_the_outcome_while_it_holds_and_no_longer(
     assert np.array_equal(again.beside["prose"], intact.beside["prose"])
     assert np.array_equal(intact.correct, intact.margin > 0)
     assert np.array_equal(intact.prediction, 1 - intact.correct)
+
+
+def test_every_batch_is_told_of_up_to_the_whole_once_a_mask(
+    make_model: ModelMaker, own_files: tuple[Path, ...]
+) -> None:
+    model = make_model()
+    tokens = Tokenized(model, benchmark(f"{own_files[2]},{own_files[3]}"))
+    found = localize(model, STIMULI, find_sites(model))
+    for mask in (None, top_percent(found, 20)):
+        told: list[tuple[str, float]] = []
+        evaluate(
+            model, tokens, mask, batch_size=8,
+            progress=lambda step, done, total, told=told: told.append((step, done / total)),  # type: ignore[misc]
+        )  # fmt: skip
+        steps, shares = zip(*told, strict=True)
+        assert set(steps) == {PART}
+        n_texts = len(tokens.sentences) + sum(map(len, tokens.texts.values()))
+        assert len(told) >= n_texts / 8
+        assert list(shares) == sorted(set(shares))
+        assert shares[-1] == 1
+
+
+@pytest.mark.parametrize("reached", [0.0, 0.8])  # among the sentences, among the windows
+def test_a_stop_ends_it_within_a_mask_and_leaves_no_hook(
+    reached: float, make_model: ModelMaker, own_files: tuple[Path, ...]
+) -> None:
+    model = make_model()
+    tokens = Tokenized(model, benchmark(f"{own_files[2]},{own_files[3]}"))
+    found = localize(model, STIMULI, find_sites(model))
+    told: list[float] = []
+
+    def stop(_step: str, done: int, total: int) -> None:
+        told.append(done / total)
+        if done / total > reached:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(model, tokens, top_percent(found, 20), batch_size=8, progress=stop)
+    assert reached < told[-1] < 1
+    modules = list(model.module.modules())
+    assert not any(each._forward_hooks or each._forward_pre_hooks for each in modules)
 
 
 def test_the_likeliest_of_all_choices_wins(make_model: ModelMaker, tmp_path: Path) -> None:

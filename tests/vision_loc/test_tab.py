@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,12 +17,15 @@ from PIL import Image
 
 from browser.events import VISITORS
 from browser.outcome import shown
+from browser.units import list_layers, pick_layer
 from common.errors import RunError, SettingError
 from common.files import read_json
 from common.visitors import Stopped
 from tests.pictures import save_bomb
-from vision_loc import phantom, tab, tab_try, tab_units, visit
+from vision_loc import phantom, tab, tab_try, visit
 from vision_loc.experiment import Settings, localize_only, run
+from vision_loc.gallery import CHANGED
+from vision_loc.tab_units import PAGES
 
 PLANTED = Settings(
     model="phantom/planted",
@@ -126,6 +130,7 @@ def test_stop_in_mid_run_raises_and_the_folder_resumes(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("common.visitors.BAR_EVERY", 0)
     session = "visitor"
     told: list[str] = []
 
@@ -200,9 +205,9 @@ def test_only_what_is_on_offer_is_run(changed: dict[str, Any]) -> None:
         "doses": ["1"],
         "seed": 3,
     }
-    assert (visit.chosen_settings(**form).top, visit.chosen_settings(**form).seed) == ("1", 3)
+    assert (visit.OFFER.chosen(**form).top, visit.OFFER.chosen(**form).seed) == ("1", 3)
     with pytest.raises(SettingError, match=r"choose from|give a whole number"):
-        visit.chosen_settings(**{**form, **changed})
+        visit.OFFER.chosen(**{**form, **changed})
 
 
 def test_model_folders_are_offered_from_the_named_place(
@@ -291,16 +296,16 @@ def test_a_percent_off_the_slider_gets_one_line(
 
 def test_from_layers_to_a_units_page_to_its_effect(home: Path) -> None:
     found = visit.found_in(home / "runs" / "planted")
-    section, layers, *_ = tab_units.list_layers(found)
+    section, layers, *_ = list_layers(found)
     assert section.visible
     counts = {str(site): n for site, n in found.top.counts().items() if n}
     assert [value for _, value in layers.choices] == list(counts)
     name = next(iter(counts))
-    listed, units, *_, opened = tab_units.pick_layer(name, found)
+    listed, units, *_, opened = pick_layer(name, found)
     assert f"all {counts[name]}" in listed
     assert len(units.choices) == counts[name]
     rank = units.choices[0][1]
-    page = tab_units.pick_unit(rank, found, opened, None, quiet)  # type: ignore[arg-type]
+    page = PAGES.pick_unit(rank, found, opened, None, quiet)  # type: ignore[arg-type]
     facts, figure, most, least, ablate, effect, opened = page
     assert f"Rank {rank} of" in facts
     assert figure.visible
@@ -309,9 +314,9 @@ def test_from_layers_to_a_units_page_to_its_effect(home: Path) -> None:
     assert all("control" in picture["caption"] for picture in least.value)
     assert ablate.visible
     assert effect == ""
-    again = tab_units.pick_unit(units.choices[1][1], found, opened, None, quiet)  # type: ignore[arg-type]
+    again = PAGES.pick_unit(units.choices[1][1], found, opened, None, quiet)  # type: ignore[arg-type]
     assert again[-1].answers is opened.answers
-    table = tab_units.ablate_alone(found, opened, None, quiet)  # type: ignore[arg-type]
+    table = PAGES.ablate_alone(found, opened, None, quiet)  # type: ignore[arg-type]
     assert "this unit" in table
     assert table.count("[") >= 7
 
@@ -320,14 +325,14 @@ def test_from_layers_to_a_units_page_to_its_effect(home: Path) -> None:
 def test_a_layer_or_a_unit_that_is_not_listed_is_one_line(name: Any, home: Path) -> None:
     found = visit.found_in(home / "runs" / "planted")
     with pytest.raises(gr.Error, match="choose one") as caught:
-        tab_units.pick_layer(name, found)
+        pick_layer(name, found)
     assert len(caught.value.message) < 200
-    *_, opened = tab_units.pick_layer(str(found.map.sites[-1]), found)
+    *_, opened = pick_layer(str(found.map.sites[-1]), found)
     for session in ((found, opened), (found, None), (None, opened)):
         with pytest.raises(gr.Error, match="choose"):
-            tab_units.pick_unit(name, *session, None, quiet)  # type: ignore[arg-type]
+            PAGES.pick_unit(name, *session, None, quiet)  # type: ignore[arg-type]
     with pytest.raises(gr.Error, match="no unit is open"):
-        tab_units.ablate_alone(found, opened, None, quiet)  # type: ignore[arg-type]
+        PAGES.ablate_alone(found, opened, None, quiet)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -367,9 +372,9 @@ def test_a_run_fills_the_form_again_and_only_with_what_is_on_offer(home: Path) -
     assert visit.owns(settings)
     assert not visit.owns({**settings, "protocol": "full"})
     with pytest.raises(SettingError, match="choose from"):
-        visit.fill(settings)
+        visit.OFFER.filled(settings)
     offered = {**settings, "top": "5,1", "controls": "magnitude-matched:19"}
-    assert visit.fill(offered) == [
+    assert visit.OFFER.filled(offered) == [
         "phantom/planted", "phantom-planted:pattern", "phantom-planted", "magnitude", "block",
         "channel", "magnitude-matched:19", ["5", "1"], 0,
     ]  # fmt: skip
@@ -378,7 +383,7 @@ def test_a_run_fills_the_form_again_and_only_with_what_is_on_offer(home: Path) -
         with pytest.raises(
             SettingError, match=rf"{name} .*: the form cannot say .* vision-loc run"
         ):
-            visit.fill({**offered, **changed})
+            visit.OFFER.filled({**offered, **changed})
 
 
 def test_pictures_are_offered_and_texts_are_not() -> None:
@@ -391,3 +396,13 @@ def test_a_folder_of_another_front_end_leaves_try_it_alone(tmp_path: Path) -> No
     (tmp_path / "run.json").write_text('{"settings": {"prompt": 1}}')
     with pytest.raises(RunError, match="not a run of a vision model"):
         visit.found_in(tmp_path)
+
+
+def test_what_is_no_longer_recognised_is_shown_as_the_run_folder_has_it(home: Path) -> None:
+    found = visit.found_in(home / "runs" / "planted")
+    shown = tab.lost_html(found)
+    kept = read_json(found.folder / "gallery" / "gallery.json")
+    (changed,) = (each for each in kept if each["heading"] == CHANGED)
+    assert shown.count("<figure>") == len(changed["pictures"]) > 0
+    assert all(escape(each["caption"]) in shown for each in changed["pictures"])
+    assert "Classes that lost most" in shown

@@ -10,11 +10,12 @@ import pytest
 
 from common.errors import RunError
 from common.masks import units_mask
-from common.one_unit import effect_alone
+from common.one_unit import Answers, effect_alone
 from common.runs import RunFolder
 from vision_loc.experiment import FRONT, Settings, localize_only
 from vision_loc.models import VisionModel, load_model
-from vision_loc.unit import Answers, answers
+from vision_loc.stimuli import Picture
+from vision_loc.unit import answers
 from vision_loc.visit import Found, found_in
 
 PLANTED = Settings(
@@ -39,19 +40,19 @@ def model() -> VisionModel:
 
 
 @pytest.fixture(scope="module")
-def known(model: VisionModel, found: Found) -> Answers:
+def known(model: VisionModel, found: Found) -> Answers[Picture]:
     return answers(model, found.settings, found.map, found.top)
 
 
-def test_answers_have_the_means_of_the_map(known: Answers, found: Found) -> None:
-    assert known.responses.shape == (len(known.pictures), len(found.top))
+def test_answers_have_the_means_of_the_map(known: Answers[Picture], found: Found) -> None:
+    assert known.responses.shape == (len(known.stimuli), len(found.top))
     for unit in found.top.units.tolist():
         own = known.of(unit)
         assert own[known.target].mean() == pytest.approx(found.map.mean_target[unit], rel=1e-4)
         assert own[~known.target].mean() == pytest.approx(found.map.mean_control[unit], abs=1e-4)
 
 
-def test_extremes_are_the_most_and_the_least(known: Answers, found: Found) -> None:
+def test_extremes_are_the_most_and_the_least(known: Answers[Picture], found: Found) -> None:
     unit = int(found.top.units[0])
     most, least = known.extremes(unit, 3)
     own = known.of(unit)

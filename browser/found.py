@@ -1,0 +1,78 @@
+"""What a visitor found: the map of a run and where it came from, as every page keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from common.errors import RunError
+from common.files import read_json
+from common.hooks import Ablation
+from common.masks import Mask, top_percent
+from common.selectivity import SelectivityMap
+from common.study import Settings, known_settings
+
+S = TypeVar("S", bound=Settings)
+
+
+@dataclass(frozen=True, eq=False)  # held in a session, which asks for a hash
+class FoundMap(Generic[S]):
+    """A run's map.
+
+    Attributes
+    ----------
+    settings : Settings
+        The run's, of the front end.
+    folder : Path
+        Where the run lies.
+    map : SelectivityMap
+        What it found.
+    """
+
+    settings: S
+    folder: Path
+    map: SelectivityMap
+
+    @property
+    def title(self) -> str:
+        """Localizer and model in words."""
+        return f"{self.settings.localizer} in {self.settings.model}"
+
+    @property
+    def by(self) -> Ablation:
+        """How units are replaced."""
+        return self.settings.plan.ablation
+
+    @cached_property
+    def top(self) -> Mask:
+        """The top mask of the dose that the finding is about."""
+        return top_percent(self.map, self.settings.plan.headline)
+
+
+def settings_in(folder: Path, kind: type[S], what: str) -> S:
+    """The settings of a run folder, for this machine.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    kind : type of Settings
+        The front end's; what it does not know is left out.
+    what : str
+        What kind of model its runs are of.
+
+    Raises
+    ------
+    RunError
+        If the folder is of no such run.
+    """
+    known = {each.name for each in fields(kind)}
+    try:
+        given = known_settings(read_json(folder / "run.json")["settings"])
+        settings = kind(**{name: value for name, value in given.items() if name in known})
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{folder.name}: not a run of a {what} model") from error
+    # The numbers of a run do not depend on the device, and the one that it had may not be here.
+    return replace(settings, device="auto")

@@ -1,0 +1,217 @@
+"""Units by layer: a layer, its units in the mask, and a page for each of them.
+
+Both front ends have the section; what their stimuli look like is all that they bring.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import gradio as gr
+
+from browser import pictures
+from browser.alone import alone_button, shown_alone, start_alone
+from browser.events import BAR, QUIET, VISITORS, session_of, told
+from browser.found import FoundMap
+from common import figures, unit_fragments
+from common.errors import MaskError
+from common.masks import Mask, units_mask
+from common.one_unit import Answers, site_named, unit_ranked, units_at
+from common.progress import Progress
+from common.selectivity import SelectivityMap
+from common.study import FrontEnd, Settings
+from common.unit_fragments import MOST_UNITS
+from common.units import Site
+from common.visitors import Shelf
+
+SHOWN = 6  # stimuli on either side
+
+Model = TypeVar("Model")
+S = TypeVar("S", bound=Settings)
+
+
+@dataclass(frozen=True, eq=False)  # held in a session, which asks for a hash
+class Opened:
+    """The layer, and the unit of it, that a visitor looks at.
+
+    Attributes
+    ----------
+    map : str
+        Fingerprint of the map that they belong to.
+    site : Site
+        The layer.
+    answers : Answers or None
+        What its listed units answered, once one of them was opened.
+    unit : int or None
+        The unit, as an index into the map.
+    """
+
+    map: str
+    site: Site
+    answers: Answers[Any] | None = None
+    unit: int | None = None
+
+
+@dataclass(frozen=True)
+class UnitPages(Generic[Model, S]):
+    """The section of one front end.
+
+    Attributes
+    ----------
+    page : str
+        The page that it is on: before the ids of its elements.
+    suffix : str
+        After the names of its endpoints.
+    front : FrontEnd
+        Evaluates.
+    models : Shelf
+        The front end's.
+    steps : mapping of str to str
+        What its steps are called.
+    answers : callable
+        Shows the localizer's stimuli once more, and keeps what a few units answer.
+    place : callable
+        Lays out the place for the stimuli that drive a unit ``most`` or ``least``, invisible.
+    fill : callable
+        An update of such a place, visible, of answers, a unit and numbers of stimuli.
+    """
+
+    page: str
+    suffix: str
+    front: FrontEnd[Model]
+    models: Shelf[Model]
+    steps: Mapping[str, str]
+    answers: Callable[[Model, S, SelectivityMap, Mask, Progress], Answers[Any]]
+    place: Callable[[str], Any]
+    fill: Callable[[str, Answers[Any], int, list[int]], Any]
+
+    def build(self, found: gr.State, stop: gr.Button) -> None:
+        """Lay out the section, hidden until there is a map.
+
+        Parameters
+        ----------
+        found : gr.State
+            The visitor's own map; the section is filled whenever it changes.
+        stop : gr.Button
+            Stops what takes long here, too.
+        """
+        opened = gr.State(None, time_to_live=6 * 3600)
+        with gr.Column(visible=False, elem_id=f"{self.page}-units-by-layer") as section:
+            gr.HTML(
+                "<h2>Units by layer</h2><p class='fl-note'>Choose a layer to see its units in the "
+                "mask, and a unit to see what it answers to.</p>"
+            )
+            layers = gr.Radio(
+                [], label="Layer", elem_id=f"{self.page}-layers",
+                info="The layers that have units in the mask, in running order, and how many.",
+            )  # fmt: skip
+            listed = gr.HTML(elem_id=f"{self.page}-listed")
+            units = gr.Radio(
+                [], label="Unit", visible=False, elem_id=f"{self.page}-units",
+                info="Units of the layer by falling t; choose one to see its responses.",
+            )  # fmt: skip
+            facts = gr.HTML(elem_id=f"{self.page}-unit-facts")
+            with gr.Row():
+                spread = pictures.place("Responses of the unit", f"{self.page}-unit-responses")
+                with gr.Column(min_width=320):
+                    most, least = self.place("most"), self.place("least")
+            ablate = alone_button()
+            effect = gr.HTML(elem_id=f"{self.page}-unit-effect")
+        unit_page = [facts, spread, most, least, ablate, effect]
+        found.change(
+            list_layers, found, [section, layers, listed, units, *unit_page, opened], **QUIET
+        )
+        layers.input(
+            pick_layer, [layers, found], [listed, units, *unit_page, opened],
+            show_progress="hidden", api_name=f"layer{self.suffix}",
+        )  # fmt: skip
+        units.input(
+            self.pick_unit, [units, found, opened], [*unit_page, opened], concurrency_limit=1,
+            concurrency_id="run", show_progress_on=facts, api_name=f"unit{self.suffix}",
+        )  # fmt: skip
+        start_alone(ablate, self.ablate_alone, [found, opened], effect, stop, f"alone{self.suffix}")
+
+    @told
+    def pick_unit(
+        self,
+        rank: str | None,
+        found: FoundMap[S] | None,
+        opened: Opened | None,
+        request: gr.Request | None = None,
+        progress: gr.Progress = BAR,
+    ) -> list[Any]:
+        """The page of a unit: its numbers, its responses, and the stimuli at both ends."""
+        if found is None or opened is None or opened.map != found.map.fingerprint:
+            raise MaskError("no layer is open; choose one first")
+        listed = units_at(found.map, found.top, opened.site)[:MOST_UNITS]
+        row = unit_ranked(listed, rank)
+        unit, known = row.unit, opened.answers
+        if known is None:
+            mask = units_mask(found.map, [each.unit for each in listed])
+            session = session_of(request)
+            show = VISITORS.follow(session, progress, self.steps)
+            with VISITORS.expecting(session), self.models.held(found.settings) as model:
+                known = self.answers(model, found.settings, found.map, mask, show)
+        said = f"{row.title}: t = {row.t:.1f}, d′ = {row.d_prime:.2f}"
+        figure = figures.unit_responses(known.of(unit), known.conditions, known.target, said)
+        most, least = known.extremes(unit, SHOWN)
+        return [
+            unit_fragments.unit_facts(row, found.map.n_units),
+            pictures.drawn(figure, f"Histograms of the responses of {said}."),
+            self.fill("most", known, unit, most),
+            self.fill("least", known, unit, least),
+            gr.Button(visible=True),
+            "",
+            Opened(opened.map, opened.site, known, unit),
+        ]
+
+    @told
+    def ablate_alone(
+        self,
+        found: FoundMap[S] | None,
+        opened: Opened | None,
+        request: gr.Request | None = None,
+        progress: gr.Progress = BAR,
+    ) -> str:
+        """The effect of ablating the opened unit and nothing else, beside equally loud ones."""
+        if found is None or opened is None or opened.unit is None:
+            raise MaskError("no unit is open; choose a layer and one of its units first")
+        return shown_alone(
+            self.front, self.models, found.settings, found.map, opened.unit, request, progress,
+            self.steps,
+        )  # fmt: skip
+
+
+EMPTY: list[Any] = [
+    "",
+    gr.Image(visible=False),
+    gr.update(visible=False),
+    gr.update(visible=False),
+    gr.Button(visible=False),
+    "",
+]
+
+
+def list_layers(found: FoundMap[Any] | None) -> list[Any]:
+    """The layers that have units in the mask, in running order."""
+    if found is None:
+        return [gr.Column(visible=False), gr.Radio([]), "", gr.Radio(visible=False), *EMPTY, None]
+    layers = gr.Radio(unit_fragments.layer_choices(found.top), value=None)
+    return [gr.Column(visible=True), layers, "", gr.Radio([], visible=False), *EMPTY, None]
+
+
+@told
+def pick_layer(name: str | None, found: FoundMap[Any] | None) -> list[Any]:
+    """The selected units of a layer; its name is compared with those of the map."""
+    if found is None:
+        raise MaskError("there is no map yet; run something first")
+    site = site_named(found.map, name)
+    every = units_at(found.map, found.top, site)
+    if not every:
+        raise MaskError(f"{site}: has no unit in the mask; choose a layer of the list")
+    rows = every[:MOST_UNITS]
+    listed = unit_fragments.units_table(rows, len(every))
+    units = gr.Radio(unit_fragments.unit_choices(rows), value=None, visible=True)
+    return [listed, units, *EMPTY, Opened(found.map.fingerprint, site)]

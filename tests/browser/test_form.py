@@ -1,0 +1,78 @@
+"""The form that every front end's page has."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from browser.form import QUICK, Offer, belonging
+from common.errors import SettingError
+from common.study import Settings
+
+OFFER = Offer(
+    settings=Settings,
+    program="some-loc",
+    model="phantom/a",
+    models=lambda: [("a", "phantom/a"), ("b", "local/b")],
+    localizers=lambda: ["phantom:x", "own:x"],
+    evaluations=lambda: ["phantom", "own"],
+    fitting=lambda _model: ("phantom:x", "phantom"),
+    doses=("1", "5", "10"),
+    help=dict.fromkeys(("model", "localizer", "evaluation"), "A line."),
+)
+
+
+VALUES: dict[str, Any] = {
+    "model": "phantom/a",
+    "localizer": "phantom:x",
+    "evaluation": "phantom",
+    "statistic": "magnitude",
+    "kind": "block",
+    "controls": QUICK,
+    "doses": ["1"],
+    "seed": 3,
+}
+
+
+def test_what_is_chosen_is_filled_in_again_from_the_run() -> None:
+    settings = OFFER.chosen(**VALUES)
+    assert (settings.model, settings.top, settings.seed) == ("phantom/a", "1", 3)
+    assert OFFER.filled(vars(settings)) == [*VALUES.values()]
+
+
+def test_a_unit_is_asked_for_where_there_is_a_choice() -> None:
+    with pytest.raises(SettingError, match="unit neuron: choose from"):
+        OFFER.chosen(**VALUES, unit="neuron")
+    settings = replace(OFFER, units=("channel", "neuron")).chosen(**VALUES, unit="neuron")
+    assert settings.unit == "neuron"
+    assert "neuron" in replace(OFFER, units=("channel", "neuron")).filled(vars(settings))
+    with pytest.raises(SettingError, match="unit neuron: the form cannot say that"):
+        OFFER.filled(vars(settings))
+
+
+def test_a_model_that_came_meanwhile_can_be_run() -> None:
+    models = [("a", "phantom/a")]
+    offer, values = replace(OFFER, models=lambda: models), {**VALUES, "model": "local/late"}
+    with pytest.raises(SettingError, match="model local/late: choose from phantom/a"):
+        offer.chosen(**values)
+    models.append(("late", "local/late"))
+    assert offer.here["model"]() == models
+    settings = offer.chosen(**values)
+    assert settings.model == "local/late"
+    # A page that was opened before gets it with the settings of the run.
+    first, *_, doses, seed = offer.fill(vars(settings))
+    assert (first["value"], first["choices"]) == ("local/late", models)
+    assert (doses, seed) == (["1"], 3)
+
+
+def test_doses_are_run_in_rising_order() -> None:
+    assert OFFER.chosen(**{**VALUES, "doses": ["10", "1", "5"]}).top == "1,5,10"
+
+
+def test_the_phantoms_have_their_own_stimuli() -> None:
+    names = ["own:x", "phantom:x", "phantom-lm:y"]
+    assert belonging("phantom/cnn", names) == ["phantom:x", "phantom-lm:y"]
+    assert belonging("local/b", names) == ["own:x"]
+    assert belonging("local/b", names[1:]) == names[1:]
