@@ -40,8 +40,9 @@ def build(may_delete: bool = True) -> gr.Blocks:
         )
         with gr.Tabs() as tabs:
             pages = [faces.build(), language.build()]
-            runs.build(demo, tabs, pages, may_delete)
-            address.remember(demo, tabs, [page.remembered for page in pages if page.remembered])
+            opened = runs.build(demo, tabs, pages, may_delete)
+            fronts = [page.remembered for page in pages if page.remembered]
+            address.remember(demo, tabs, [*fronts, opened])
     demo.unload(leave)
     demo.queue(max_size=32)
     return demo

@@ -21,6 +21,7 @@ FILES = {
     "Numbers (results.json)": "results.json",
     "Masks": "masks.safetensors",
 }
+YET_TO_COME = "What a run finds stands here: one sentence, the table of all masks, and figures."
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def outcome(name: str = "") -> Outcome:
     name : str
         Before the elements' ids, where a page has several.
     """
-    finding = gr.HTML(min_height=96, elem_id=f"{name}finding")
+    finding = gr.HTML(fragments.note(YET_TO_COME), min_height=96, elem_id=f"{name}finding")
     table = gr.HTML(elem_id=f"{name}table")
     with gr.Row():
         curve = pictures.place("Dose curve")

@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from browser import pictures
+from browser.address import Remembered
 from browser.events import QUIET, told
 from browser.outcome import FILES, downloads, files_of
 from browser.page import Page
@@ -26,7 +27,7 @@ from common.report.sections import say_doses, say_interactions
 LOOK_EVERY = 5  # seconds between looks for runs that others, or the command line, have added
 
 
-def build(demo: gr.Blocks, tabs: gr.Tabs, pages: Sequence[Page], may_delete: bool) -> None:
+def build(demo: gr.Blocks, tabs: gr.Tabs, pages: Sequence[Page], may_delete: bool) -> Remembered:
     """Put the page into the tabs that are open.
 
     Parameters
@@ -39,6 +40,11 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, pages: Sequence[Page], may_delete: boo
         The front ends' pages, to which runs are handed.
     may_delete : bool
         Whether a visitor may delete runs; where strangers come in they may not.
+
+    Returns
+    -------
+    Remembered
+        The runs that are open, for the address.
     """
     with gr.Tab("Runs", id="runs") as tab:
         seen = gr.State("")
@@ -99,6 +105,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, pages: Sequence[Page], may_delete: boo
         delete.click(ask, chosen, [question, words], queue=False, **QUIET)
         no.click(lambda: gr.Group(visible=False), None, question, queue=False, **QUIET)
         yes.click(told(delete_chosen), chosen, [*listed, question], api_name="delete")
+    here = {"run": lambda: _names(list_runs()), "rival": lambda: _finished(list_runs())}
+    return Remembered({"runs": tab}, {"run": chosen, "rival": rival}, here)
 
 
 # --- the list ---
@@ -121,16 +129,25 @@ def look_again(seen: str, chosen: str | None, rival: str | None) -> list[Any]:
     state = f"seen {[(entry.name, entry.finished) for entry in entries]}"
     if state == seen:
         return [gr.skip()] * 4
-    names = [(_label(entry), entry.name) for entry in entries]
-    finished = [name for name, entry in zip(names, entries, strict=True) if entry.finished]
-    return [state, fragments.runs(entries), _choice(names, chosen), _choice(finished, rival)]
+    choices = _choice(_names(entries), chosen), _choice(_finished(entries), rival)
+    return [state, fragments.runs(entries), *choices]
 
 
-def _label(entry: Entry) -> str:
-    return entry.name if entry.finished else f"{entry.name} ({entry.verdict})"
+def _names(entries: Sequence[Entry]) -> list[tuple[str, str]]:
+    """Labels and names of all runs."""
+    return [
+        (entry.name if entry.finished else f"{entry.name} ({entry.verdict})", entry.name)
+        for entry in entries
+    ]
+
+
+def _finished(entries: Sequence[Entry]) -> list[tuple[str, str]]:
+    return _names([entry for entry in entries if entry.finished])
 
 
 def _choice(names: list[tuple[str, str]], value: str | None) -> Any:
+    if value is None:
+        return gr.Dropdown(choices=names)  # left alone: a link may be about to choose one
     there = any(name == value for _, name in names)
     return gr.Dropdown(choices=names, value=value if there else None)
 
@@ -242,4 +259,4 @@ def ask(name: str | None) -> list[Any]:
 def delete_chosen(name: str | None) -> list[Any]:
     """Delete a run of the list, and show the list without it."""
     delete_run(name)
-    return [*refresh(), gr.Group(visible=False)]
+    return [*look_again("", name, name), gr.Group(visible=False)]

@@ -63,7 +63,7 @@ def build(found: gr.State) -> dict[str, Any]:
         sampling = _sampling_form()
     with gr.Row():
         texts = [
-            gr.Textbox(label=label, lines=6, buttons=["copy"], elem_id=name, min_width=240,
+            gr.Textbox(label=label, lines=6, elem_id=name, min_width=240,
                        info=info, interactive=False)
             for label, name, info in VOICES
         ]  # fmt: skip

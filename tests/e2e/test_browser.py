@@ -220,3 +220,20 @@ def test_screens_fit(
         page.screenshot(path=tmp_path / f"{size}-{scheme}-{name}.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.close()
+
+
+def test_a_link_opens_two_runs_beside_each_other(page: Page, url: str, finished: list[str]) -> None:
+    one, two = finished
+    tab(page, "Runs")
+    choose(page, "run", one)
+    choose(page, "rival", two)
+    page.wait_for_url(f"**tab=runs&run={one}&rival={two}")
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    page.locator("#compared").get_by_text("With which settings").wait_for()
+    assert page.locator("#run input").input_value() == one
+    page.frame_locator("iframe.fl-report").get_by_text("To repeat this run").wait_for()
+    page.goto(f"{url}/?tab=runs&run=../../etc")
+    page.get_by_text("what the link asks for is left at its default").first.wait_for()
+    assert page.locator("#run input").input_value() == ""
