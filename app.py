@@ -35,7 +35,7 @@ def build(may_delete: bool = True) -> gr.Blocks:
     demo = Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600))
     with demo:
         gr.HTML(
-            "<h1 class='fl-title'>funcloc</h1><p class='fl-note'>A functional localizer for neural "
+            "<h1>funcloc</h1><p class='fl-note'>A functional localizer for neural "
             "networks: find the units, ablate them, see what breaks.</p>"
         )
         with gr.Tabs() as tabs:

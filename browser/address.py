@@ -28,8 +28,12 @@ WRITE = """(...values) => {
   const query = new URLSearchParams();
   for (const key of ["__theme", "view"]) if (before.has(key)) query.set(key, before.get(key));
   const page = before.get("tab");
+  if (opened === null && page !== null && !tabs.includes(page)) return;  // of a page out of sight
   query.set("tab", opened ?? (tabs.includes(page) ? page : tabs[0]));
-  names.forEach((name, i) => query.set(name, String(values[i] ?? "")));
+  names.forEach((name, i) => {
+    const said = String(values[i] ?? "");
+    if (said) query.set(name, said);
+  });
   history.replaceState(null, "", "?" + query.toString());
 }"""
 
@@ -124,7 +128,7 @@ def opened(
     updates: list[Any] = []
     for front in fronts:
         for name, control in front.controls.items():
-            text = query.get(name) if front is asked else None
+            text = query.get(name) or None if front is asked else None
             update: dict[str, Any] = (
                 {} if text is None else _taken(control, text, front.here.get(name))
             )

@@ -64,6 +64,16 @@ def stop_button() -> gr.Button:
     return stop
 
 
+def may_stop() -> dict[str, Any]:
+    """Let the stop button work for something that is short as a rule."""
+    return gr.update(interactive=True, value="Stop")
+
+
+def may_no_longer_stop(request: gr.Request) -> dict[str, Any]:
+    """It has ended; the button goes on working for a run of the same visitor."""
+    return gr.update(interactive=VISITORS.expects(session_of(request)), value="Stop")
+
+
 def start_run(
     button: gr.Button,
     handler: Callable[..., Any],

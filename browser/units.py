@@ -13,9 +13,17 @@ import gradio as gr
 
 from browser import pictures
 from browser.alone import alone_button, shown_alone, start_alone
-from browser.events import BAR, QUIET, VISITORS, session_of, told
+from browser.events import (
+    BAR,
+    QUIET,
+    VISITORS,
+    may_no_longer_stop,
+    may_stop,
+    session_of,
+    told,
+)
 from browser.found import FoundMap
-from common import figures, unit_fragments
+from common import figures, fragments, unit_fragments
 from common.errors import MaskError
 from common.masks import Mask, units_mask
 from common.one_unit import Answers, site_named, unit_ranked, units_at
@@ -24,7 +32,7 @@ from common.selectivity import SelectivityMap
 from common.study import FrontEnd, Settings
 from common.unit_fragments import MOST_UNITS
 from common.units import Site
-from common.visitors import Shelf
+from common.visitors import Shelf, Stopped
 
 SHOWN = 6  # stimuli on either side
 
@@ -127,10 +135,11 @@ class UnitPages(Generic[Model, S]):
             pick_layer, [layers, found], [listed, units, *unit_page, opened],
             show_progress="hidden", api_name=f"layer{self.suffix}",
         )  # fmt: skip
-        units.input(
+        # In a queue of its own: a unit of a layer that was read before waits for nobody's run.
+        units.input(may_stop, None, stop, queue=False, **QUIET).then(
             self.pick_unit, [units, found, opened], [*unit_page, opened], concurrency_limit=1,
-            concurrency_id="run", show_progress_on=facts, api_name=f"unit{self.suffix}",
-        )  # fmt: skip
+            concurrency_id="unit", show_progress_on=facts, api_name=f"unit{self.suffix}",
+        ).then(may_no_longer_stop, None, stop, queue=False, **QUIET)  # fmt: skip
         start_alone(ablate, self.ablate_alone, [found, opened], effect, stop, f"alone{self.suffix}")
 
     @told
@@ -152,8 +161,11 @@ class UnitPages(Generic[Model, S]):
             mask = units_mask(found.map, [each.unit for each in listed])
             session = session_of(request)
             show = VISITORS.follow(session, progress, self.steps)
-            with VISITORS.expecting(session), self.models.held(found.settings) as model:
-                known = self.answers(model, found.settings, found.map, mask, show)
+            try:
+                with VISITORS.expecting(session), self.models.held(found.settings) as model:
+                    known = self.answers(model, found.settings, found.map, mask, show)
+            except Stopped:
+                return [fragments.note("Stopped; choose a unit to go on."), *EMPTY[1:], opened]
         said = f"{row.title}: t = {row.t:.1f}, d′ = {row.d_prime:.2f}"
         figure = figures.unit_responses(known.of(unit), known.conditions, known.target, said)
         most, least = known.extremes(unit, SHOWN)
@@ -176,7 +188,9 @@ class UnitPages(Generic[Model, S]):
         progress: gr.Progress = BAR,
     ) -> str:
         """The effect of ablating the opened unit and nothing else, beside equally loud ones."""
-        if found is None or opened is None or opened.unit is None:
+        if found is None or opened is None or opened.map != found.map.fingerprint:
+            raise MaskError("no layer is open; choose one first")
+        if opened.unit is None:
             raise MaskError("no unit is open; choose a layer and one of its units first")
         return shown_alone(
             self.front, self.models, found.settings, found.map, opened.unit, request, progress,

@@ -4,33 +4,61 @@ A pass is a row of operations. Until the first unit is replaced, an ablated pass
 as the intact one and gets the same numbers. :meth:`Prefix.keep` writes down what the operations of
 an intact pass gave; :meth:`Prefix.reuse` answers those of another pass on the same input from it,
 until :func:`common.hooks.ablate` replaces something, and computes from there on. Models are not
-touched, and the results are bit-identical to those of a pass that computes everything.
+touched, and the results are those of a pass that computes everything, bit by bit wherever two such
+passes agree bit by bit.
 
-Only operations that make new tensors are answered: views and writes in place are as quick as an
-answer, and have to happen, since they act on what the others gave.
+An operation is answered only if the whole row before it was the same: each operation, on results of
+the same ones, with the same other arguments. Where a pass goes another way than the one that was
+kept (a model that fills a cache in its first pass), or draws random numbers, the prefix ends. Views
+and writes in place are computed all the same: they act on what the others gave.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ParamSpec, TypeVar
+from weakref import ref
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils.weak import WeakIdKeyDictionary
 
 LARGEST = 256 << 20  # bytes that are kept of one pass; what comes later is computed again
+TOGETHER = 512 << 20  # bytes of all prefixes; those that were kept first are dropped beyond it
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 _PASS: ContextVar[_Keep | _Reuse | None] = ContextVar("_PASS", default=None)
 _ASIDE: ContextVar[bool] = ContextVar("_ASIDE", default=False)
+_GUARD = threading.Lock()
+_KEPT: list[ref[Prefix]] = []
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One operation of a pass.
+
+    Attributes
+    ----------
+    operation : callable
+        Of torch.
+    given : object
+        Its arguments, with the place in the row of each tensor instead of it.
+    result : object or None
+        A copy of what it gave; nothing of a view or a write in place.
+    """
+
+    operation: Any
+    given: Any
+    result: Any
 
 
 @dataclass(eq=False)
@@ -44,23 +72,23 @@ class Prefix:
 
     Attributes
     ----------
-    operations : list of (operation, result)
-        In the order in which they ran. Results are copies of the operations' own.
+    steps : list of Step
+        In the order in which they ran; empty once others have taken the memory.
     n_bytes : int
         How much of memory they take.
     """
 
     largest: int = LARGEST
-    operations: list[tuple[Callable[..., Any], Any]] = field(default_factory=list, repr=False)
+    steps: list[Step] = field(default_factory=list, repr=False)
     n_bytes: int = 0
 
     @contextmanager
     def keep(self) -> Iterator[None]:
         """Write down what the operations give in this block: one pass of the intact model."""
-        self.operations.clear()
-        self.n_bytes = 0
+        self.drop()
         with _running(_Keep(self)):
             yield
+        _make_room(self)
 
     @contextmanager
     def reuse(self) -> Iterator[_Reuse]:
@@ -71,9 +99,22 @@ class Prefix:
         object
             Its ``answered`` counts the operations that were not computed again.
         """
-        see = _Reuse(self)
+        see = _Reuse(self.steps)
         with _running(see):
             yield see
+
+    def drop(self) -> None:
+        """Give the memory back; whole passes are computed from now on."""
+        self.steps, self.n_bytes = [], 0
+
+
+def _make_room(new: Prefix) -> None:
+    with _GUARD:
+        there = [each for kept in _KEPT if (each := kept()) is not None and each is not new]
+        there.append(new)
+        while len(there) > 1 and sum(each.n_bytes for each in there) > TOGETHER:
+            there.pop(0).drop()
+        _KEPT[:] = map(ref, there)
 
 
 def aside(act: Callable[P, R]) -> Callable[P, R]:
@@ -98,7 +139,7 @@ def leave() -> None:
 
 
 class _Pass(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Shows every operation of a pass that makes new tensors to `see`, until that has ended."""
+    """Shows every operation of a pass to `see`, until that has ended."""
 
     def __init__(self, see: _Keep | _Reuse) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -111,46 +152,85 @@ class _Pass(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if self.see.ended or _ASIDE.get() or not _makes_new(operation):
+        if self.see.ended or _ASIDE.get():
             return operation(*args, **(kwargs or {}))
         return self.see(operation, args, kwargs or {})
 
 
-@dataclass(eq=False)
-class _Keep:
-    prefix: Prefix
-    ended: bool = False
+class _Row:
+    """Tells tensors by their place in the row: which operation gave them."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._places: Any = WeakIdKeyDictionary()
+        self._length = 0
+
+    def given(self, args: Any, kwargs: Any) -> Any:
+        """The arguments of an operation, with the place of each tensor instead of it."""
+        return self._told(args), self._told(list(kwargs.items())) if kwargs else None
+
+    def _told(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            # What no operation of the row gave is the model's own, or the input.
+            own = id(value) if isinstance(value, nn.Parameter) else (value.shape, value.dtype)
+            return self._places.get(value, own)
+        if isinstance(value, (tuple, list)):
+            return [self._told(each) for each in value]
+        return value
+
+    def place(self, result: Any) -> None:
+        """Give the results of the next operation their place."""
+        for number, each in enumerate(_tensors(result)):
+            self._places[each] = f"{self._length}.{number}"
+        self._length += 1
+
+
+class _Keep(_Row):
+    def __init__(self, prefix: Prefix) -> None:
+        super().__init__()
+        self.prefix = prefix
 
     def __call__(self, operation: Any, args: Any, kwargs: Any) -> Any:
+        given = self.given(args, kwargs)
+        before = _draws(operation, (args, kwargs))
         result = operation(*args, **kwargs)
-        if _shares_memory(result, (args, kwargs)):
-            self.prefix.operations.append((operation, None))
+        if before is not None and not _same(before, _draws(operation, (args, kwargs))):
+            self.ended = True
             return result
-        n_bytes = self.prefix.n_bytes + sum(each.nbytes for each in _tensors(result))
-        self.ended = n_bytes > self.prefix.largest
-        if not self.ended:
-            self.prefix.n_bytes = n_bytes
-            self.prefix.operations.append((operation, _copied(result)))
+        if not _makes_new(operation) or _shares_memory(result, (args, kwargs)):
+            self.prefix.steps.append(Step(operation, given, None))
+        else:
+            n_bytes = self.prefix.n_bytes + sum(each.nbytes for each in _tensors(result))
+            self.ended = n_bytes > self.prefix.largest
+            if not self.ended:
+                self.prefix.n_bytes = n_bytes
+                self.prefix.steps.append(Step(operation, given, _copied(result)))
+        self.place(result)
         return result
 
 
-@dataclass(eq=False)
-class _Reuse:
-    prefix: Prefix
-    ended: bool = False
-    place: int = 0
-    answered: int = 0
+class _Reuse(_Row):
+    def __init__(self, steps: Sequence[Step]) -> None:
+        super().__init__()
+        self.steps = steps
+        self.answered = 0
 
     def __call__(self, operation: Any, args: Any, kwargs: Any) -> Any:
-        kept = self.prefix.operations
-        # Another operation than in the intact pass: nothing is known of it, nor of those after it.
-        self.ended = self.place >= len(kept) or kept[self.place][0] is not operation
-        result = None if self.ended else kept[self.place][1]
-        self.place += 1
-        if result is None:
+        step = self.steps[self._length] if self._length < len(self.steps) else None
+        if (
+            step is None
+            or step.operation is not operation
+            or step.given != self.given(args, kwargs)
+        ):
+            self.ended = True
             return operation(*args, **kwargs)
-        self.answered += 1
-        return _copied(result)
+        if step.result is None:
+            result = operation(*args, **kwargs)
+        else:
+            self.answered += 1
+            result = _copied(step.result)
+        self.place(result)
+        return result
 
 
 @contextmanager
@@ -165,16 +245,36 @@ def _running(see: _Keep | _Reuse) -> Iterator[None]:
 
 @cache
 def _makes_new(operation: Any) -> bool:
-    """Whether an operation gives new tensors, the same ones each time, and writes into none."""
+    """Whether an operation gives new tensors and writes into none."""
     schema = operation._schema
-    return (
-        not schema.is_mutable
-        and all(each.alias_info is None for each in schema.returns)
-        and torch.Tag.nondeterministic_seeded not in operation.tags
-    )
+    return not schema.is_mutable and all(each.alias_info is None for each in schema.returns)
+
+
+def _draws(operation: Any, given: Any) -> list[Tensor] | None:
+    """How far the random numbers have come, if the operation is one that may draw some.
+
+    Attention may: it has a dropout, which rests.
+    """
+    if torch.Tag.nondeterministic_seeded not in operation.tags:
+        return None
+    devices = {each.device for each in _tensors(given)} | {torch.device("cpu")}
+    return [_state(device) for device in sorted(devices, key=str)]
+
+
+def _state(device: torch.device) -> Tensor:
+    if device.type == "cpu":
+        return torch.get_rng_state()
+    state: Tensor = torch.get_device_module(device).get_rng_state(device)
+    return state
+
+
+def _same(one: Sequence[Tensor], other: Sequence[Tensor] | None) -> bool:
+    return other is not None and all(map(torch.equal, one, other))
 
 
 def _tensors(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
     return [each for each in tree_leaves(value) if isinstance(each, Tensor)]
 
 

@@ -50,6 +50,10 @@ class Visitors:
         if self._asked.get(session):
             raise Stopped("stopped; the same settings go on where this run stopped")
 
+    def expects(self, session: str) -> bool:
+        """Whether a run of the visitor is under way or about to begin."""
+        return session in self._asked
+
     def end(self, session: str) -> None:
         """Forget the visitor's run."""
         self._asked.pop(session, None)
@@ -111,7 +115,7 @@ class Visitors:
                 share = done / total
             now = time.monotonic()
             elapsed = now - began.setdefault(name, now)
-            if shown[0] == name and now - shown[1] < BAR_EVERY:
+            if share < 1 and shown[0] == name and now - shown[1] < BAR_EVERY:
                 return
             shown = name, now
             left = f", about {elapsed * (1 / share - 1):.0f} s left" if share else ""

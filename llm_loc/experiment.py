@@ -235,7 +235,10 @@ class LanguageFront:
             said = folder.path / "gallery" / "continuations.json"
             if not said.exists():
                 starts = prompts(items, chosen.seed)
-                save_continuations(said, model, starts, [top, *controls[:1]], by=by, found=found)
+                voices = [top, *controls[:1]]
+                save_continuations(
+                    said, model, starts, voices, by=by, found=found, progress=progress
+                )
             answered = folder.path / "profile.csv"
             if not answered.exists() and (used := _used(chosen)) is not None:
                 table = profile(

@@ -11,6 +11,7 @@ from common.errors import MaskError
 from common.files import save_json
 from common.hooks import Ablation
 from common.masks import Mask, control
+from common.progress import Progress, silent
 from common.selectivity import SelectivityMap
 from llm_loc.generate import Sampling, continuations
 from llm_loc.models import LanguageModel
@@ -51,6 +52,7 @@ def save_continuations(
     *,
     by: Ablation = "zero",
     found: SelectivityMap | None = None,
+    progress: Progress = silent,
 ) -> None:
     """Keep what the model adds to each prompt, greedily, intact and under each mask.
 
@@ -67,9 +69,12 @@ def save_continuations(
         The masks.
     by, found
         The replacement; see :func:`llm_loc.generate.continuations`.
+    progress : Progress
+        Told of every prompt; may raise to stop.
     """
     rows = []
-    for start, ids in zip(starts, model.tokens(starts), strict=True):
+    for number, (start, ids) in enumerate(zip(starts, model.tokens(starts), strict=True)):
+        progress("write", number, len(starts))
         room = NEW_TOKENS if model.context is None else min(NEW_TOKENS, model.context - len(ids))
         if room < 1:
             continue
@@ -79,5 +84,7 @@ def save_continuations(
             for mask in (None, *masks)
         ]
         rows.append({"prompt": start, "texts": texts})
+    if starts:
+        progress("write", len(starts), len(starts))
     columns = ["intact", *(mask.name for mask in masks)]
     save_json(path, {"new_tokens": NEW_TOKENS, "columns": columns, "rows": rows})

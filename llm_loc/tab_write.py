@@ -45,7 +45,7 @@ def build(found: gr.State) -> dict[str, Any]:
     dict of str to component
         What the address remembers, by its name there.
     """
-    gr.HTML("<h2 class='fl-heading'>Let it write</h2>")
+    gr.HTML("<h2>Let it write</h2>")
     prompt = gr.Textbox(
         _opening(), label="Prompt", lines=2, max_length=LONGEST_PROMPT, elem_id="prompt",
         info="The model goes on from here, three times, from the same draws.",

@@ -31,9 +31,10 @@ DOSES = ("0.5", "1", "2", "5", "10", "20")
 PREDICTS = ("ForCausalLM", "LMHeadModel")
 
 STEPS = {
-    "localize": "Step 1 of 3: reading the localizer's texts",
-    "evaluate": "Step 2 of 3: evaluating mask by mask",
-    "profile": "Step 3 of 3: reading texts of every kind",
+    "localize": "Step 1 of 4: reading the localizer's texts",
+    "evaluate": "Step 2 of 4: evaluating mask by mask",
+    "write": "Step 3 of 4: letting the model write",
+    "profile": "Step 4 of 4: reading texts of every kind",
     "respond": "Reading the localizer's texts once more",
 }
 

@@ -1,6 +1,6 @@
 """One picture, as a model sees it intact and without the units of a mask: the core of Try it.
 
-The intact pass is made once a picture. It gives the likelihoods of the classes and the response of
+The intact pass is made once a picture. It gives the probability of every class and the response of
 every unit, so what a mask's units answer is known without another pass, and everything that comes
 before the first ablated site. What comes after it is computed once a mask, and its outcome kept.
 """

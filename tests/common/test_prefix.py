@@ -118,7 +118,7 @@ def test_what_a_reading_hook_computes_is_none_of_it(model: nn.Module, given: Ten
     every = top_percent(found, 100)
     with respond_each(model, every, found), record(model, found.sites), read.keep():
         model(given)
-    assert [each for each, _ in read.operations] == [each for each, _ in alone.operations]
+    assert [each.operation for each in read.steps] == [each.operation for each in alone.steps]
 
 
 def test_what_is_too_large_is_left_out_from_there_on(model: nn.Module, given: Tensor) -> None:
@@ -127,20 +127,17 @@ def test_what_is_too_large_is_left_out_from_there_on(model: nn.Module, given: Te
         with prefix.keep():
             intact = model(given)
     assert 0 < short.n_bytes <= short.largest < whole.n_bytes
-    assert 0 < len(short.operations) < len(whole.operations)
+    assert 0 < len(short.steps) < len(whole.steps)
     with short.reuse() as reused:
         assert torch.equal(model(given), intact)
-    assert 0 < reused.answered <= len(short.operations)
+    assert 0 < reused.answered <= len(short.steps)
 
 
-def test_draws_are_drawn_and_another_row_of_operations_is_computed(given: Tensor) -> None:
+def test_what_is_drawn_is_drawn_again_and_so_is_what_follows(given: Tensor) -> None:
     class Drawing(nn.Module):
-        turn = 0
-
         def forward(self, x: Tensor) -> Tensor:
-            self.turn += 1
-            x = x * 2 if self.turn == 1 else x + 2
-            return x.square() + torch.rand_like(x)
+            drawn = torch.rand_like(x.square())
+            return F.scaled_dot_product_attention(drawn, x, x)
 
     model, prefix = Drawing(), Prefix()
     with prefix.keep():
@@ -149,7 +146,67 @@ def test_draws_are_drawn_and_another_row_of_operations_is_computed(given: Tensor
     with prefix.reuse() as reused:
         again = model(given)
     torch.manual_seed(5)
-    assert torch.equal(again, (given + 2).square() + torch.rand_like(given))
+    assert torch.equal(again, model(given))
+    assert reused.answered == 1
+
+
+def test_attention_that_draws_nothing_is_not_computed_again(given: Tensor) -> None:
+    prefix = Prefix()
+    with torch.inference_mode():
+        with prefix.keep():
+            seen = F.scaled_dot_product_attention(given, given, given)
+        with prefix.reuse() as reused:
+            again = F.scaled_dot_product_attention(given, given, given)
+    assert torch.equal(seen, again)
+    assert reused.answered == 1
+
+
+class Caching(nn.Module):
+    """Adds in its first pass what it has at hand in all others, and goes on with the like."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = (nn.Parameter(torch.randn(6)) for _ in range(2))
+        self.sum: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.sum is None:
+            self.sum = self.one + self.two
+        return (x + self.sum).square()
+
+
+def test_a_pass_that_goes_another_way_is_computed(given: Tensor) -> None:
+    model, prefix = Caching().requires_grad_(False), Prefix()
+    with torch.inference_mode():
+        with prefix.keep():
+            first = model(given)
+        with prefix.reuse() as reused:
+            assert torch.equal(model(given), first)
+    assert reused.answered == 0
+
+
+def test_other_arguments_are_another_pass(given: Tensor) -> None:
+    prefix = Prefix()
+    with prefix.keep():
+        given.sum(dim=0)
+    with prefix.reuse() as reused:
+        given.sum(dim=1)
+    assert reused.answered == 0
+
+
+def test_the_first_are_dropped_when_all_together_are_too_large(
+    model: nn.Module, given: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = Prefix(), Prefix()
+    with first.keep():
+        intact = model(given)
+    monkeypatch.setattr("common.prefix.TOGETHER", first.n_bytes)
+    with second.keep():
+        model(given)
+    assert (first.steps, first.n_bytes) == ([], 0)
+    assert second.steps
+    with first.reuse() as reused:
+        assert torch.equal(model(given), intact)
     assert reused.answered == 0
 
 
