@@ -157,6 +157,7 @@ def finished(folder: Path) -> list[str]:
 def choose(page: Page, place: str, name: str) -> None:
     page.locator(f"#{place} input").click()
     page.get_by_role("option", name=name).click()
+    page.get_by_role("option").first.wait_for(state="detached")  # a list takes a moment to close
 
 
 def test_a_run_is_compared_with_another(page: Page, finished: list[str]) -> None:
@@ -212,6 +213,7 @@ def test_screens_fit(
     page.goto(url)
     press(page, "Show me on the phantom")
     page.locator(".fl-finding").wait_for()
+    page.wait_for_timeout(1000)  # the layers are listed anew after the finding has come
     page.locator("#face-layers label").first.click()
     page.locator("#face-units label").first.click()
     page.locator("#face-unit-responses img").wait_for()
