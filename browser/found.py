@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from common.errors import RunError
 from common.files import read_json
 from common.hooks import Ablation
 from common.masks import Mask, top_percent
+from common.progress import Progress
 from common.selectivity import SelectivityMap
-from common.study import Settings, known_settings
+from common.study import FrontEnd, Settings, known_settings, localize_only
 
 S = TypeVar("S", bound=Settings)
+F = TypeVar("F")
+_LOCALIZING = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)  # held in a session, which asks for a hash
@@ -76,3 +81,24 @@ def settings_in(folder: Path, kind: type[S], what: str) -> S:
         raise RunError(f"{folder.name}: not a run of a {what} model") from error
     # The numbers of a run do not depend on the device, and the one that it had may not be here.
     return replace(settings, device="auto")
+
+
+def localized(
+    front: FrontEnd[Any], settings: Settings, found_in: Callable[[Path], F], progress: Progress
+) -> F:
+    """The map of some settings, for a visitor who has run nothing yet; made by one at a time.
+
+    Parameters
+    ----------
+    front : FrontEnd
+        Localizes.
+    settings : Settings
+        Of the map.
+    found_in : callable
+        What a run folder holds, for a page.
+    progress : Progress
+        Told how far it has come.
+    """
+    with _LOCALIZING:
+        *_, folder = localize_only(front, settings, None, progress)
+    return found_in(folder)

@@ -7,25 +7,23 @@ shared. Hooks are attached inside an event only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
 from browser import pictures
 from browser.address import Remembered
-from browser.events import BAR, VISITORS, session_of, start_run, stop_button, told
-from browser.form import form
-from browser.outcome import Outcome, outcome, shown
+from browser.events import BAR, told
+from browser.outcome import outcome
 from browser.page import Page
+from browser.running import Running, start_with, starters
 from common import figures, fragments
 from common.files import read_json
 from common.report import tables
 from common.report.parts import profile_of
 from common.report.sections import say_lost, say_profile
-from common.visitors import Stopped
 from llm_loc import tab_units, tab_write
-from llm_loc.experiment import Settings, run
+from llm_loc.experiment import FRONT
 from llm_loc.visit import DEMO, OFFER, STEPS, Found, found_in, owns
 
 MOST_PARTS = 20
@@ -41,23 +39,9 @@ def build() -> Page:
     return Page("language", [*fields.values()], found, owns, OFFER.fill, found_in, remembered)
 
 
-def find(settings: Settings, session: str, bar: Callable[..., Any]) -> Found:
-    """Run the experiment, or what is left of it, and hand over what it found.
-
-    Raises
-    ------
-    Stopped
-        If the visitor asked for it; the run folder can be resumed.
-    """
-    with VISITORS.running(session):
-        bar(0, desc="Loading the model and looking at the texts")
-        _, folder, _ = run(settings, progress=VISITORS.follow(session, bar, STEPS))
-    return found_in(folder)
-
-
 def run_demo(request: gr.Request | None = None, progress: gr.Progress = BAR) -> list[Any]:
     """The first visitor's button: the whole experiment on the phantom."""
-    return _run_and_show(DEMO, request, progress)
+    return RUNNING.show(DEMO, request, progress)
 
 
 @told
@@ -78,21 +62,7 @@ def run_chosen(
         doses, seed, model=model, localizer=localizer, evaluation=evaluation, statistic=statistic,
         kind=kind, controls=controls,
     )  # fmt: skip
-    return _run_and_show(settings, request, progress)
-
-
-@told
-def _run_and_show(settings: Settings, request: gr.Request | None, bar: Any) -> list[Any]:
-    try:
-        found = find(settings, session_of(request), bar)
-    except Stopped as stopped:
-        note = fragments.note(f"{str(stopped).capitalize()}.")
-        # The finding alone changes; below it are the other places and those of language_parts.
-        return [gr.skip(), note, *[gr.skip()] * (Outcome.n_places() - 1 + N_OURS)]
-    return [found, *shown(found.folder, str(found.settings.localizer)), *language_parts(found)]
-
-
-N_OURS = 4  # what language_parts returns
+    return RUNNING.show(settings, request, progress)
 
 
 def language_parts(found: Found) -> list[Any]:
@@ -135,12 +105,7 @@ def _language_page(found: gr.State) -> dict[str, Any]:
         "model that was trained plainly on an invented grammar: no language network was built "
         "in.</p></div>"
     )
-    with gr.Row():
-        first = gr.Button("Show me on the phantom", variant="primary", size="lg", scale=3)
-        stop = stop_button()
-    with gr.Accordion("Choose model, localizer and doses yourself", open=False):
-        fields = form(OFFER)
-        go = gr.Button("Run", variant="secondary")
+    made = starters(OFFER)
     places = outcome("language-")
     with gr.Column(visible=False) as ours:
         with gr.Row():
@@ -148,13 +113,17 @@ def _language_page(found: gr.State) -> dict[str, Any]:
             worst = pictures.place("What lost most", "worst")
         with gr.Accordion("All numbers: losses by part, perplexity, responses", open=False):
             numbers = gr.HTML(elem_id="lost")
-    tab_units.PAGES.build(found, stop)
-    for button, handler, inputs, name in (
-        (first, run_demo, [], "demo_language"),
-        (go, run_chosen, [*fields.values()], "run_language"),
-    ):
-        start_run(
-            button, handler, inputs, [found, *places.all, ours, profile, worst, numbers],
-            starters=[first, go], stop=stop, api_name=name, show_progress_on=places.finding,
-        )  # fmt: skip
-    return fields
+    tab_units.PAGES.build(found, made.stop)
+    outputs = [found, *places.all, ours, profile, worst, numbers]
+    start_with(made, run_demo, run_chosen, outputs, finding=places.finding, suffix="_language")
+    return made.fields
+
+
+RUNNING = Running(
+    front=FRONT,
+    steps=STEPS,
+    looking="Loading the model and looking at the texts",
+    found_in=found_in,
+    more=language_parts,
+    n_more=4,
+)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from browser.form import QUICK, Offer, belonging
-from browser.found import FoundMap, settings_in
+from browser.found import FoundMap, localized, settings_in
 from common.catalogue import bundled, on_this_machine
 from common.errors import MaskError, RunError
 from common.files import read_json
@@ -18,7 +17,7 @@ from common.progress import Progress, silent
 from common.selectivity import SelectivityMap
 from common.visitors import Shelf
 from llm_loc import phantom
-from llm_loc.experiment import Settings, localize_only, open_model
+from llm_loc.experiment import FRONT, Settings, open_model
 
 DEMO = Settings(
     model="phantom/lm",
@@ -128,11 +127,8 @@ def found_in(folder: Path) -> Found:
 
 
 MODELS = Shelf(open_model)
-_LOCALIZING = threading.Lock()
 
 
 def phantom_found(progress: Progress = silent) -> Found:
     """The phantom's map, for a visitor who has run nothing yet."""
-    with _LOCALIZING:
-        *_, folder = localize_only(DEMO, progress=progress)
-    return found_in(folder)
+    return localized(FRONT, DEMO, found_in, progress)

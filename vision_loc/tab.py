@@ -7,23 +7,21 @@ the folder of the run) lives in the session's state. Hooks are attached inside a
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
 from browser.address import Remembered
-from browser.events import BAR, VISITORS, session_of, start_run, stop_button, told
-from browser.form import form
-from browser.outcome import Outcome, outcome, shown
+from browser.events import BAR, told
+from browser.outcome import outcome
 from browser.page import Page
+from browser.running import Running, start_with, starters
 from common import fragments
 from common.files import read_json
 from common.report.sections import galleries
 from common.report.tables import losers
-from common.visitors import Stopped
 from vision_loc import tab_try, tab_units
-from vision_loc.experiment import Settings, run
+from vision_loc.experiment import FRONT
 from vision_loc.gallery import CHANGED
 from vision_loc.visit import DEMO, OFFER, STEPS, Found, found_in, owns
 
@@ -41,23 +39,9 @@ def build() -> Page:
     return Page("faces", [*fields.values()], found, owns, OFFER.fill, found_in, remembered)
 
 
-def find(settings: Settings, session: str, bar: Callable[..., Any]) -> Found:
-    """Run the experiment, or what is left of it, and hand over what it found.
-
-    Raises
-    ------
-    Stopped
-        If the visitor asked for it; the run folder can be resumed.
-    """
-    with VISITORS.running(session):
-        bar(0, desc="Loading the model and looking at the pictures")
-        _, folder, _ = run(settings, progress=VISITORS.follow(session, bar, STEPS))
-    return found_in(folder)
-
-
 def run_demo(request: gr.Request | None = None, progress: gr.Progress = BAR) -> list[Any]:
     """The first visitor's button: the whole experiment on the phantom."""
-    return _run_and_show(DEMO, request, progress)
+    return RUNNING.show(DEMO, request, progress)
 
 
 @told
@@ -79,18 +63,7 @@ def run_chosen(
         doses, seed, model=model, localizer=localizer, evaluation=evaluation, statistic=statistic,
         kind=kind, unit=unit, controls=controls,
     )  # fmt: skip
-    return _run_and_show(settings, request, progress)
-
-
-@told
-def _run_and_show(settings: Settings, request: gr.Request | None, bar: Any) -> list[Any]:
-    try:
-        found = find(settings, session_of(request), bar)
-    except Stopped as stopped:
-        note = fragments.note(f"{str(stopped).capitalize()}.")
-        # The finding alone changes; below it are the other places and the classes that lost.
-        return [gr.skip(), note, *[gr.skip()] * Outcome.n_places()]
-    return [found, *shown(found.folder, str(found.settings.localizer)), lost_html(found)]
+    return RUNNING.show(settings, request, progress)
 
 
 def lost_html(found: Found) -> str:
@@ -123,21 +96,20 @@ def _faces_page(found: gr.State) -> dict[str, Any]:
         "units of the same layers. The phantom is a small model with a face area that was built "
         "in, so the right answer is known.</p></div>"
     )
-    with gr.Row():
-        first = gr.Button("Show me on the phantom", variant="primary", size="lg", scale=3)
-        stop = stop_button()
-    with gr.Accordion("Choose model, localizer and doses yourself", open=False):
-        fields = form(OFFER)
-        go = gr.Button("Run", variant="secondary")
+    made = starters(OFFER)
     places = outcome()
     lost = gr.HTML(elem_id="face-lost")
-    tab_units.PAGES.build(found, stop)
-    for button, handler, inputs, name in (
-        (first, run_demo, [], "demo"),
-        (go, run_chosen, [*fields.values()], "run"),
-    ):
-        start_run(
-            button, handler, inputs, [found, *places.all, lost], starters=[first, go], stop=stop,
-            api_name=name, show_progress_on=places.finding,
-        )  # fmt: skip
-    return fields
+    tab_units.PAGES.build(found, made.stop)
+    outputs = [found, *places.all, lost]
+    start_with(made, run_demo, run_chosen, outputs, finding=places.finding)
+    return made.fields
+
+
+RUNNING = Running(
+    front=FRONT,
+    steps=STEPS,
+    looking="Loading the model and looking at the pictures",
+    found_in=found_in,
+    more=lambda found: [lost_html(found)],
+    n_more=1,
+)

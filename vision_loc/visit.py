@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from browser.form import QUICK, Offer, belonging
-from browser.found import FoundMap, settings_in
+from browser.found import FoundMap, localized, settings_in
 from common.catalogue import Entry, bundled, on_this_machine
 from common.errors import DataError, MaskError
 from common.files import read_json
@@ -23,7 +22,7 @@ from common.units import UNITS
 from common.visitors import Shelf
 from vision_loc import phantom
 from vision_loc.catalogue import downloaded
-from vision_loc.experiment import Settings, localize_only, open_model
+from vision_loc.experiment import FRONT, Settings, open_model
 from vision_loc.stimuli import benchmark, open_picture
 
 DEMO = Settings(
@@ -150,14 +149,11 @@ def _classes(folder: Path, settings: Settings) -> dict[int, str]:
 
 
 MODELS = Shelf(open_model)
-_LOCALIZING = threading.Lock()
 
 
 def phantom_found(progress: Progress = silent) -> Found:
     """The phantom's map, for a visitor who has run nothing yet."""
-    with _LOCALIZING:
-        *_, folder = localize_only(DEMO, progress=progress)
-    return found_in(folder)
+    return localized(FRONT, DEMO, found_in, progress)
 
 
 # --- pictures ---

@@ -345,4 +345,4 @@ def test_a_run_that_was_stopped_while_it_waited_does_not_begin() -> None:
     VISITORS.begin("waiting")
     VISITORS.stop("waiting")
     with pytest.raises(Stopped):
-        tab.find(Settings("phantom/lm"), "waiting", quiet)
+        tab.RUNNING.find(Settings("phantom/lm"), "waiting", quiet)

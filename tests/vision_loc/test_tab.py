@@ -141,13 +141,13 @@ def test_stop_in_mid_run_raises_and_the_folder_resumes(
 
     VISITORS.begin(session)
     with pytest.raises(Stopped, match="go on where this run stopped"):
-        tab.find(PLANTED, session, bar)
+        tab.RUNNING.find(PLANTED, session, bar)
     (folder,) = Path("runs").iterdir()
     assert not (folder / "results.json").exists()
     kept = {file.name for file in (folder / "partial").iterdir()}
     assert {"intact.safetensors", "top-6.25.safetensors"} <= kept
     VISITORS.begin(session)
-    found = tab.find(PLANTED, session, quiet)
+    found = tab.RUNNING.find(PLANTED, session, quiet)
     assert found.folder.name == folder.name
     whole = read_json(home / "runs" / "planted" / "results.json")
     assert read_json(folder / "results.json") == whole
