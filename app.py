@@ -15,8 +15,8 @@ from browser import address, runs
 from browser.blocks import Blocks
 from browser.events import leave
 from browser.style import CSS
-from llm_loc import tab as language
-from vision_loc import tab as faces
+from llm_loc.app import tab as language
+from vision_loc.app import tab as faces
 
 TITLE = "funcloc: find the units, ablate them, see what breaks"
 LARGEST_UPLOAD = "10mb"

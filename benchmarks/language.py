@@ -20,8 +20,8 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from benchmarks.speed import own_peak, ratios, spread
-from common.selectivity import SelectivityMap
-from common.units import Site
+from common.measure.scores import SelectivityMap
+from common.measure.sites import Site
 from llm_loc.localize import find_sites, localize
 from llm_loc.models import LanguageModel
 from llm_loc.stimuli import Localizer, Text

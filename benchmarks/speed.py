@@ -23,12 +23,12 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
-from common.hooks import record
-from common.localizer import selectivity_map
-from common.masks import control, top_percent
-from common.progress import silent
-from common.selectivity import SelectivityMap
-from common.units import Site, Unit
+from common.base.progress import silent
+from common.measure.halves import selectivity_map
+from common.measure.masks import control, top_percent
+from common.measure.record import record
+from common.measure.scores import SelectivityMap
+from common.measure.sites import Site, Unit
 from vision_loc.evaluate import evaluate
 from vision_loc.localize import find_sites, localize
 from vision_loc.models import VisionModel, load_model

@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
+from browser import fragments, unit_fragments
 from browser.events import QUIET, VISITORS, session_of
-from common import fragments, unit_fragments
-from common.one_unit import effect_alone
-from common.selectivity import SelectivityMap
-from common.study import FrontEnd, Settings
-from common.visitors import Shelf, Stopped
+from browser.visitors import Shelf, Stopped
+from common.measure.scores import SelectivityMap
+from common.study.single_unit import effect_alone
+from common.study.verbs import FrontEnd, Settings
 
 Model = TypeVar("Model")
 
@@ -74,11 +74,11 @@ def shown_alone(
     Parameters
     ----------
     front, settings, found, unit
-        As in :func:`common.one_unit.effect_alone`.
+        As in :func:`common.study.single_unit.effect_alone`.
     models : Shelf
         The front end's.
     request, bar, steps
-        Whose it is, and how far it has come; see :meth:`common.visitors.Visitors.follow`.
+        Whose it is, and how far it has come; see :meth:`browser.visitors.Visitors.follow`.
     """
     session = session_of(request)
     show = VISITORS.follow(session, bar, steps)

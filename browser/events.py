@@ -9,8 +9,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
 
-from common.errors import FunclocError
-from common.visitors import Visitors
+from browser.visitors import Visitors
+from common.base.errors import FunclocError
 
 BAR = gr.Progress()  # stands for the bar of the event that is running
 VISITORS = Visitors()

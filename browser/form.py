@@ -9,11 +9,11 @@ from typing import Any, Generic, TypeVar, get_args
 import gradio as gr
 
 from browser.events import QUIET
-from common.errors import SettingError
-from common.experiment import DEFAULT_CONTROLS
-from common.moments import Statistic
-from common.study import Settings
-from common.units import KINDS
+from common.base.errors import SettingError
+from common.measure.moments import Statistic
+from common.measure.sites import KINDS
+from common.study.experiment import DEFAULT_CONTROLS
+from common.study.verbs import Settings
 
 QUICK = "magnitude-matched:19"
 CONTROLS = {

@@ -9,13 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from common.errors import RunError
-from common.files import read_json
-from common.hooks import Ablation
-from common.masks import Mask, top_percent
-from common.progress import Progress
-from common.selectivity import SelectivityMap
-from common.study import FrontEnd, Settings, known_settings, localize_only
+from common.base.errors import RunError
+from common.base.files import read_json
+from common.base.progress import Progress
+from common.measure.ablate import Ablation
+from common.measure.masks import Mask, top_percent
+from common.measure.scores import SelectivityMap
+from common.study.verbs import FrontEnd, Settings, known_settings, localize_only
 
 S = TypeVar("S", bound=Settings)
 F = TypeVar("F")

@@ -8,13 +8,13 @@ from typing import Any
 
 import gradio as gr
 
-from browser import pictures
-from common import figures, fragments
-from common.files import read_json
-from common.listing import file_of
-from common.masks import top_percent
+from browser import fragments, pictures
+from common.base.files import read_json
+from common.measure.masks import top_percent
+from common.measure.scores import SelectivityMap
+from common.report import figures
 from common.report.sections import say_doses, say_interactions, say_sites
-from common.selectivity import SelectivityMap
+from common.study.listing import file_of
 
 FILES = {
     "Report": "report.html",

@@ -27,8 +27,8 @@ class Page:
     owns : callable
         Whether a run's settings are of this front end.
     fill : callable
-        A run's settings as updates of the form, or a :class:`~common.errors.FunclocError` that says
-        what is no longer on offer.
+        A run's settings as updates of the form, or a :class:`~common.base.errors.FunclocError`
+        that says what is no longer on offer.
     open : callable
         A run folder as the value of `found`.
     remembered : Remembered, optional

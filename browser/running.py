@@ -9,13 +9,14 @@ from typing import Any, Generic, TypeVar
 
 import gradio as gr
 
+from browser import fragments
 from browser.events import VISITORS, session_of, start_run, stop_button, told
 from browser.form import Offer, form
 from browser.found import FoundMap
 from browser.outcome import Outcome, shown
-from common import fragments, study
-from common.study import FrontEnd, Settings
-from common.visitors import Stopped
+from browser.visitors import Stopped
+from common.study import verbs as study
+from common.study.verbs import FrontEnd, Settings
 
 F = TypeVar("F", bound=FoundMap[Any])
 

@@ -11,18 +11,17 @@ from typing import Any
 
 import gradio as gr
 
-from browser import pictures
+from browser import fragments, pictures
 from browser.address import Remembered
 from browser.events import QUIET, told
 from browser.outcome import FILES, downloads, files_of
 from browser.page import Page
-from common import figures, fragments
-from common.comparison import compare, outcomes
-from common.errors import FunclocError, SettingError
-from common.files import read_json
-from common.listing import Entry, delete_run, file_of, finished_run, list_runs, run_named
-from common.report import make_report
+from common.base.errors import FunclocError, SettingError
+from common.base.files import read_json
+from common.report import figures, make_report
 from common.report.sections import say_doses, say_interactions
+from common.study.comparison import compare, outcomes
+from common.study.listing import Entry, delete_run, file_of, finished_run, list_runs, run_named
 
 LOOK_EVERY = 5  # seconds between looks for runs that others, or the command line, have added
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import gradio as gr
 
-from browser import pictures
+from browser import fragments, pictures, unit_fragments
 from browser.alone import alone_button, shown_alone, start_alone
 from browser.events import (
     BAR,
@@ -23,16 +23,16 @@ from browser.events import (
     told,
 )
 from browser.found import FoundMap
-from common import figures, fragments, unit_fragments
-from common.errors import MaskError
-from common.masks import Mask, units_mask
-from common.one_unit import Answers, site_named, unit_ranked, units_at
-from common.progress import Progress
-from common.selectivity import SelectivityMap
-from common.study import FrontEnd, Settings
-from common.unit_fragments import MOST_UNITS
-from common.units import Site
-from common.visitors import Shelf, Stopped
+from browser.unit_fragments import MOST_UNITS
+from browser.visitors import Shelf, Stopped
+from common.base.errors import MaskError
+from common.base.progress import Progress
+from common.measure.masks import Mask, units_mask
+from common.measure.scores import SelectivityMap
+from common.measure.sites import Site
+from common.report import figures
+from common.study.single_unit import Answers, site_named, unit_ranked, units_at
+from common.study.verbs import FrontEnd, Settings
 
 SHOWN = 6  # stimuli on either side
 

@@ -2,7 +2,8 @@
 
 It reads like this from a notebook::
 
-    from common import ablate, record, sites, top_percent, welch
+    from common import ablate, record, top_percent, welch
+    from common.measure import survey as sites
 
     where = sites(model, kind="block")
     with record(model, where) as faces:
@@ -18,13 +19,15 @@ It reads like this from a notebook::
 The core knows torch, numpy and scipy; never a model zoo, never a browser.
 """
 
-from common.errors import FunclocError
-from common.hooks import Recorder, ablate, record, trace
-from common.masks import Mask, control, load_masks, save_masks, top_percent
-from common.moments import Moments
-from common.selectivity import SelectivityMap, split_half, welch
-from common.sites import Survey, sites
-from common.units import Site
+from common.base.errors import FunclocError
+from common.measure.ablate import ablate
+from common.measure.masks import Mask, control, load_masks, save_masks, top_percent
+from common.measure.moments import Moments
+from common.measure.record import Recorder, record
+from common.measure.scores import SelectivityMap, split_half, welch
+from common.measure.sites import Site
+from common.measure.survey import Survey, sites
+from common.measure.trace import trace
 
 __all__ = [
     "FunclocError",

@@ -1,1 +1,1 @@
-"""Manifests of the stimulus sets and benchmarks that the program knows (see common.manifest)."""
+"""Manifests of the stimulus sets and benchmarks that the program knows (common.data.manifest)."""

@@ -12,7 +12,7 @@ from itertools import product
 
 import numpy as np
 
-from common.errors import ManifestError
+from common.base.errors import ManifestError
 
 OPERANDS = {"hard-arithmetic": (100, 199), "easy-arithmetic": (1, 19)}
 NEAR = (-10, -3, -2, -1, 1, 2, 3, 10)  # slips: a carry that was lost, a count that went astray

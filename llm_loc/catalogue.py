@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from common.catalogue import ORDER, Entry, bundled, hub_models, local_folders
+from common.models.catalogue import ORDER, Entry, bundled, hub_models, local_folders
 from llm_loc import phantom
 
 

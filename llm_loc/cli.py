@@ -10,21 +10,15 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from common import options
-from common.catalogue import models_table
-from common.device import choose_device
-from common.errors import SettingError
-from common.options import (
-    one_of,
-    print_map,
-    print_results,
-    print_sites,
-    results_console,
-    run_command,
-)
-from common.progress import terminal
+from common.base.device import choose_device
+from common.base.errors import SettingError
+from common.base.progress import terminal
+from common.cli import options
+from common.cli.main import run_command
+from common.cli.options import one_of
+from common.cli.printing import models_table, print_map, print_results, print_sites, results_console
+from common.measure.sites import KINDS
 from common.report import make_report
-from common.units import KINDS
 from llm_loc import data
 from llm_loc.catalogue import catalogue
 from llm_loc.experiment import (

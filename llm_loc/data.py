@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common.data import data_app
+from common.cli.data_command import data_app
 from llm_loc.tables import OLD_ENCODING, read_table, read_text
 
 

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from common import study
-from common.device import choose_device, choose_dtype
-from common.errors import FunclocError, SettingError
-from common.experiment import Items, MeasuredText
-from common.files import digest_of
-from common.masks import Mask, plan_masks
-from common.progress import Progress, silent
-from common.runs import Outcome, RunFolder
-from common.selectivity import SelectivityMap
-from common.study import Evaluating, Localizing
-from common.units import Pooling
+from common.base.device import choose_device, choose_dtype
+from common.base.errors import FunclocError, SettingError
+from common.base.files import digest_of
+from common.base.progress import Progress, silent
+from common.measure.masks import Mask, plan_masks
+from common.measure.scores import SelectivityMap
+from common.measure.sites import Pooling
+from common.study import verbs as study
+from common.study.experiment import Items, MeasuredText
+from common.study.folder import Outcome, RunFolder
+from common.study.verbs import Evaluating, Localizing
 from llm_loc.evaluate import Tokenized, evaluate
 from llm_loc.gallery import layer_matched, prompts, save_continuations
 from llm_loc.generate import Sampling, continuations
@@ -47,21 +47,21 @@ class Settings(study.Settings):
 def run(
     settings: Settings, out: Path | None = None, progress: Progress = silent
 ) -> tuple[dict[str, Any], Path, bool]:
-    """The whole experiment; see :func:`common.study.run`."""
+    """The whole experiment; see :func:`common.study.verbs.run`."""
     return study.run(FRONT, settings, out, progress)
 
 
 def localize_only(
     settings: Settings, out: Path | None = None, progress: Progress = silent
 ) -> tuple[dict[str, Any], SelectivityMap, Path]:
-    """The map and its top masks alone; see :func:`common.study.localize_only`."""
+    """The map and its top masks alone; see :func:`common.study.verbs.localize_only`."""
     return study.localize_only(FRONT, settings, out, progress)
 
 
 def evaluate_map(
     source: Path, out: Path | None = None, progress: Progress = silent, **changed: Any
 ) -> tuple[dict[str, Any], Path, bool]:
-    """Evaluate under masks of an earlier map; see :func:`common.study.evaluate_map`."""
+    """Evaluate under masks of an earlier map; see :func:`common.study.verbs.evaluate_map`."""
     return study.evaluate_map(FRONT, source, out, progress, **changed)
 
 

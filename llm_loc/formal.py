@@ -12,7 +12,7 @@ from itertools import cycle
 
 import numpy as np
 
-from common.errors import ManifestError
+from common.base.errors import ManifestError
 
 Rng = np.random.Generator
 

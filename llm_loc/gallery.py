@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from common.errors import MaskError
-from common.files import save_json
-from common.hooks import Ablation
-from common.masks import Mask, control
-from common.progress import Progress, silent
-from common.selectivity import SelectivityMap
+from common.base.errors import MaskError
+from common.base.files import save_json
+from common.base.progress import Progress, silent
+from common.measure.ablate import Ablation
+from common.measure.masks import Mask, control
+from common.measure.scores import SelectivityMap
 from llm_loc.generate import Sampling, continuations
 from llm_loc.models import LanguageModel
 from llm_loc.stimuli import Benchmark

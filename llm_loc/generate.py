@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common.errors import DataError, SettingError
-from common.hooks import Ablation, under
-from common.masks import Mask
-from common.selectivity import SelectivityMap
+from common.base.errors import DataError, SettingError
+from common.measure.ablate import Ablation, under
+from common.measure.masks import Mask
+from common.measure.scores import SelectivityMap
 from llm_loc.models import Ids, LanguageModel
 
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from common.effects import bootstrap_means, interval
-from common.errors import DataError, SettingError
-from common.hooks import Ablation, under
-from common.masks import Mask
-from common.progress import Progress, silent
-from common.selectivity import SelectivityMap
+from common.base.errors import DataError, SettingError
+from common.base.progress import Progress, silent
+from common.effects.paired import bootstrap_means, interval
+from common.measure.ablate import Ablation, under
+from common.measure.masks import Mask
+from common.measure.scores import SelectivityMap
 from llm_loc.models import LanguageModel
 
 Scores = Mapping[tuple[str, str], np.ndarray]
@@ -147,7 +147,7 @@ def evaluate_tasks(
     Parameters
     ----------
     masks, found, by
-        As in :func:`common.hooks.under`.
+        As in :func:`common.measure.ablate.under`.
     seed : int, default=0
         Seed of ``lm-eval`` and of the bootstrap.
     **how

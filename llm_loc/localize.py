@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from common.errors import DataError, SettingError
-from common.hooks import record
-from common.localizer import assign_groups, selectivity_map
-from common.moments import Statistic
-from common.progress import Progress, silent
-from common.selectivity import SelectivityMap
-from common.sites import Survey
-from common.units import Kind, Pooling, Site
+from common.base.errors import DataError, SettingError
+from common.base.progress import Progress, silent
+from common.measure.halves import assign_groups, selectivity_map
+from common.measure.moments import Statistic
+from common.measure.record import record
+from common.measure.scores import SelectivityMap
+from common.measure.sites import Kind, Pooling, Site
+from common.measure.survey import Survey
 from llm_loc.models import Ids, LanguageModel, Side
 from llm_loc.stimuli import Localizer
 
@@ -98,7 +98,7 @@ def localize(
     pooling : {"last", "mean", "sum"}, default="last"
         How a text's tokens become one number, padding left out.
     statistic : {"magnitude", "signed"}, default="magnitude"
-        See :func:`common.hooks.record`.
+        See :func:`common.measure.record.record`.
     protocol : {"full", "paper"}, default="full"
         ``paper`` reads texts one by one, cut at 12 tokens, and takes the last of these
         (AlKhamissi et al. 2024, in their published code).

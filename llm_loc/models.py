@@ -27,9 +27,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from common.errors import DataError, ModelError, SettingError
-from common.files import digest_of
-from common.loading import LoadedModel, Loader, check_whole, load, local_config, on_the_hub
+from common.base.errors import DataError, ModelError, SettingError
+from common.base.files import digest_of
+from common.models.load import LoadedModel, Loader, check_whole, load, local_config, on_the_hub
 from llm_loc import phantom
 
 Side = Literal["right", "left"]

@@ -4,7 +4,7 @@ A localizer says that units tell its two sides apart, not what else they answer 
 loud for sentences may be as loud for sums. As response profiles are drawn in neuroscience, the
 response to a condition is the mean over the chosen units and then over its texts. Some units are
 many times as loud as others, so each is first divided by its own mean magnitude in the localizer
-(:func:`common.hooks.respond`); otherwise a few loud ones would be the profile.
+(:func:`common.measure.respond.respond`); otherwise a few loud ones would be the profile.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from common.effects import bootstrap_means, interval
-from common.errors import DataError, ManifestError
-from common.files import write_atomically
-from common.hooks import respond
-from common.manifest import Manifest, find_folder, known_manifests, load_manifest
-from common.masks import Mask
-from common.progress import Progress, silent
-from common.selectivity import SelectivityMap
+from common.base.errors import DataError, ManifestError
+from common.base.files import write_atomically
+from common.base.progress import Progress, silent
+from common.data.manifest import Manifest, find_folder, known_manifests, load_manifest
+from common.effects.paired import bootstrap_means, interval
+from common.measure.masks import Mask
+from common.measure.respond import respond
+from common.measure.scores import SelectivityMap
 from llm_loc.localize import PAPER_TOKENS
 from llm_loc.models import Ids, LanguageModel
 from llm_loc.stimuli import Localizer, Text, condition

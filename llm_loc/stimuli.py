@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.errors import DataError, ManifestError, SettingError
-from common.files import digest_of
-from common.manifest import Condition, Manifest, Pairs, check_kind, data_folder, load_manifest
+from common.base.errors import DataError, ManifestError, SettingError
+from common.base.files import digest_of
+from common.data.manifest import Condition, Manifest, Pairs, check_kind, data_folder, load_manifest
 from llm_loc import arithmetic, formal, phantom
 from llm_loc.tables import (
     OLD_ENCODING,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from common.errors import DataError
+from common.base.errors import DataError
 
 TEXT_COLUMNS = ("text", "sentence", "stimulus")
 OLD_ENCODING = "cp1252"  # of files that were written before everything was UTF-8

@@ -15,7 +15,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 import app
-from common.listing import Entry, list_runs
+from common.study.listing import Entry, list_runs
 from tests.e2e.server import APP
 from vision_loc import phantom
 

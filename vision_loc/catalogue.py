@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from common.catalogue import (
+from common.models.catalogue import (
     ORDER,
     WEIGHTS,
     Entry,

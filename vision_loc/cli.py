@@ -8,25 +8,24 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from common import options
-from common.catalogue import models_table
-from common.device import choose_device
-from common.errors import SettingError
-from common.options import (
-    ON_ERROR,
-    one_of,
+from common.base.device import choose_device
+from common.base.errors import SettingError
+from common.base.progress import terminal
+from common.cli import options
+from common.cli.main import run_command
+from common.cli.options import ON_ERROR, one_of
+from common.cli.printing import (
+    models_table,
     print_map,
     print_results,
     print_sites,
     print_warnings,
     results_console,
-    run_command,
 )
-from common.progress import terminal
+from common.effects.words import skipped_warning
+from common.measure.sites import KINDS, POOLINGS, UNITS, Pooling, Unit, check_pooling
+from common.measure.survey import Survey
 from common.report import make_report
-from common.sites import Survey
-from common.units import KINDS, POOLINGS, UNITS, Pooling, Unit, check_pooling
-from common.verdict import skipped_warning
 from vision_loc import data
 from vision_loc.catalogue import catalogue
 from vision_loc.experiment import Settings, evaluate_map, localize_only, run

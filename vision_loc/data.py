@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common.data import data_app
+from common.cli.data_command import data_app
 from vision_loc.faces import tag_faces
 from vision_loc.stimuli import SUFFIXES, open_picture
 

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.errors import DataError
-from common.hooks import Ablation, under
-from common.masks import Mask
-from common.progress import PART, Progress, silent
-from common.runs import Outcome
-from common.selectivity import SelectivityMap
+from common.base.errors import DataError
+from common.base.progress import PART, Progress, silent
+from common.measure.ablate import Ablation, under
+from common.measure.masks import Mask
+from common.measure.scores import SelectivityMap
+from common.study.folder import Outcome
 from vision_loc.models import VisionModel
 from vision_loc.stimuli import Benchmark
 

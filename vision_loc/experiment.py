@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from common import study
-from common.device import choose_device, choose_dtype
-from common.errors import SettingError
-from common.experiment import Items
-from common.files import digest_of
-from common.masks import Mask
-from common.progress import Progress, silent
-from common.runs import Outcome, RunFolder
-from common.selectivity import SelectivityMap
-from common.study import Evaluating, Localizing
-from common.study import Settings as Settings
+from common.base.device import choose_device, choose_dtype
+from common.base.errors import SettingError
+from common.base.files import digest_of
+from common.base.progress import Progress, silent
+from common.measure.masks import Mask
+from common.measure.scores import SelectivityMap
+from common.study import verbs as study
+from common.study.experiment import Items
+from common.study.folder import Outcome, RunFolder
+from common.study.verbs import Evaluating, Localizing
+from common.study.verbs import Settings as Settings
 from vision_loc.evaluate import check_labels, evaluate
 from vision_loc.gallery import responses, save_gallery
 from vision_loc.localize import find_sites, localize
@@ -42,21 +42,21 @@ from vision_loc.stimuli import (
 def run(
     settings: Settings, out: Path | None = None, progress: Progress = silent
 ) -> tuple[dict[str, Any], Path, bool]:
-    """The whole experiment; see :func:`common.study.run`."""
+    """The whole experiment; see :func:`common.study.verbs.run`."""
     return study.run(FRONT, settings, out, progress)
 
 
 def localize_only(
     settings: Settings, out: Path | None = None, progress: Progress = silent
 ) -> tuple[dict[str, Any], SelectivityMap, Path]:
-    """The map and its top masks alone; see :func:`common.study.localize_only`."""
+    """The map and its top masks alone; see :func:`common.study.verbs.localize_only`."""
     return study.localize_only(FRONT, settings, out, progress)
 
 
 def evaluate_map(
     source: Path, out: Path | None = None, progress: Progress = silent, **changed: Any
 ) -> tuple[dict[str, Any], Path, bool]:
-    """Evaluate under masks of an earlier map; see :func:`common.study.evaluate_map`."""
+    """Evaluate under masks of an earlier map; see :func:`common.study.verbs.evaluate_map`."""
     return study.evaluate_map(FRONT, source, out, progress, **changed)
 
 

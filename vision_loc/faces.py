@@ -18,10 +18,11 @@ import typer
 from PIL import Image
 from rich.console import Console
 
-from common import options
-from common.errors import DataError, SettingError
-from common.files import write_atomically
-from common.progress import Progress, silent, terminal
+from common.base.errors import DataError, SettingError
+from common.base.files import write_atomically
+from common.base.progress import Progress, silent, terminal
+from common.cli import options
+from common.cli.printing import print_warnings
 from vision_loc import own
 from vision_loc.stimuli import Skipped, open_picture
 
@@ -192,7 +193,7 @@ def tag_faces(
     )
     told = f"{len(table):,} pictures: {counts}. Table: {table_path}"
     Console().print(told, soft_wrap=True, markup=False, highlight=False)
-    options.print_warnings([f"{each.name}: left out, {each.reason}" for each in broken])
+    print_warnings([f"{each.name}: left out, {each.reason}" for each in broken])
 
 
 def _with_classes(folder: Path, table: pd.DataFrame) -> pd.DataFrame:

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from common.errors import SettingError
-from common.hooks import record
-from common.localizer import assign_groups, selectivity_map
-from common.moments import Statistic
-from common.progress import Progress, silent
-from common.selectivity import SelectivityMap
-from common.sites import Survey
-from common.units import Kind, Pooling, Site, Unit
+from common.base.errors import SettingError
+from common.base.progress import Progress, silent
+from common.measure.halves import assign_groups, selectivity_map
+from common.measure.moments import Statistic
+from common.measure.record import record
+from common.measure.scores import SelectivityMap
+from common.measure.sites import Kind, Pooling, Site, Unit
+from common.measure.survey import Survey
 from vision_loc.models import VisionModel
 from vision_loc.stimuli import Localizer, pixel_batches
 
@@ -47,7 +47,7 @@ def localize(
     model, stimuli, sites
         What is shown to what, and where it is read.
     unit, pooling, statistic
-        See :func:`common.hooks.record`.
+        See :func:`common.measure.record.record`.
     percents : sequence of float, default=(1.0,)
         Mask sizes whose split-half overlap is kept with the map.
     seed : int, default=0

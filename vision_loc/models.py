@@ -27,9 +27,9 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
-from common.errors import ModelError
-from common.hub import hub_or_cache
-from common.loading import LoadedModel, Loader, check_whole, load, local_config, on_the_hub
+from common.base.errors import ModelError
+from common.base.hub import hub_or_cache
+from common.models.load import LoadedModel, Loader, check_whole, load, local_config, on_the_hub
 from vision_loc import phantom
 
 Geometry = Callable[[Image.Image], np.ndarray]

@@ -24,8 +24,8 @@ from typing import Any
 
 import pandas as pd
 
-from common.errors import DataError
-from common.manifest import known_manifests
+from common.base.errors import DataError
+from common.data.manifest import known_manifests
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
 

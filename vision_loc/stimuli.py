@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
-from common.errors import DataError, ManifestError
-from common.files import digest_of, digest_of_file, write_atomically
-from common.manifest import (
+from common.base.errors import DataError, ManifestError
+from common.base.files import digest_of, digest_of_file, write_atomically
+from common.base.progress import Progress, silent
+from common.data.manifest import (
     Condition,
     Evaluation,
     Manifest,
@@ -27,7 +28,6 @@ from common.manifest import (
     load_manifest,
     missing_data,
 )
-from common.progress import Progress, silent
 from vision_loc import own, phantom
 from vision_loc.models import Preprocess
 from vision_loc.own import SUFFIXES as SUFFIXES

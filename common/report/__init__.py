@@ -11,12 +11,12 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from common.errors import RunError
-from common.files import read_json, save_text
+from common.base.errors import RunError
+from common.base.files import read_json, save_text
+from common.effects.words import has_evidence
+from common.measure.scores import SelectivityMap
 from common.report import sections, tables, words
 from common.report.parts import part_of
-from common.selectivity import SelectivityMap
-from common.verdict import has_evidence
 
 __all__ = ["make_report"]
 
@@ -34,7 +34,7 @@ def make_report(folder: Path) -> Path:
     results, run = read_json(folder / "results.json"), read_json(folder / "run.json")
     found = SelectivityMap.load(part_of(folder, "selectivity.safetensors"))
     page = Environment(
-        loader=PackageLoader("common"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("common.report"), autoescape=True, undefined=StrictUndefined
     ).get_template("report.html.j2")
     text = page.render(
         title=f"{results['localizer']['name']} in {results['model']['name']}",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from common.errors import RunError
+from common.base.errors import RunError
 
 OPEN_ROWS = 24  # longer tables are folded
 

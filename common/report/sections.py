@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from common import figures
-from common.effects import permutation_p
-from common.files import read_json
-from common.masks import Mask, top_percent
+from common.base.files import read_json
+from common.effects.paired import permutation_p
+from common.effects.words import between, percent, points, top_of
+from common.measure.masks import Mask, top_percent
+from common.measure.scores import SelectivityMap
+from common.report import figures
 from common.report.parts import Section, Shown, part_of, profile_of
 from common.report.tables import headline_breakdown
 from common.report.words import area, n_sites, reliability
-from common.selectivity import SelectivityMap
-from common.verdict import between, percent, points, top_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from common.figures import kind_name
-from common.masks import MATCHED
+from common.effects.words import between, points, top_of
+from common.measure.masks import MATCHED
+from common.report.figures import kind_name
 from common.report.parts import Cell, Table, part_of, profile_of
-from common.verdict import between, points, top_of
 
 LEAST_ITEMS = 5
 LOSERS = 15

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.effects import RESAMPLES
-from common.verdict import percent
+from common.effects.paired import RESAMPLES
+from common.effects.words import percent
 
 POOLED = {
     "none": "each position of a channel counting as a unit of its own",

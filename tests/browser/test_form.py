@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from browser.form import QUICK, Offer, belonging
-from common.errors import SettingError
-from common.study import Settings
+from common.base.errors import SettingError
+from common.study.verbs import Settings
 
 OFFER = Offer(
     settings=Settings,

@@ -13,7 +13,7 @@ from filelock import FileLock
 from browser import runs
 from browser.outcome import FILES
 from browser.page import Page
-from common.errors import RunError, SettingError
+from common.base.errors import RunError, SettingError
 from vision_loc.experiment import Settings, run
 
 ONE = Settings(

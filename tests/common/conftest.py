@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from common.moments import Moments
-from common.selectivity import SelectivityMap, welch
-from common.units import Site
+from common.measure.moments import Moments
+from common.measure.scores import SelectivityMap, welch
+from common.measure.sites import Site
 
 MapMaker = Callable[..., SelectivityMap]
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from common.experiment import DEFAULT_CONTROLS
-from common.listing import list_runs
+from common.study.experiment import DEFAULT_CONTROLS
+from common.study.listing import list_runs
 
 pytestmark = pytest.mark.e2e
 

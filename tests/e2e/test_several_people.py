@@ -19,12 +19,12 @@ from filelock import FileLock, Timeout
 from gradio_client import Client
 
 from browser.form import QUICK
-from common.experiment import DEFAULT_CONTROLS
-from common.masks import top_percent
+from common.measure.masks import top_percent
+from common.study.experiment import DEFAULT_CONTROLS
+from llm_loc.app.tab_write import voices
+from llm_loc.app.visit import DEMO, found_in
 from llm_loc.experiment import localize_only
 from llm_loc.generate import Sampling
-from llm_loc.tab_write import voices
-from llm_loc.visit import DEMO, found_in
 from tests.e2e.server import served, start
 
 pytestmark = pytest.mark.e2e

@@ -13,7 +13,7 @@ import yaml
 
 from llm_loc import cli
 from llm_loc.catalogue import catalogue
-from tests.common.test_download import Server
+from tests.common.data.test_download import Server
 from tests.llm_loc.test_stimuli import write_stories
 
 Command = Callable[..., tuple[int, str, str]]

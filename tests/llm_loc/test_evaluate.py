@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from common.errors import DataError, ModelError
-from common.hooks import under
-from common.masks import top_percent
-from common.progress import PART
+from common.base.errors import DataError, ModelError
+from common.base.progress import PART
+from common.measure.ablate import under
+from common.measure.masks import top_percent
 from llm_loc.evaluate import Tokenized, evaluate, log_probabilities, window_bytes, windows
 from llm_loc.localize import find_sites, localize
 from llm_loc.stimuli import RunningText, benchmark

@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from common.errors import DataError, FunclocError, RunError, SettingError
-from common.masks import load_masks
-from common.selectivity import CONTRACT, SelectivityMap
+from common.base.errors import DataError, FunclocError, RunError, SettingError
+from common.measure.masks import load_masks
+from common.measure.scores import CONTRACT, SelectivityMap
 from llm_loc import experiment
 from llm_loc.experiment import Settings, evaluate_map, generate_under, localize_only, run
 from llm_loc.generate import Sampling

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from common.errors import DataError, ModelError, SettingError
-from common.hooks import ablate
-from common.masks import control, top_percent
+from common.base.errors import DataError, ModelError, SettingError
+from common.measure.ablate import ablate
+from common.measure.masks import control, top_percent
 from llm_loc.generate import Sampling, continuations, stream
 from llm_loc.localize import find_sites, localize
 from llm_loc.models import LanguageModel

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.errors import DataError, SettingError
-from common.masks import top_percent
+from common.base.errors import DataError, SettingError
+from common.measure.masks import top_percent
 from llm_loc import harness
 from llm_loc.harness import evaluate_tasks, item_scores
 from llm_loc.localize import find_sites, localize

@@ -9,9 +9,9 @@ import pytest
 import torch
 from scipy import stats
 
-from common.errors import DataError, SettingError
-from common.masks import top_percent
-from common.selectivity import n_chosen
+from common.base.errors import DataError, SettingError
+from common.measure.masks import top_percent
+from common.measure.scores import n_chosen
 from llm_loc.localize import PAPER_TOKENS, find_sites, localize, tokenized
 from llm_loc.models import LanguageModel, load_model
 from llm_loc.stimuli import Localizer, Text, localizer

@@ -21,11 +21,12 @@ from huggingface_hub.errors import (
 )
 from safetensors.torch import load_file, save_file
 
-from common import hub
-from common.errors import DataError, ModelError, SettingError
-from common.hooks import ablate, record
-from common.masks import top_percent
-from common.units import KINDS
+from common.base import hub
+from common.base.errors import DataError, ModelError, SettingError
+from common.measure.ablate import ablate
+from common.measure.masks import top_percent
+from common.measure.record import record
+from common.measure.sites import KINDS
 from llm_loc.generate import Sampling, continuations
 from llm_loc.localize import find_sites, localize, survey_of
 from llm_loc.models import load_model

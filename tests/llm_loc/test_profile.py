@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from common.errors import DataError
-from common.masks import Mask, control, top_percent
-from common.selectivity import SelectivityMap
+from common.base.errors import DataError
+from common.measure.masks import Mask, control, top_percent
+from common.measure.scores import SelectivityMap
 from llm_loc.localize import find_sites, localize
 from llm_loc.models import LanguageModel
 from llm_loc.profile import MOST_TEXTS, TextKind, profile, responses, save_profile, text_kinds

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import yaml
 
-from common.download import STAMP, sha256_of
-from common.errors import DataError, ManifestError, SettingError
-from common.manifest import bundled_folder, load_manifest
+from common.base.errors import DataError, ManifestError, SettingError
+from common.data.download import STAMP, sha256_of
+from common.data.manifest import bundled_folder, load_manifest
 from llm_loc import arithmetic, formal
 from llm_loc.stimuli import (
     benchmark,
@@ -26,7 +26,7 @@ from llm_loc.stimuli import (
     localizer_of_files,
 )
 from llm_loc.tables import read_table
-from tests.common.test_download import Server
+from tests.common.data.test_download import Server
 
 PAIR = (
     '{{"sentence_good": "a b {i}", "sentence_bad": "b a {i}", "field": "{field}", '

@@ -17,11 +17,13 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM
 
-from common.errors import SiteError
-from common.hooks import ablate, record, respond
-from common.masks import top_percent
-from common.sites import Survey
-from common.units import KINDS, Kind, Site
+from common.base.errors import SiteError
+from common.measure.ablate import ablate
+from common.measure.masks import top_percent
+from common.measure.record import record
+from common.measure.respond import respond
+from common.measure.sites import KINDS, Kind, Site
+from common.measure.survey import Survey
 from llm_loc.generate import Sampling, continuations
 from llm_loc.localize import localize, survey_of
 from llm_loc.models import LanguageModel

@@ -28,7 +28,7 @@ from huggingface_hub.errors import (
 )
 from PIL import Image
 
-from common import hub
+from common.base import hub
 from vision_loc import cli, phantom
 from vision_loc.models import load_model
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common import manifest as manifests
-from common.errors import DataError
-from common.manifest import data_folder, load_manifest
+from common.base.errors import DataError
+from common.data import manifest as manifests
+from common.data.manifest import data_folder, load_manifest
 from vision_loc import cli
 
 REFERENCE = Path(os.environ.get("FUNCLOC_REFERENCE", "../shared")) / "data"

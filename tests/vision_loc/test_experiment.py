@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load_file
 
-from common.errors import DataError, FunclocError, RunError, SettingError
-from common.masks import load_masks, top_percent
-from common.selectivity import CONTRACT, SelectivityMap
+from common.base.errors import DataError, FunclocError, RunError, SettingError
+from common.measure.masks import load_masks, top_percent
+from common.measure.scores import CONTRACT, SelectivityMap
 from vision_loc import phantom
 from vision_loc.experiment import Settings, evaluate_map, localize_only, run
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from common.errors import DataError, SettingError
+from common.base.errors import DataError, SettingError
 from vision_loc import faces, own
 from vision_loc.data import app
 from vision_loc.faces import find_faces, tag_faces

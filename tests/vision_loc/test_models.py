@@ -19,7 +19,7 @@ from timm.data import create_transform, resolve_data_config
 from timm.models import save_for_hf
 from torch import Tensor, nn
 
-from common.errors import DataError, ModelError
+from common.base.errors import DataError, ModelError
 from vision_loc.catalogue import catalogue
 from vision_loc.models import VisionModel, load_model
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from common.errors import DataError
+from common.base.errors import DataError
 from vision_loc import own, phantom
 from vision_loc.experiment import Settings, run
 from vision_loc.phantom import PLANTED

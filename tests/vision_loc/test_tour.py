@@ -18,8 +18,8 @@ import transformers
 from torch import Tensor, nn
 
 from common import Site, Survey, ablate, record, top_percent, welch
-from common.prefix import Prefix
-from common.units import KINDS, Kind
+from common.measure.prefix import Prefix
+from common.measure.sites import KINDS, Kind
 
 N_CLASSES = 10
 GROUPS = [0, 0, 1, 1]

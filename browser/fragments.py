@@ -1,0 +1,160 @@
+"""Pieces of HTML that show a run on a page. Whatever comes from outside is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from common.cli.printing import results_table
+from common.effects.words import has_evidence
+from common.report.parts import Cell, Table
+from common.study.comparison import Compared
+from common.study.listing import Entry
+
+
+def note(text: str) -> str:
+    """One line of small print."""
+    return f"<p class='fl-note'>{escape(text)}</p>"
+
+
+def finding(results: dict[str, Any]) -> str:
+    """The finding in one sentence, and what to know before believing it."""
+    style = "fl-yes" if has_evidence(results) else "fl-no"
+    notes = "".join(f"<p class='fl-warn'>{escape(line)}</p>" for line in results["warnings"])
+    area = results.get("area")
+    if area:
+        share = area["share"][f"{results['headline_percent']:g}"]["of_top"]
+        notes += note(
+            f"This phantom has an area by construction: {100 * share:.0f} % of the top "
+            f"{results['headline_percent']:g} % lie in it; by chance it would be "
+            f"{area['percent']:.0f} %."
+        )
+    return f"<p class='fl-finding {style}' role='status'>{escape(results['verdict'])}</p>{notes}"
+
+
+def outcome_table(results: dict[str, Any]) -> str:
+    """The table of the command line, with all its intervals."""
+    shown = results_table(results, intervals=True)
+    heads = [str(column.header) for column in shown.columns]
+    rows = list(zip(*(column.cells for column in shown.columns), strict=True))
+    return table(
+        # A drop stands right of its group; where a row is a card, it has to say so itself.
+        [f"drop, {heads[i - 1]}" if head == "drop" else head for i, head in enumerate(heads)],
+        rows,
+        str(shown.caption),
+        strong=[str(cells[0]).startswith("top") for cells in rows],
+    )
+
+
+def table(
+    heads: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    caption: str,
+    style: str = "",
+    strong: Sequence[bool] = (),
+) -> str:
+    """A table that scrolls by itself, so that the page need not; on a phone each row is a card.
+
+    Parameters
+    ----------
+    heads : sequence of str
+        Of the columns. The first column is the heads of the rows.
+    rows : iterable of sequences
+        Cells, as text or as :class:`~common.report.parts.Cell`.
+    caption : str
+        What the table shows.
+    style : str, optional
+        A further class.
+    strong : sequence of bool, optional
+        Which rows stand out.
+    """
+    every = list(rows)
+    marks = strong or [False] * len(every)
+    body = "".join(_row(heads, cells, mark) for cells, mark in zip(every, marks, strict=True))
+    return (
+        f"<div class='fl-scroll {style}' tabindex='0' role='group' aria-label='{escape(caption)}'>"
+        # The roles are those of the elements, which lose them where they are laid out as cards.
+        f"<table class='fl-table' role='table'><caption>{escape(caption)}</caption>"
+        f"<thead role='rowgroup'><tr role='row'>{''.join(map(_head, heads))}</tr></thead>"
+        f"<tbody role='rowgroup'>{body}</tbody></table></div>"
+    )
+
+
+def _head(name: str) -> str:
+    return f"<th scope='col' role='columnheader'>{escape(name)}</th>"
+
+
+def _row(heads: Sequence[str], cells: Sequence[Any], strong: bool) -> str:
+    first, *others = (each if isinstance(each, Cell) else Cell(str(each)) for each in cells)
+    said = "".join(
+        f"<td role='cell' data-label='{escape(head)}'>{_words(cell)}</td>"
+        for head, cell in zip(heads[1:], others, strict=True)
+    )
+    style = " class='fl-strong'" if strong else ""
+    return f"<tr role='row'{style}><th scope='row' role='rowheader'>{_words(first)}</th>{said}</tr>"
+
+
+def _words(cell: Cell) -> str:
+    beside = f" <small>{escape(cell.beside)}</small>" if cell.beside else ""
+    return escape(cell.value) + beside
+
+
+def runs(entries: Sequence[Entry]) -> str:
+    """The list of runs."""
+    if not entries:
+        return note("No runs yet. Start one under Faces or Language.")
+    rows = [
+        (Cell(each.name, each.started[:16]), each.model, each.localizer, each.verdict)
+        for each in entries
+    ]
+    heads = ("run", "model", "localizer", "verdict")
+    return table(heads, rows, "All runs, the newest first", "fl-runs")
+
+
+def report_table(shown: Table) -> str:
+    """A table of the report, with its note."""
+    body = table(shown.columns, shown.rows, shown.note)
+    return f"<h2 class='fl-part'>{escape(shown.heading)}</h2>{body}"
+
+
+def gallery(shown: Mapping[str, Any]) -> str:
+    """Pictures that a front end kept, with what each shows, under their heading.
+
+    Parameters
+    ----------
+    shown : mapping
+        One of :func:`common.report.sections.galleries`.
+    """
+    figures = "".join(
+        f"<figure><img alt='{escape(each['alt'])}' src='data:image/jpeg;base64,{each['data']}'>"
+        f"<figcaption>{escape(each['caption'])}</figcaption></figure>"
+        for each in shown["pictures"]
+    )
+    heading = f"<h2>{escape(shown['heading'])}</h2>"
+    return f"{heading}{note(shown['caption'])}<div class='fl-pictures'>{figures}</div>"
+
+
+def side_by_side(parts: Sequence[tuple[str, str]]) -> str:
+    """Pieces of HTML under their names, beside each other where there is room."""
+    columns = "".join(
+        f"<div><h2 class='fl-part'>{escape(name)}</h2>{piece}</div>" for name, piece in parts
+    )
+    return f"<div class='fl-beside'>{columns}</div>"
+
+
+def comparison(lines: Sequence[Compared], runs: Sequence[str], caption: str) -> str:
+    """Two runs line by line; what differs is marked by a sign too, not by its colour alone."""
+    rows = [
+        (f"≠ {each.name}" if each.differs else each.name, each.left, each.right) for each in lines
+    ]
+    differs = [each.differs for each in lines]
+    return table(("what", *runs), rows, f"{caption} (≠: differs)", "fl-compared", differs)
+
+
+def report_frame(name: str, page: str) -> str:
+    """A report in a frame that runs no script and reads nothing of the page around it."""
+    return (
+        f"<iframe class='fl-report' title='Report of {escape(name, quote=True)}' sandbox='' "
+        f'srcdoc="{escape(page, quote=True)}"></iframe>'
+    )

@@ -1,0 +1,118 @@
+"""Pieces of HTML that show single units on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from browser import fragments
+from common.effects.paired import Effect, MaskEffects, Rate
+from common.effects.words import between, points
+from common.measure.masks import Mask
+from common.study.single_unit import Alone, UnitRow
+
+MOST_UNITS = 60  # of a layer that a page lists
+HEADS = ("unit", "rank", "t", "q", "d′", "mean, target", "mean, control")
+
+
+def layer_choices(mask: Mask) -> list[tuple[str, str]]:
+    """Labels and names of the sites that hold units of a mask, in running order."""
+    return [
+        (f"{str(site).removesuffix(':output')} · {count:,}", str(site))
+        for site, count in mask.counts().items()
+        if count
+    ]
+
+
+def unit_choices(rows: Sequence[UnitRow]) -> list[tuple[str, str]]:
+    """Labels of units, and the ranks that they are chosen by."""
+    return [(f"{row.name}, t {row.t:.1f}", str(row.rank)) for row in rows]
+
+
+def units_table(rows: Sequence[UnitRow], n_units: int) -> str:
+    """Units of one site, the highest t first.
+
+    Parameters
+    ----------
+    rows : sequence of UnitRow
+        At least one.
+    n_units : int
+        How many of the site's units are in the mask; there may be more than are shown.
+    """
+    shown = f"the first {len(rows)} of {n_units:,}" if len(rows) < n_units else f"all {n_units:,}"
+    caption = f"Units of {rows[0].site} in the mask ({shown}), the highest t first"
+    return fragments.table(HEADS, map(_numbers, rows), caption)
+
+
+def _numbers(row: UnitRow) -> tuple[str, ...]:
+    means = (f"{row.mean_target:.3g}", f"{row.mean_control:.3g}")
+    return (row.name, f"{row.rank:,}", f"{row.t:.2f}", f"{row.q:.2g}", f"{row.d_prime:.2f}", *means)
+
+
+def unit_facts(row: UnitRow, n_units: int) -> str:
+    """One unit's place and numbers."""
+    said = f"Rank {row.rank:,} of {n_units:,} by t; q = {row.q:.2g}, d′ = {row.d_prime:.2f}."
+    return f"<h3>{escape(row.title)}: t = {row.t:.1f}</h3>{fragments.note(said)}"
+
+
+def driven_units(rows: Sequence[tuple[UnitRow, float]], n_units: int) -> str:
+    """The units of a mask that a stimulus drives most.
+
+    Parameters
+    ----------
+    rows : sequence of (UnitRow, float)
+        A unit, and how many times its average it answers.
+    n_units : int
+        How many the mask has.
+    """
+    first = f"the {len(rows)} most driven of {n_units:,}" if len(rows) < n_units else "all of them"
+    return fragments.table(
+        ("unit", "answers", "t"),
+        [(row.title, f"{times:.1f} ×", f"{row.t:.1f}") for row, times in rows],
+        f"Units of the mask by how strongly they answer to this picture, over their average in "
+        f"the localizer ({first})",
+    )
+
+
+def unit_effect(alone: Alone) -> str:
+    """What is lost without one unit alone, beside equally loud ones."""
+    one, other = alone.target, alone.other
+    rows = [
+        ("intact", _share(alone.intact[one]), "", _share(alone.intact[other]), "", ""),
+        ("this unit", *_effects(alone, alone.effects)),
+    ]
+    if alone.controls:
+        means = [
+            _mean([each.groups[one].drop for each in alone.controls]),
+            _mean([each.groups[other].drop for each in alone.controls]),
+            _mean([each.interaction for each in alone.controls]),
+        ]
+        name = f"an equally loud one, mean of {len(alone.controls)}"
+        rows.append((name, "", means[0], "", means[1], means[2]))
+    heads = ("ablated", f"{one} %", f"drop, {one}", f"{other} %", f"drop, {other}", "interaction")
+    n = " and ".join(f"{alone.intact[name].n:,} {name}" for name in (one, other))
+    caption = (
+        f"{n}; drops in percentage points. Brackets: 95 % intervals; round ones: range over units "
+        "of the same site, matched in magnitude. One unit was chosen by looking, among many: an "
+        "interval without 0 is a hint, not a test."
+    )
+    return fragments.table(heads, rows, caption, strong=[False, True, False][: len(rows)])
+
+
+def _effects(alone: Alone, effects: MaskEffects) -> tuple[str, ...]:
+    one, other = effects.groups[alone.target], effects.groups[alone.other]
+    inter = f"{points(effects.interaction)} {between(effects.interaction_ci)}"
+    return (_share(one), _drop(one), _share(other), _drop(other), inter)
+
+
+def _share(rate: Rate | Effect) -> str:
+    low, high = rate.ci
+    return f"{100 * rate.accuracy:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _drop(effect: Effect) -> str:
+    return f"{points(effect.drop)} {between(effect.drop_ci)}"
+
+
+def _mean(values: Sequence[float]) -> str:
+    return f"{points(sum(values) / len(values))} ({points(min(values))} to {points(max(values))})"

@@ -1,0 +1,174 @@
+"""Several people at one program: whose run shall stop, and who holds a model.
+
+A visitor is told from another by a session's name. A model is loaded once, shared, and held by one
+at a time, so an ablation that one visitor attaches is gone before another's picture or prompt
+comes.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from common.base.errors import FunclocError
+from common.base.progress import PART, Progress
+from common.study.verbs import Settings
+
+Model = TypeVar("Model")
+
+MODELS_KEPT = 2
+BAR_EVERY = 0.25  # seconds; a bar that moves more often takes its time from the work
+NAMES_A_MODEL = ("model", "untrained", "seed", "device", "dtype", "device_map")
+
+
+class Stopped(FunclocError):
+    """The visitor stopped the run."""
+
+
+@dataclass
+class Visitors:
+    """Whose runs are under way, and which of them shall stop."""
+
+    _asked: dict[str, bool] = field(default_factory=dict)
+
+    def begin(self, session: str) -> None:
+        """Expect a run; an old wish to stop is forgotten."""
+        self._asked[session] = False
+
+    def stop(self, session: str) -> None:
+        """Let the visitor's run stop at its next step, if there is one."""
+        if session in self._asked:
+            self._asked[session] = True
+
+    def check(self, session: str) -> None:
+        """Raise :class:`Stopped` if the visitor wants it."""
+        if self._asked.get(session):
+            raise Stopped("stopped; the same settings go on where this run stopped")
+
+    def expects(self, session: str) -> bool:
+        """Whether a run of the visitor is under way or about to begin."""
+        return session in self._asked
+
+    def end(self, session: str) -> None:
+        """Forget the visitor's run."""
+        self._asked.pop(session, None)
+
+    @contextmanager
+    def expecting(self, session: str) -> Iterator[None]:
+        """Expect work for this block, if none was expected of the visitor already."""
+        new = session not in self._asked
+        if new:
+            self.begin(session)
+        try:
+            self.check(session)
+            yield
+        finally:
+            if new:
+                self.end(session)
+
+    @contextmanager
+    def running(self, session: str) -> Iterator[None]:
+        """While a visitor's run lasts; one that was stopped while it waited does not begin.
+
+        Raises
+        ------
+        Stopped
+            If the visitor asked for it before.
+        """
+        self._asked.setdefault(session, False)
+        try:
+            self.check(session)
+            yield
+        finally:
+            self.end(session)
+
+    def follow(self, session: str, bar: Callable[..., Any], steps: Mapping[str, str]) -> Progress:
+        """A progress callback that fills a bar, and stops the run when the visitor asks.
+
+        Parameters
+        ----------
+        session : str
+            The visitor's.
+        bar : callable
+            Called with the share that is done and ``desc``, which names the step and the time
+            left.
+        steps : mapping of str to str
+            What the steps are called on the page.
+        """
+        began: dict[str, float] = {}
+        shown = ("", 0.0)  # the step that the bar shows, and since when
+        whole = ("", 0, 1)  # the step that a part belongs to, how much is done, and of how much
+
+        def show(step: str, done: int, total: int) -> None:
+            nonlocal whole, shown
+            self.check(session)
+            if step == PART:
+                name, before, of = whole
+                share = (before + done / total) / of
+            else:
+                whole = name, _, _ = step, done, total
+                share = done / total
+            now = time.monotonic()
+            elapsed = now - began.setdefault(name, now)
+            if share < 1 and shown[0] == name and now - shown[1] < BAR_EVERY:
+                return
+            shown = name, now
+            left = f", about {elapsed * (1 / share - 1):.0f} s left" if share else ""
+            bar(share, desc=f"{steps.get(name, name)}{left}")
+
+        return show
+
+
+@dataclass
+class _Place(Generic[Model]):
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    model: Model | None = None
+
+
+class Shelf(Generic[Model]):
+    """The models in memory. Each is lent to one event at a time, and comes back without a hook.
+
+    Parameters
+    ----------
+    load : callable
+        Loads the model that settings name.
+    kept : int
+        How many stay in memory; one that is lent stays in any case.
+    """
+
+    def __init__(self, load: Callable[[Settings], Model], kept: int = MODELS_KEPT) -> None:
+        self.kept = kept
+        self._load = load
+        self._guard = threading.Lock()
+        self._places: OrderedDict[Settings, _Place[Model]] = OrderedDict()
+
+    @contextmanager
+    def held(self, settings: Settings) -> Iterator[Model]:
+        """The model that the settings name, for this block alone."""
+        key = _naming(settings)
+        place = self._place(key)
+        with place.lock:
+            if place.model is None:
+                place.model = self._load(key)
+            yield place.model
+
+    def _place(self, key: Settings) -> _Place[Model]:
+        with self._guard:
+            place = self._places.setdefault(key, _Place())
+            self._places.move_to_end(key)
+            idle = [each for each, at in self._places.items() if not at.lock.locked()]
+            for old in idle[: max(0, len(self._places) - self.kept)]:
+                if old != key:
+                    del self._places[old]
+            return place
+
+
+def _naming(settings: Settings) -> Settings:
+    """The settings that name a model, and defaults for all others."""
+    given = {name: getattr(settings, name) for name in NAMES_A_MODEL if hasattr(settings, name)}
+    return type(settings)(**given)

@@ -1,0 +1,177 @@
+"""What the programs print: tables, findings, notes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from common.effects.words import between, percent, points
+from common.measure.masks import top_percent
+from common.measure.scores import SelectivityMap
+from common.measure.sites import KINDS, Kind
+from common.measure.survey import Survey
+from common.models.catalogue import Entry
+
+WIDE = 132  # columns of a terminal from which on the table has room for all intervals
+
+
+def print_results(results: dict[str, Any], folder: Path, as_json: bool) -> None:
+    """Print a finished run: its table, its verdict and its folder; or ``results.json`` alone."""
+    if as_json:
+        print(json.dumps(results, indent=2, ensure_ascii=False))
+        return
+    console = results_console()
+    console.print(results_table(results, intervals=console.width >= WIDE))
+    if "area" in results:
+        console.print(_area_sentence(results["area"]))
+    print_warnings(results["warnings"])
+    console.print(f"\n[bold]{results['verdict']}[/]\n", highlight=False)
+    console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False)
+    if (report := folder / "report.html").exists():
+        console.print(f"Report:     {report}", soft_wrap=True, highlight=False)
+
+
+def print_map(found: SelectivityMap, percent: float) -> None:
+    """Print where the top units of a map lie, and how far its halves agree."""
+    mask = top_percent(found, percent)
+    table = Table(title=f"top {percent:g} %: {len(mask)} of {found.n_units:,} units")
+    for name in ("site", "units", "in mask", "highest t", "q < 0.05 and t > 0"):
+        table.add_column(name, justify="left" if name == "site" else "right")
+    for site, count in mask.counts().items():
+        t, q = found.at(site, "t"), found.at(site, "q")
+        table.add_row(
+            str(site),
+            str(t.size),
+            str(count),
+            f"{t.max():.1f}",
+            str(int(((q < 0.05) & (t > 0)).sum())),
+        )
+    console = results_console()
+    console.print(table)
+    half = found.about["split_half"]
+    console.print(
+        f"Split halves: r = {half['correlation']:.3f}, Dice of the top mask = "
+        f"{half['dice'][f'{percent:g}']:.2f} (chance {half['dice_chance'][f'{percent:g}']:.2f})"
+    )
+
+
+def print_sites(title: str, survey: Survey, kind: str, left_out: bool) -> None:
+    """Print a model's sites of one kind or of all, and, if wanted, what cannot be one and why."""
+    table = Table(title=title)
+    for name in ("site", "kind", "shape", "channels", "neurons"):
+        table.add_column(name, justify="left" if name in ("site", "kind") else "right")
+    wanted = KINDS if kind == "all" else (cast(Kind, kind),)
+    for each in wanted:
+        for site in survey.offered(each):
+            shape = " x ".join(
+                f"[bold]{n}[/]" if i == site.axis - 1 else str(n) for i, n in enumerate(site.shape)
+            )
+            table.add_row(str(site), each, shape, str(site.channels), str(site.n_units("neuron")))
+    console = results_console()
+    console.print(table)
+    console.print("The channel axis is in bold. A site is named MODULE:output or MODULE:input.")
+    if left_out:
+        for path, reason in survey.left_out.items():
+            console.print(f"left out: {path} ({reason})", markup=False)
+
+
+def print_warnings(warnings: Sequence[str]) -> None:
+    """Print what a reader should know beside the numbers."""
+    for warning in warnings:
+        results_console().print(f"[yellow]note[/]  {escape(warning)}")
+
+
+def results_console() -> Console:
+    """A console as wide as the terminal, or COLUMNS; wide enough for a table where none is said."""
+    told = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console() if told else Console(width=WIDE)
+
+
+def _area_sentence(area: dict[str, Any]) -> str:
+    shares = ", ".join(
+        f"{percent(share['of_top'])} of the top {dose} %" for dose, share in area["share"].items()
+    )
+    return (
+        f"The built-in area ({area['n_units']} units, {area['percent']:.1f} % of all) "
+        f"makes up {shares}."
+    )
+
+
+def results_table(results: dict[str, Any], intervals: bool = True) -> Table:
+    """The table of groups by masks; the draws of a control rule share a row, as their mean.
+
+    Without `intervals` only the interaction has its own, so that the table fits 80 columns.
+    """
+    groups = (results["evaluation"]["target"], results["evaluation"]["other"])
+    table = Table(
+        title=f"{results['model']['name']} · {results['localizer']['name']}",
+        caption="accuracy in %; drops in points, [95 % intervals]; ×N: mean of N draws; "
+        "p: rank of the top mask's interaction",
+    )
+    table.add_column("mask", no_wrap=True)
+    for group in groups:
+        table.add_column(group, justify="right", no_wrap=True)
+        table.add_column("drop", justify="right", no_wrap=True)
+    table.add_column("interaction", justify="right", no_wrap=True)
+    table.add_column("p", justify="right", no_wrap=True)
+    cells = [(_hundred(results["intact"][group]["accuracy"]), "") for group in groups]
+    table.add_row("intact", *cells[0], *cells[1])
+    for dose in dict.fromkeys(entry["percent"] for entry in results["ablations"]):
+        table.add_section()
+        for row in _dose_rows(results, dose, groups, intervals):
+            table.add_row(*row)
+    return table
+
+
+def _hundred(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _dose_rows(
+    results: dict[str, Any], dose: float, groups: tuple[str, str], intervals: bool
+) -> list[list[str]]:
+    entries = [entry for entry in results["ablations"] if entry["percent"] == dose]
+    against = {e["rule"]: e for e in results["permutations"] if e["percent"] == dose}
+    rows = []
+    for rule in dict.fromkeys(entry["rule"] for entry in entries):
+        same = [entry for entry in entries if entry["rule"] == rule]
+        n_units = f" ({same[0]['n_units']})" if rule == "top" else ""
+        draws = f" ×{len(same)}" if len(same) > 1 else ""
+        row = [f"{rule} {dose:g} %{n_units}{draws}"]
+        for group in groups:
+            effects = [entry["groups"][group] for entry in same]
+            row += [_hundred(_mean(effects, "accuracy")), _change(effects, "drop", intervals)]
+        row.append(_change(same, "interaction"))
+        drawn = rule in against and against[rule]["draws"] > 1
+        row.append(f"{against[rule]['p']:.3f}" if drawn else "")
+        rows.append(row)
+    return rows
+
+
+def _change(entries: list[dict[str, Any]], name: str, interval: bool = True) -> str:
+    single = interval and len(entries) == 1
+    return points(_mean(entries, name)) + (
+        f" {between(entries[0][f'{name}_ci'])}" if single else ""
+    )
+
+
+def _mean(entries: list[dict[str, Any]], name: str) -> float:
+    return float(sum(entry[name] for entry in entries) / len(entries))
+
+
+def models_table(entries: Collection[Entry]) -> Table:
+    """The table of the command ``models``."""
+    table = Table(title="models")
+    for column in ("name", "weights", "what it is"):
+        table.add_column(column, overflow="fold")
+    for entry in entries:
+        table.add_row(escape(entry.name), entry.where, escape(entry.about))
+    return table

@@ -1,0 +1,136 @@
+"""Replace units while a model runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from common.base.errors import SettingError
+from common.measure import prefix
+from common.measure.attach import (
+    Once,
+    after_pass,
+    attach,
+    attached,
+    before_pass,
+    modules_of,
+    replace_first,
+    tensor_of,
+)
+from common.measure.masks import Mask
+from common.measure.moments import Array
+from common.measure.scores import SelectivityMap
+from common.measure.sites import Site, Unit
+
+Ablation = Literal["zero", "mean"] | float
+
+
+@contextmanager
+def ablate(
+    model: nn.Module,
+    mask: Mask,
+    by: Ablation = "zero",
+    means: Mapping[Site, Array] | None = None,
+) -> Iterator[None]:
+    """Replace the masked units' output while the model runs inside this context.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model.
+    mask : Mask
+        The units to replace.
+    by : {"zero", "mean"} or float, default="zero"
+        By zero, by each unit's own mean (`means`), or by the output times this number.
+    means : mapping of Site to array of shape (n_units,), optional
+        The units' means for ``by="mean"``, usually ``SelectivityMap.output_control``.
+
+    Raises
+    ------
+    SettingError
+        If there is no such replacement, or ``by="mean"`` comes without the `means` of a site.
+    SiteError
+        If a masked site does not exist, or fires more than once in a pass.
+    """
+    sites = [site for site in mask.sites if mask.at(site).any()]
+    _check_replacement(by, means, sites)
+    once = Once(sites)
+    hooks: list[Callable[[], Any]] = [before_pass(model, once.begin)]
+    for site, module in zip(sites, modules_of(model, sites), strict=True):
+        fill = None if means is None or by != "mean" else means[site]
+        replace = _Replacement(site, mask.unit, mask.at(site), by, fill, once)
+        hooks.append(attach(module, site.end, replace))
+    hooks.append(after_pass(model, once.end))
+    with attached(hooks):
+        yield
+
+
+def _check_replacement(
+    by: Ablation, means: Mapping[Site, Array] | None, sites: Sequence[Site]
+) -> None:
+    if isinstance(by, str) and by not in ("zero", "mean"):
+        raise SettingError(f"no ablation is called {by!r}: choose zero, mean or a number")
+    if by != "mean":
+        return
+    if means is None:
+        raise SettingError("ablation by the mean needs the units' means (means=map.output_control)")
+    for site in sites:
+        if site not in means:
+            raise SettingError(f"{site}: ablation by the mean needs the means of its units")
+
+
+class _Replacement:
+    """The hook of one ablated site. Keeps its mask on the device and in the shape it last met."""
+
+    def __init__(
+        self,
+        site: Site,
+        unit: Unit,
+        units: np.ndarray,
+        by: Ablation,
+        fill: Array | None,
+        once: Once,
+    ) -> None:
+        self.site, self.unit, self.by, self.once = site, unit, by, once
+        self.units = torch.as_tensor(units)
+        self.fill = torch.zeros(len(units)) if fill is None else torch.as_tensor(fill)
+        self.fitted: tuple[Any, Tensor, Tensor] | None = None
+
+    def __call__(self, value: Any) -> Any:
+        self.once.fire(self.site)
+        prefix.leave()  # from here on it is another pass than the intact one
+        tensor = tensor_of(self.site, value)
+        chosen, fill = self._fit(tensor)
+        new = tensor * self.by if isinstance(self.by, (int, float)) else fill
+        return replace_first(value, tensor, torch.where(chosen, new, tensor))
+
+    def _fit(self, tensor: Tensor) -> tuple[Tensor, Tensor]:
+        like = (tensor.shape, tensor.dtype, tensor.device)
+        if self.fitted is None or self.fitted[0] != like:
+            chosen = self.site.broadcast(self.units.to(tensor.device), tensor, self.unit)
+            fill = self.site.broadcast(self.fill.to(tensor.device, tensor.dtype), tensor, self.unit)
+            self.fitted = (like, chosen, fill)
+        return self.fitted[1:]
+
+
+def under(
+    model: nn.Module, mask: Mask | None, by: Ablation, found: SelectivityMap | None
+) -> AbstractContextManager[None]:
+    """The model intact (no mask), or with a mask's units replaced.
+
+    Parameters
+    ----------
+    model, mask, by
+        As in :func:`ablate`.
+    found : SelectivityMap, optional
+        The mask's map: for ``by="mean"`` it gives each unit's mean over the control condition.
+    """
+    if mask is None:
+        return nullcontext()
+    means = found.by_site("output_control") if found is not None and by == "mean" else None
+    return ablate(model, mask, by, means)

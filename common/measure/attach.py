@@ -1,0 +1,145 @@
+"""The hook registry: the only place in this project that registers a hook.
+
+Three facts about hooks make most of the field's silent bugs, and this module turns each into an
+error that names the module, or makes it impossible: a hook on a module that never runs does
+nothing; a hook on a module that runs twice acts twice; a hook that stays behind acts for ever.
+
+:mod:`trace`, :mod:`record`, :mod:`ablate` and :mod:`respond` are built on it. Each holds for
+exactly the block of code inside its context manager, for that model object, and is undone on any
+exception. A hook that reads returns nothing, so the logits stay bit-identical. Contexts nest: inner
+ablations see what outer ones left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from copy import copy
+from typing import Any
+
+from torch import Tensor, nn
+
+from common.base.errors import SiteError
+from common.measure import prefix
+from common.measure.sites import Site
+
+
+def first_tensor(value: Any) -> Tensor | None:
+    """The tensor in a module's output: itself, or the first in a tuple, list or mapping."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (tuple, list)):
+        return next((found for item in value if (found := first_tensor(item)) is not None), None)
+    return None
+
+
+def replace_first(value: Any, old: Tensor, new: Tensor) -> Any:
+    """The same structure with `new` where :func:`first_tensor` found `old`."""
+    if value is old:
+        return new
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if first_tensor(item) is old:
+                # A copy, for somebody else may hold the mapping and read it later.
+                changed: Any = copy(value)
+                changed[key] = replace_first(item, old, new)
+                return changed
+    if isinstance(value, (tuple, list)):
+        position = next(i for i, item in enumerate(value) if first_tensor(item) is old)
+        parts = [*value]
+        parts[position] = replace_first(parts[position], old, new)
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value
+
+
+def modules_of(model: nn.Module, sites: Sequence[Site]) -> list[nn.Module]:
+    """The module of each site, or a :class:`SiteError` that names the first that is missing."""
+    known = dict(model.named_modules())
+    for site in sites:
+        if site.module not in known:
+            raise SiteError(
+                f"{site}: this model has no module of that name (see the sites command)"
+            )
+    return [known[site.module] for site in sites]
+
+
+@contextmanager
+def attached(hooks: Sequence[Callable[[], Any]]) -> Iterator[None]:
+    """Register every hook on entering and remove every hook on leaving, whatever happens."""
+    with ExitStack() as stack:
+        for register in hooks:
+            stack.callback(register().remove)
+        yield
+
+
+def attach(module: nn.Module, end: str, act: Callable[[Any], Any]) -> Callable[[], Any]:
+    """A registration of `act` on a module's input or output; what `act` returns replaces it."""
+    act = prefix.aside(act)
+    if end == "output":
+        return lambda: module.register_forward_hook(lambda _module, _args, out: act(out))
+
+    def on_input(_module: nn.Module, args: Any, kwargs: Any) -> Any:
+        if first_tensor(args) is None:
+            new = act(kwargs)
+            return None if new is None else (args, new)
+        new = act(args)
+        return None if new is None else (new, kwargs)
+
+    return lambda: module.register_forward_pre_hook(on_input, with_kwargs=True)
+
+
+def part_of(model: nn.Module, path: str) -> nn.Module:
+    """The module of that path, the model itself for an empty one.
+
+    Raises
+    ------
+    SiteError
+        If the model has no such module.
+    """
+    try:
+        return model.get_submodule(path)
+    except AttributeError as error:
+        raise SiteError(f"{path}: this model has no module of that name") from error
+
+
+def before_pass(model: nn.Module, act: Callable[[], None]) -> Callable[[], Any]:
+    """A registration of `act` before each pass of the model."""
+    act = prefix.aside(act)
+    return lambda: model.register_forward_pre_hook(lambda *_: act())
+
+
+def after_pass(model: nn.Module, act: Callable[[], None]) -> Callable[[], Any]:
+    """A registration of `act` after each pass of the model."""
+    act = prefix.aside(act)
+    return lambda: model.register_forward_hook(lambda *_: act())
+
+
+class Once:
+    """Holds every site to firing exactly once in each pass of the model."""
+
+    def __init__(self, sites: Sequence[Site]) -> None:
+        self.sites = sites
+        self.fired: set[Site] = set()
+
+    def begin(self) -> None:
+        self.fired.clear()
+
+    def fire(self, site: Site) -> None:
+        if site in self.fired:
+            raise SiteError(f"{site}: fires more than once in one pass, so its units are ambiguous")
+        self.fired.add(site)
+
+    def end(self) -> None:
+        silent = [str(site) for site in self.sites if site not in self.fired]
+        if silent:
+            others = f" (nor did {len(silent) - 1} other sites)" if len(silent) > 1 else ""
+            raise SiteError(f"{silent[0]}: never fired in this pass{others}")
+
+
+def tensor_of(site: Site, value: Any) -> Tensor:
+    tensor = first_tensor(value)
+    if tensor is None:
+        raise SiteError(f"{site}: gave no tensor")
+    return tensor

@@ -1,0 +1,86 @@
+"""The localizer's bookkeeping: which stimuli go into which half, and the map that comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from common.measure.moments import Moments
+from common.measure.record import Recorder
+from common.measure.scores import SelectivityMap, split_half, t_alone, welch
+from common.measure.sites import Site
+
+TARGET_HALVES, CONTROL_HALVES = (0, 1), (2, 3)
+
+
+def assign_groups(
+    conditions: Sequence[str], is_target: Sequence[bool] | np.ndarray, seed: int
+) -> np.ndarray:
+    """Split every condition into two random halves, and number target and control halves apart.
+
+    Parameters
+    ----------
+    conditions : sequence of str of length n_stimuli
+        The condition of each stimulus. Halves are balanced within each one, and within each side.
+    is_target : array of bool of shape (n_stimuli,)
+        Which side it is on.
+    seed : int
+        Seed of the split.
+
+    Returns
+    -------
+    array of int of shape (n_stimuli,)
+        0 and 1 for the halves of the target, 2 and 3 for those of the control.
+    """
+    rng = np.random.default_rng([seed, 0])
+    names = np.asarray(conditions)
+    sides = np.where(is_target, TARGET_HALVES[0], CONTROL_HALVES[0])
+    halves = np.zeros(len(names), dtype=int)
+    for side in set(sides.tolist()):
+        present = sorted(set(names[sides == side].tolist()))
+        members = [np.flatnonzero((names == name) & (sides == side)) for name in present]
+        # One row over all conditions, so that the odd ones of each do not all fall to one half.
+        halves[np.concatenate([rng.permutation(those) for those in members])[::2]] = 1
+    return halves + sides
+
+
+def selectivity_map(
+    recorder: Recorder, percents: Sequence[float], about: dict[str, Any]
+) -> SelectivityMap:
+    """The map over all stimuli, with its split-half reliability, from what was recorded.
+
+    Parameters
+    ----------
+    recorder : Recorder
+        Has recorded in the groups of :func:`assign_groups`.
+    percents : sequence of float
+        Sizes of the top masks whose overlap is reported.
+    about : dict
+        Kept with the map.
+    """
+    first, second = (
+        t_alone(recorder.group(target), recorder.group(control))
+        for target, control in zip(TARGET_HALVES, CONTROL_HALVES, strict=True)
+    )
+    halves = asdict(split_half(first, second, percents))
+    for name in ("dice", "dice_chance"):
+        halves[name] = {f"{percent:g}": value for percent, value in halves[name].items()}
+    target, control = (
+        _both(recorder.group(one), recorder.group(two))
+        for one, two in (TARGET_HALVES, CONTROL_HALVES)
+    )
+    return welch(
+        target,
+        control,
+        unit=recorder.unit,
+        pooling=recorder.pooling,
+        statistic=recorder.statistic,
+        about={**about, "split_half": halves},
+    )
+
+
+def _both(one: dict[Site, Moments], two: dict[Site, Moments]) -> dict[Site, Moments]:
+    return {site: one[site].merge(two[site]) for site in one}

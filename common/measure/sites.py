@@ -1,0 +1,217 @@
+"""What a site is, what its units are, and how positions become one number.
+
+A site is a module's output or input. One axis of that tensor holds the channels; the axes that are
+left (rows and columns of a feature map, tokens, windows) are positions. A unit is a channel over
+all positions, or a neuron: one channel at one position.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from common.base.errors import SettingError, SiteError
+
+Kind = Literal["block", "attn", "mlp", "mlp_hidden", "op"]
+Unit = Literal["channel", "neuron"]
+Pooling = Literal["mean", "max", "cls", "last", "sum", "none"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+UNITS: tuple[Unit, ...] = get_args(Unit)
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+EACH_TOKEN = 0
+
+
+def check_pooling(unit: Unit, pooling: Pooling | None) -> Pooling:
+    """The pooling that goes with a unit; ``None`` means the unit's own default.
+
+    Raises
+    ------
+    SettingError
+        If there is no such unit or pooling, or they do not go together: a neuron has one position,
+        a channel needs its positions pooled.
+    """
+    if unit not in UNITS:
+        raise SettingError(f"--unit {unit}: choose one of {', '.join(UNITS)}")
+    if pooling not in (None, *POOLINGS):
+        raise SettingError(f"--pooling {pooling}: choose one of {', '.join(POOLINGS)}")
+    if pooling is None:
+        return "none" if unit == "neuron" else "mean"
+    if unit == "neuron" and pooling != "none":
+        raise SettingError(
+            f"--pooling {pooling}: a neuron is one position, so leave --pooling out (or say none)"
+        )
+    if unit == "channel" and pooling == "none":
+        raise SettingError("--pooling none keeps every position apart: add --unit neuron")
+    return pooling
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place in a model whose output is read or replaced.
+
+    Attributes
+    ----------
+    module : str
+        Path as in ``model.named_modules()``.
+    end : {"output", "input"}
+        Which end of the module. Input is that of its first tensor.
+    kind : {"block", "attn", "mlp", "mlp_hidden", "op"}
+        What the place is in the architecture.
+    axis : int
+        The channel axis, counted with the stimulus axis as 0.
+    shape : tuple of int
+        Shape of the tensor for one stimulus, as seen when the site was found.
+    fold : int
+        How many rows of the tensor one stimulus takes (windows of a Swin block). 1 nearly always;
+        ``EACH_TOKEN`` if every token has a row of its own (OPT's MLP, a router of experts).
+    """
+
+    module: str
+    end: Literal["output", "input"] = "output"
+    kind: Kind = "op"
+    axis: int = 1
+    shape: tuple[int, ...] = ()
+    fold: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.end}"
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return self.shape[self.axis - 1]
+
+    def n_units(self, unit: Unit) -> int:
+        """Number of units for one stimulus."""
+        return self.channels if unit == "channel" else math.prod(self.shape)
+
+    def unit_shape(self, unit: Unit) -> tuple[int, ...]:
+        """Shape in which units are saved: ``(channels,)``, or the tensor's own for neurons."""
+        return (self.channels,) if unit == "channel" else self.shape
+
+    def items(self, tensor: Tensor, tokens: Tensor | None = None) -> int:
+        """Number of stimuli in a tensor that this site gave.
+
+        Parameters
+        ----------
+        tensor : tensor of shape (n_stimuli * fold, ...)
+            What the site gave.
+        tokens : tensor of shape (n_stimuli, n_positions), optional
+            See :meth:`pool`; needed where every token has a row.
+
+        Raises
+        ------
+        SiteError
+            If the tensor's rows do not divide into stimuli.
+        """
+        fold = self.fold
+        if fold == EACH_TOKEN:
+            if tokens is None:
+                raise SiteError(f"{self}: has a row a token, so it must be told the tokens")
+            fold = tokens.shape[1]
+        if tensor.ndim < 2 or tensor.shape[0] % fold:
+            raise SiteError(f"{self}: a tensor of shape {tuple(tensor.shape)} holds no stimuli")
+        return tensor.shape[0] // fold
+
+    def pool(
+        self, tensor: Tensor, unit: Unit, pooling: Pooling, tokens: Tensor | None = None
+    ) -> Tensor:
+        """One number a unit and stimulus.
+
+        Parameters
+        ----------
+        tensor : tensor of shape (n_stimuli * fold, ...)
+            What the site gave.
+        unit, pooling
+            See :func:`check_pooling`. ``cls`` is the first position and ``last`` the last.
+        tokens : tensor of shape (n_stimuli, n_positions), optional
+            1 for a real token, 0 for padding on either side; padding never counts.
+
+        Returns
+        -------
+        tensor of shape (n_stimuli, n_units)
+            In float32 at least.
+
+        Raises
+        ------
+        SiteError
+            If a sequence pooling is asked of a feature map, or the sizes do not fit.
+        """
+        values = tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+        if self.fold == EACH_TOKEN:
+            values = values.reshape(self.items(tensor, tokens), -1, values.shape[-1])
+        elif self.fold > 1:
+            values = values.reshape(self.items(tensor), *self.shape)
+        if unit == "neuron":
+            return self._neurons(values)
+        if values.shape[self.axis] != self.channels:
+            raise SiteError(f"{self}: {values.shape[self.axis]} channels, not {self.channels}")
+        if values.ndim == 2:
+            return values
+        if pooling in ("cls", "last") or tokens is not None:
+            return self._pool_sequence(values, pooling, tokens)
+        positions = tuple(axis for axis in range(1, values.ndim) if axis != self.axis)
+        if pooling == "max":
+            return values.amax(dim=positions)
+        return values.sum(dim=positions) if pooling == "sum" else values.mean(dim=positions)
+
+    def _neurons(self, values: Tensor) -> Tensor:
+        flat = values.reshape(values.shape[0], -1)
+        if flat.shape[1] != self.n_units("neuron"):
+            raise SiteError(
+                f"{self}: {flat.shape[1]} neurons a stimulus, not {self.n_units('neuron')}; "
+                "units by neuron need inputs of one size"
+            )
+        return flat
+
+    def _pool_sequence(self, values: Tensor, pooling: Pooling, tokens: Tensor | None) -> Tensor:
+        if values.ndim != 3 or self.axis != 2:
+            raise SiteError(
+                f"{self}: pooling {pooling} needs a sequence of tokens, not a feature map"
+            )
+        if tokens is None:
+            return values[:, 0 if pooling == "cls" else -1]
+        if tokens.shape != values.shape[:2]:
+            raise SiteError(f"{self}: {values.shape[1]} positions, but {tokens.shape[1]} tokens")
+        real = tokens.to(values.device).bool()
+        if pooling in ("cls", "last"):
+            places = torch.arange(real.shape[1], device=real.device).expand_as(real)
+            chosen = (
+                places.masked_fill(~real, real.shape[1]).amin(1)
+                if pooling == "cls"
+                else places.masked_fill(~real, -1).amax(1)
+            )
+            return values[torch.arange(len(values), device=values.device), chosen]
+        if pooling == "max":
+            return values.masked_fill(~real[..., None], -math.inf).amax(dim=1)
+        total = values.masked_fill(~real[..., None], 0).sum(dim=1)
+        return total if pooling == "sum" else total / real.sum(dim=1, keepdim=True)
+
+    def broadcast(self, per_unit: Tensor, tensor: Tensor, unit: Unit) -> Tensor:
+        """A vector over units, in a shape that broadcasts against a tensor that this site gave.
+
+        Parameters
+        ----------
+        per_unit : tensor of shape (n_units,)
+            One value a unit.
+        tensor : tensor of shape (n_stimuli * fold, ...)
+            What the site gave.
+        """
+        if unit == "channel":
+            axis = self.axis if self.fold == 1 else self.axis - 1
+            if tensor.shape[axis] != len(per_unit):
+                raise SiteError(f"{self}: {tensor.shape[axis]} channels, not {len(per_unit)}")
+            shape = [1] * tensor.ndim
+            shape[axis] = len(per_unit)
+            return per_unit.view(shape)
+        items = self.items(tensor)
+        if tensor.numel() != items * len(per_unit):
+            raise SiteError(f"{self}: {tensor.numel() // items} neurons, not {len(per_unit)}")
+        if self.fold == 1:
+            return per_unit.view(1, *tensor.shape[1:])
+        return per_unit.view(self.fold, *tensor.shape[1:]).repeat(items, *[1] * (tensor.ndim - 1))

@@ -1,0 +1,435 @@
+"""Finding sites by kind in any model, without a table of architectures.
+
+The model runs on one example and on two, and :func:`common.trace` writes down which module took
+and gave which tensor. Everything below is read off that trace:
+
+block
+    A class of module that occurs at least twice, holds at least two weight matrices, and is no mere
+    pipeline of its children (it branches: a residual sum, a concatenation); the outermost such
+    classes. Modules beside them in the same place count too. A plain chain (VGG, AlexNet) has no
+    such class: there each layer's nonlinearity is a block.
+attn
+    Inside a block, the outermost module called attention (by its class or its name) that holds no
+    MLP.
+mlp_hidden
+    Inside a block and outside attention, the input of a linear layer that narrows again what an
+    earlier one has widened: after the nonlinearity, and after the gate where there is one. Experts
+    have none: each sees tokens of its own, and often they are one module.
+mlp
+    The outermost module around that linear layer that takes one tensor and holds no attention; for
+    a mixture of experts the module that mixes them.
+op
+    Every module that makes a tensor of its own. One that only hands on a tensor (Identity, Dropout
+    at rest, a Sequential) is the same place under another name and is listed once; the model's own
+    output is no site.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from common.base.errors import SiteError
+from common.measure.sites import EACH_TOKEN, KINDS, Kind, Site
+from common.measure.trace import Call, TensorKey, trace
+
+ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
+NORM = re.compile(r"norm", re.IGNORECASE)
+FEED_FORWARD = re.compile(r"mlp|ffn|feed_?forward", re.IGNORECASE)
+
+
+def sites(
+    model: nn.Module, kind: Kind = "block", *, pattern: str | None = None, example: Any = None
+) -> list[Site]:
+    """The sites of a model.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Any model in evaluation mode.
+    kind : {"block", "attn", "mlp", "mlp_hidden", "op"}, default="block"
+        Which places; ignored when `pattern` is given.
+    pattern : str, optional
+        Module paths instead, as globs with commas between them: ``layer4.*,layer3.1:input``.
+    example : tensor, tuple or mapping, optional
+        What to call the model with, one stimulus. Guessed from the model's own configuration.
+
+    Returns
+    -------
+    list of Site
+        In the order in which the model runs through them.
+
+    Raises
+    ------
+    SiteError
+        If there is no such site, or one that is named never fires or fires more than once.
+    """
+    survey = Survey(model, example)
+    return survey.matching(pattern) if pattern else survey.of_kind(kind)
+
+
+def example_input(model: nn.Module) -> Any:
+    """One stimulus that the model accepts, guessed from its configuration."""
+    weight = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
+    words = getattr(model, "dummy_inputs", None)
+    if isinstance(words, Mapping) and getattr(model, "main_input_name", "") != "pixel_values":
+        return {name: value[:1].to(weight.device) for name, value in words.items()}
+    size = (getattr(model, "pretrained_cfg", None) or {}).get("input_size")
+    config = getattr(model, "config", None)
+    if size is None:
+        side = getattr(config, "image_size", 224)
+        sides = side if isinstance(side, (tuple, list)) else (side, side)
+        size = (getattr(config, "num_channels", 3), *sides)
+    return torch.zeros(1, *size, device=weight.device, dtype=weight.dtype)
+
+
+def _n_tokens(example: Any) -> int | None:
+    """How many tokens a text has; ``None`` for anything but a text."""
+    ids = example.get("input_ids") if isinstance(example, Mapping) else None
+    return ids.shape[1] if isinstance(ids, Tensor) else None
+
+
+def _doubled(example: Any) -> Any:
+    if isinstance(example, Tensor):
+        return torch.cat([example, example])
+    if isinstance(example, Mapping):
+        return {name: _doubled(value) for name, value in example.items()}
+    return tuple(_doubled(value) for value in example) if isinstance(example, tuple) else example
+
+
+class Survey:
+    """Every place of one model, found by running it on one stimulus and on two.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model; paths are those of its ``named_modules()``.
+    example : tensor, tuple or mapping, optional
+        What to call it with, one stimulus. Guessed from its own configuration.
+    through : str, default=""
+        Path of the part that is called instead of the whole model; see :func:`common.record`.
+
+    Attributes
+    ----------
+    left_out : dict of str to str
+        Modules that cannot be a site, with the reason.
+    """
+
+    def __init__(self, model: nn.Module, example: Any = None, through: str = "") -> None:
+        example = example_input(model) if example is None else example
+        was_training = {module: module.training for module in model.modules()}
+        model.eval()
+        try:
+            calls = trace(model, example, through)
+            twice = trace(model, _doubled(example), through)
+        finally:
+            for module, training in was_training.items():
+                module.training = training
+        self.modules = dict(model.named_modules())
+        self.root = calls[-1]
+        self.tokens = _n_tokens(example)
+        self.left_out: dict[str, str] = {}
+        self.calls = self._fired_once(calls, through)
+        self._two = {call.module: call for call in twice}
+        self._order = {path: i for i, path in enumerate(self.calls)}
+
+    def _fired_once(self, calls: list[Call], through: str) -> dict[str, Call]:
+        by_path: dict[str, list[Call]] = defaultdict(list)
+        for call in calls:
+            by_path[call.module].append(call)
+        for path in self.modules:
+            times = len(by_path[path])
+            if through and not path.startswith(f"{through}."):
+                if path not in ("", through):
+                    self.left_out[path] = f"lies outside {through}, the part that is called"
+            elif times == 0 and not isinstance(self.modules[path], (nn.ModuleList, nn.ModuleDict)):
+                self.left_out[path] = "never fires in a forward pass"
+            elif times > 1:
+                self.left_out[path] = f"fires {times} times in a forward pass"
+        return {
+            path: group[0]
+            for path, group in by_path.items()
+            if len(group) == 1 and path not in ("", through)
+        }
+
+    # --- one place ---
+
+    def site(
+        self, path: str, kind: Kind = "op", end: Literal["output", "input"] = "output"
+    ) -> Site | None:
+        """The site at a module, or ``None`` with a reason in `left_out` if it cannot be one."""
+        one, two = self.calls[path], self._two[path]
+        key = one.out if end == "output" else next(iter(one.given), None)
+        double = two.out if end == "output" else next(iter(two.given), None)
+        if key is None or double is None or len(key.shape) < 2:
+            self.left_out[path] = f"its {end} is no tensor with stimuli and units"
+            return None
+        if double.shape[0] != 2 * key.shape[0] or double.shape[1:] != key.shape[1:]:
+            self.left_out[path] = f"its {end} does not have one row a stimulus"
+            return None
+        fold = key.shape[0]
+        shape = key.shape[1:] if fold == 1 else key.shape
+        axis = self._channel_axis(path, key.shape) + (fold > 1)
+        if self.tokens is None:
+            return Site(path, end, kind, axis, shape, fold)
+        if len(shape) != 2 or shape[0] != self.tokens or axis != 2:
+            self.left_out[path] = f"its {end} is not one row of units for each token of each text"
+            return None
+        return Site(path, end, kind, axis, shape, EACH_TOKEN if fold > 1 else 1)
+
+    def _channel_axis(self, path: str, shape: tuple[int, ...]) -> int:
+        """Channels first or last: last in sequences, first in 1-D and 3-D convolutions."""
+        last = len(shape) - 1
+        if last != 3:
+            weight = getattr(self.modules[path], "weight", None)
+            convolves = isinstance(weight, Tensor) and weight.ndim == len(shape) >= 3
+            return 1 if convolves else last
+        told = self._axis_told(path, shape)
+        if told is not None:
+            return told
+        sizes = {p.shape[0] for p in self.modules[path].parameters() if p.ndim == 1}
+        return last if shape[last] in sizes and shape[1] not in sizes else 1
+
+    def _axis_told(self, path: str, shape: tuple[int, ...]) -> int | None:
+        """What tells the channel axis: the layer's weight, a square map, the layers inside."""
+        weight = getattr(self.modules[path], "weight", None)
+        if isinstance(weight, Tensor) and weight.ndim in (2, 4):
+            return 1 if weight.ndim == 4 else 3
+        if isinstance(weight, Tensor) and weight.ndim == 1:  # a normalization: its channels
+            fitting = [axis for axis in (1, 3) if shape[axis] == len(weight)]
+            if len(fitting) == 1:
+                return fitting[0]
+        if shape[1] == shape[2] != shape[3]:
+            return 3
+        if shape[2] == shape[3] != shape[1]:
+            return 1
+        same = [c for c in self.calls[path].inner if c.out is not None and c.out.shape == shape]
+        told = (self._axis_told(c.module, shape) for c in reversed(same) if c.module in self.calls)
+        return next((axis for axis in told if axis is not None), None)
+
+    # --- kinds ---
+
+    def of_kind(self, kind: Kind) -> list[Site]:
+        """All sites of a kind, in running order.
+
+        Raises
+        ------
+        SiteError
+            If the model has none.
+        """
+        if kind not in KINDS:
+            raise SiteError(f"no kind of site is called {kind!r}; choose one of {', '.join(KINDS)}")
+        found = self.offered(kind)
+        if not found:
+            raise SiteError(f"this model has no site of kind {kind}; see the sites command")
+        return found
+
+    def offered(self, kind: Kind) -> list[Site]:
+        """All sites of a kind, in running order; none if the model has none."""
+        found = [site for site in self._find(kind) if site is not None]
+        return sorted(found, key=lambda site: self._order[site.module])
+
+    def _find(self, kind: Kind) -> Iterator[Site | None]:
+        if kind == "op":
+            yield from self._ops()
+            return
+        blocks = self._block_paths()
+        if kind == "block":
+            yield from (self.site(path, "block") for path in blocks or self._nonlinearities())
+            return
+        for block in blocks:
+            attention = self._attention(block)
+            if kind == "attn":
+                yield from (self.site(path, "attn") for path in attention)
+                continue
+            narrowing = self._narrowing(block, attention)
+            if kind == "mlp_hidden":
+                yield from (self.site(path, "mlp_hidden", "input") for path in narrowing)
+            else:
+                around = [self._feed_forward(path, block, attention) for path in narrowing]
+                around += [path for path in map(_parent, self._experts(block)) if path != block]
+                yield from (self.site(path, "mlp") for path in dict.fromkeys(around))
+
+    def _ops(self) -> Iterator[Site | None]:
+        seen: set[TensorKey | None] = {self.root.out}
+        for path, call in self.calls.items():
+            if call.out in seen or call.out in call.given:
+                continue
+            seen.add(call.out)
+            yield self.site(path, "op")
+
+    def _block_paths(self) -> list[str]:
+        groups: dict[type, list[str]] = defaultdict(list)
+        for path in self.calls:
+            if self._weight_matrices(path) >= 2:
+                groups[type(self.modules[path])].append(path)
+        branching = {
+            cls: paths
+            for cls, paths in groups.items()
+            if len(paths) > 1 and not all(_is_pipeline(self.calls[path]) for path in paths)
+        }
+        outer = {cls for cls in branching if not self._nested(cls, branching)}
+        inner = set(branching) - outer
+        blocks = [path for cls in outer for path in branching[cls]]
+        places = {_parent(path) for path in blocks} | {_place(path) for path in blocks}
+        beside = [
+            path
+            for cls, paths in groups.items()
+            for path in paths
+            if cls not in inner
+            and {_parent(path), _place(path)} & places
+            and not any(block.startswith(path + ".") for block in blocks)
+        ]
+        return _outermost({*blocks, *beside})
+
+    def _weight_matrices(self, path: str) -> int:
+        return sum(p.ndim >= 2 for p in self.modules[path].parameters())
+
+    def _nested(self, cls: type, groups: dict[type, list[str]]) -> bool:
+        return any(
+            path.startswith(other + ".")
+            for path in groups[cls]
+            for kind, others in groups.items()
+            for other in others
+            if kind is not cls
+        )
+
+    def _nonlinearities(self) -> list[str]:
+        return [
+            path
+            for path, call in self.calls.items()
+            if not call.inner
+            and "activation" in type(self.modules[path]).__module__
+            and call.out not in call.given
+        ]
+
+    def _attention(self, block: str) -> list[str]:
+        inside = [path for path in self.calls if path.startswith(block + ".") and self._acts(path)]
+        named = [
+            path
+            for path in inside
+            if self._is_called(path, ATTENTION) and not self._normalizes(path)
+        ]
+        with_mlp = {
+            path
+            for path in named
+            if any(p.startswith(path + ".") and self._is_called(p, FEED_FORWARD) for p in inside)
+        }
+        return _outermost({path for path in named if path not in with_mlp})
+
+    def _acts(self, path: str) -> bool:
+        """Whether a module makes something new of the stimuli (not of a table of positions)."""
+        out, two = self.calls[path].out, self._two[path].out
+        given = self.calls[path].given
+        return None not in (out, two) and out not in given and two.shape[0] == 2 * out.shape[0]  # type: ignore[union-attr]
+
+    def _normalizes(self, path: str) -> bool:
+        """Whether it is a normalization: a ``post_attention_layernorm`` is no attention."""
+        return self._is_called(path, NORM) and self._weight_matrices(path) == 0
+
+    def _is_called(self, path: str, name: re.Pattern[str]) -> bool:
+        own = path.rsplit(".", 1)[-1]
+        return bool(name.search(own) or name.search(type(self.modules[path]).__name__))
+
+    def _narrowing(self, block: str, attention: list[str]) -> list[str]:
+        apart = [*attention, *self._experts(block)]
+        widened: set[tuple[int, int]] = set()
+        found = []
+        for path, call in self.calls.items():
+            if not path.startswith(block + ".") or _inside(path, apart):
+                continue
+            if not self._is_linear(path) or call.out is None or not call.given:
+                continue
+            taken, given = self._width(path, call.given[0]), self._width(path, call.out)
+            if taken > given and any((given, width) in widened for width in (taken, 2 * taken)):
+                found.append(path)
+            widened.add((taken, given))
+        return found
+
+    def _experts(self, block: str) -> list[str]:
+        """The places of a mixture's experts: a list of modules, or one that holds all of them."""
+        inside = [path for path in self.modules if path.startswith(block + ".")]
+        return [p for p in inside if p.endswith(".experts") and _parent(p) in self.calls]
+
+    def _is_linear(self, path: str) -> bool:
+        weight = getattr(self.modules[path], "weight", None)
+        if self.calls[path].inner or not isinstance(weight, Tensor):
+            return False
+        pointwise = weight.ndim == 4 and weight.shape[2:] == (1, 1)
+        return weight.ndim == 2 or (pointwise and bool(FEED_FORWARD.search(path)))
+
+    def _width(self, path: str, key: TensorKey) -> int:
+        return key.shape[1 if self.modules[path].weight.ndim == 4 else -1]
+
+    def _feed_forward(self, path: str, block: str, attention: list[str]) -> str:
+        best, outer = path, _parent(path)
+        while outer != block and outer.startswith(block + "."):
+            holds_attention = any(place.startswith(outer + ".") for place in attention)
+            if outer in self.calls and len(self.calls[outer].given) == 1 and not holds_attention:
+                best = outer
+            outer = _parent(outer)
+        return best
+
+    # --- patterns ---
+
+    def matching(self, pattern: str) -> list[Site]:
+        """Sites by module path: globs with commas between them, each with an optional end.
+
+        Raises
+        ------
+        SiteError
+            If a pattern matches nothing, or names a module that cannot be a site.
+        """
+        found: dict[tuple[str, str], Site] = {}
+        for part in (part.strip() for part in pattern.split(",")):
+            for site in self._matching_one(part):
+                found[site.module, site.end] = site
+        return sorted(found.values(), key=lambda site: self._order[site.module])
+
+    def _matching_one(self, pattern: str) -> list[Site]:
+        path_glob, _, end = pattern.partition(":")
+        if end not in ("", "input", "output"):
+            raise SiteError(f"--sites {pattern}: after the colon comes input or output")
+        paths = [path for path in self.modules if path and fnmatchcase(path, path_glob)]
+        side: Literal["input", "output"] = "input" if end == "input" else "output"
+        places = [self.site(path, "op", side) for path in paths if path in self.calls]
+        found = [place for place in places if place is not None]
+        if not found:
+            reason = next((self.left_out[p] for p in paths if p in self.left_out), "no such module")
+            raise SiteError(f"--sites {pattern}: {reason}; see the sites command")
+        return found
+
+
+def _is_pipeline(call: Call) -> bool:
+    """Whether a module does no more than pass one tensor through its children, one by one."""
+    if not call.inner:
+        return False
+    flow = call.given
+    for inner in call.inner:
+        if inner.given != flow or inner.out is None:
+            return False
+        flow = (inner.out,)
+    return flow == (call.out,)
+
+
+def _parent(path: str) -> str:
+    return path.rpartition(".")[0]
+
+
+def _place(path: str) -> str:
+    """A path with its numbers taken out: ``layer3.0`` lies in the place ``layer#.#``."""
+    return re.sub(r"\d+", "#", path)
+
+
+def _inside(path: str, outer: list[str]) -> bool:
+    return any(path == place or path.startswith(place + ".") for place in outer)
+
+
+def _outermost(paths: set[str]) -> list[str]:
+    return [path for path in sorted(paths) if not any(path.startswith(p + ".") for p in paths)]

@@ -1,0 +1,243 @@
+"""Loading a model by name: what both front ends do alike, whatever zoo the model is from.
+
+A front end brings one loader a source (``timm/…``, ``hf/…``, ``local/…``). Here is what is around
+them: the name is cut in two, random weights follow their seed, whatever goes wrong becomes one line
+that names the model, and what comes out is in evaluation mode, without gradients, where it belongs.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.error import URLError
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from common.base.errors import ModelError
+from common.base.files import digest_of_module
+from common.base.hub import hub_or_cache, hub_reason
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that is ready to be shown stimuli; each front end adds what its stimuli need.
+
+    Attributes
+    ----------
+    name : str
+        As the user wrote it.
+    module : nn.Module
+        In evaluation mode, on its device.
+    untrained : bool
+        Whether the weights are random.
+    seed : int, optional
+        Of the random weights.
+    """
+
+    name: str
+    module: nn.Module
+    untrained: bool = field(default=False, kw_only=True)
+    seed: int | None = field(default=None, kw_only=True)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its inputs go."""
+        return next(self.module.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The model's floating-point type."""
+        return next(p.dtype for p in self.module.parameters() if p.is_floating_point())
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers it was trained in."""
+        return sum(p.numel() for p in self.module.parameters())
+
+    def weights(self) -> Iterator[tuple[str, Tensor]]:
+        """Every parameter and buffer with its name, as in ``module.state_dict()``."""
+        yield from self.module.state_dict().items()
+
+    def describe(self) -> dict[str, Any]:
+        """The part of ``results.json`` that says which model this is."""
+        return {
+            "name": self.name,
+            "fingerprint": digest_of_module(self.module, self.weights()),
+            "untrained": self.untrained,
+            "seed": self.seed,
+            "phantom": self.name.startswith("phantom/"),
+            "n_parameters": self.n_parameters,
+            "dtype": str(self.dtype).removeprefix("torch."),
+        }
+
+
+Model = TypeVar("Model", bound=LoadedModel)
+Loader = Callable[[str, str, bool], Model]
+
+
+_LOADING = threading.Lock()
+"""One load at a time: the generator, standard output and a library's first import are shared."""
+
+
+def load(
+    name: str,
+    loaders: Mapping[str, Loader[Model]],
+    *,
+    forms: str,
+    untrained: bool = False,
+    seed: int = 0,
+    device: torch.device | str | None = "cpu",
+    dtype: torch.dtype | None = None,
+) -> Model:
+    """Load a model by name with the loader of its source.
+
+    Parameters
+    ----------
+    name : str
+        ``SOURCE/REST``.
+    loaders : mapping of str to callable
+        By source: called with the name, what follows the source, and `untrained`.
+    forms : str
+        How names are written, for the message about one that is not.
+    untrained : bool, default=False
+        Random weights of the same architecture instead.
+    seed : int, default=0
+        Seed of the random weights; the global generator is left as it was.
+    device : torch.device or str, default="cpu"
+        Where it shall lie; ``None`` leaves it where, and in the type in which, its loader put it.
+    dtype : torch.dtype, optional
+        Its floating-point type; left out, its loader saw to that.
+
+    Raises
+    ------
+    ModelError
+        If there is no such model, its weights do not fit, or they cannot be had.
+    """
+    source, _, rest = name.partition("/")
+    if source not in loaders or not rest:
+        raise ModelError(f"--model {name}: write {forms}")
+    # The zoos tell of downloads on standard output, where --json belongs.
+    with (
+        _LOADING,
+        told_in_one_line(name),
+        torch.random.fork_rng(devices=[]),
+        redirect_stdout(io.StringIO()),
+    ):
+        torch.manual_seed(seed)
+        model = loaders[source](name, rest, untrained)
+    model.module.eval().requires_grad_(False)
+    if device is not None:
+        model.module.to(device=device, dtype=dtype)
+    return replace(model, untrained=True, seed=seed) if untrained else model
+
+
+@contextmanager
+def told_in_one_line(name: str) -> Iterator[None]:
+    """Turn whatever a zoo raises over a model into one line that names it.
+
+    Raises
+    ------
+    ModelError
+        If anything went wrong inside this context.
+    """
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:  # a zoo may fail in any way over a broken file
+        raise ModelError(f"--model {name}: {_why(error)}") from error
+
+
+def _why(error: Exception) -> str:
+    """What went wrong in loading a model, on one line."""
+    if (reason := hub_reason(error)) is not None:
+        return f"cannot be downloaded ({reason})"
+    if isinstance(error, (URLError, ConnectionError)):
+        return f"it is not in the cache, and cannot be downloaded ({_short(error)})"
+    if isinstance(error, pickle.UnpicklingError) or "weights_only" in str(error):
+        return (
+            "its weights are pickled with more than numbers, which could run code; "
+            "save them as safetensors"
+        )
+    if isinstance(error, (SafetensorError, OSError)):
+        return f"cannot be read ({_short(error)})"
+    return f"cannot be built ({_short(error)})"
+
+
+def _short(error: Exception) -> str:
+    words = " ".join(str(error).split())
+    return words if 0 < len(words) <= 200 else f"{words[:200]}…" if words else type(error).__name__
+
+
+# --- what loaders of the same source share ---
+
+
+@contextmanager
+def on_the_hub(rest: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """A repository of the Hugging Face hub, written ``ORG/NAME@REVISION``.
+
+    Yields
+    ------
+    (str, dict)
+        The repository, and the keyword that says which revision of it.
+    """
+    place, _, revision = rest.partition("@")
+    with hub_or_cache():
+        yield place, {"revision": revision or "main"}
+
+
+def local_config(name: str, rest: str) -> tuple[Path, dict[str, Any]]:
+    """A model's own folder, and what its ``config.json`` holds.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or it is no JSON.
+    """
+    folder = Path(rest).expanduser()
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ModelError(f"--model {name}: {folder} holds no config.json")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"--model {name}: {path} is no JSON ({error})") from error
+    return folder, config if isinstance(config, dict) else {}
+
+
+def check_whole(name: str, found: Mapping[str, Any], wanted: str) -> None:
+    """Refuse a checkpoint that lacks weights or has them in other shapes: they would be random.
+
+    Parameters
+    ----------
+    found : mapping
+        What transformers says of loading (``output_loading_info``).
+    wanted : str
+        Whose weights they should be.
+
+    Raises
+    ------
+    ModelError
+        If one is missing or does not fit; names it.
+    """
+    odd = {
+        kind: sorted(str(key[0] if isinstance(key, tuple) else key) for key in found.get(kind, ()))
+        for kind in ("missing_keys", "mismatched_keys")
+    }
+    missing = [key for key in odd["missing_keys"] if not key.endswith("num_batches_tracked")]
+    for problem, keys in (("lacks", missing), ("has another shape of", odd["mismatched_keys"])):
+        if keys:
+            others = f" and {len(keys) - 1} others" if len(keys) > 1 else ""
+            raise ModelError(
+                f"--model {name}: its checkpoint {problem} {keys[0]}{others}; it is of another "
+                f"architecture, or not a {wanted}'s"
+            )

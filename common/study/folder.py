@@ -1,0 +1,242 @@
+"""The run folder: one experiment, whole or resumable.
+
+Everything is written atomically, under names that do not change:
+
+``run.json``
+    What is needed to repeat the run, and the fingerprint of its identity: the settings and the
+    fingerprints of model and stimuli. The device and the batch size are no part of the identity.
+``selectivity.safetensors``, ``masks.safetensors``, ``items.csv``
+    What was found, chosen and measured.
+``results.json``
+    The numbers. It is written last: a folder that has it is finished.
+``report.html``
+    All of it to look at; made from the rest of the folder, and made again at any time.
+``partial/``
+    The outcomes so far, one file a mask, while the run goes on.
+"""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from common.base.errors import RunError
+from common.base.files import (
+    digest_of,
+    read_json,
+    save_arrays,
+    save_json,
+    write_atomically,
+)
+
+FORMAT = 1
+BESIDE = "beside/"  # what an outcome's other numbers are called while they are kept
+LIBRARIES = ("funcloc", "torch", "torchvision", "timm", "transformers", "numpy", "scipy")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the model did with every evaluation item under one mask.
+
+    Attributes
+    ----------
+    prediction : array of int of shape (n_items,)
+        The class (or the alternative) that the model chose.
+    correct : array of bool of shape (n_items,)
+        Whether that was right.
+    margin : array of float32 of shape (n_items,)
+        Logit of the right answer minus the highest logit of a wrong one.
+    beside : mapping of str to array
+        What else was measured under the same mask, by name: nats of each window of a text.
+    """
+
+    prediction: np.ndarray
+    correct: np.ndarray
+    margin: np.ndarray
+    beside: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+class RunFolder:
+    """A run folder, held by one process at a time.
+
+    Use it as a context manager: entering takes the lock and checks or writes ``run.json``.
+
+    Parameters
+    ----------
+    path : Path
+        Where the run lies or shall lie.
+    identity : dict
+        What makes this run this run; anything else there is another run.
+    about : dict
+        What is noted beside it (device, batch size).
+    """
+
+    def __init__(self, path: Path, identity: dict[str, Any], about: dict[str, Any]) -> None:
+        self.path = path
+        self.identity = {"format": FORMAT, **identity}
+        self.about = about
+        self.fingerprint = digest_of(self.identity)
+        self._lock = FileLock(path / ".lock", timeout=0)
+
+    def __enter__(self) -> RunFolder:
+        known = self.path / "run.json"
+        try:
+            if self.path.exists() and not self.path.is_dir():
+                raise RunError(f"--out {self.path}: is a file, not a folder")
+            if self.path.exists() and not known.exists() and self._strangers():
+                raise RunError(
+                    f"--out {self.path}: holds other files but no run; choose a new folder"
+                )
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except Timeout as error:
+            raise RunError(f"--out {self.path}: another process is running it") from error
+        except OSError as error:
+            raise RunError(f"--out {self.path}: cannot write ({error.strerror})") from error
+        try:
+            self._check_or_write(known)
+            self._sweep()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left behind: drafts, and parts of a run that is finished."""
+        for draft in self.path.rglob(".*.part"):
+            draft.unlink(missing_ok=True)
+        if (self.path / "results.json").exists():
+            shutil.rmtree(self.partial, ignore_errors=True)
+
+    def _strangers(self) -> list[Path]:
+        ours = (".lock", "partial", ".run.json.")
+        return [file for file in self.path.iterdir() if not file.name.startswith(ours)]
+
+    def _check_or_write(self, known: Path) -> None:
+        if not known.exists():
+            save_json(known, self._description())
+            return
+        entry = read_json(known)
+        if not isinstance(entry, dict):
+            raise RunError(f"{known}: describes no run; choose a new folder")
+        if entry.get("fingerprint") != self.fingerprint:
+            names = ", ".join(differences(entry.get("identity", {}), self.identity)) or "format"
+            raise RunError(
+                f"--out {self.path}: holds another run (it differs in {names}); "
+                "choose a new folder, or delete that one"
+            )
+
+    def _description(self) -> dict[str, Any]:
+        return {
+            "fingerprint": self.fingerprint,
+            "identity": self.identity,
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": {"python": platform.python_version(), **_versions()},
+            "platform": platform.platform(),
+            **self.about,
+        }
+
+    # --- what is in it ---
+
+    @property
+    def selectivity(self) -> Path:
+        """The selectivity map."""
+        return self.path / "selectivity.safetensors"
+
+    @property
+    def masks(self) -> Path:
+        """All masks."""
+        return self.path / "masks.safetensors"
+
+    @property
+    def report(self) -> Path:
+        """The report, made from the rest of the folder."""
+        return self.path / "report.html"
+
+    @property
+    def partial(self) -> Path:
+        """What a running run keeps to itself; gone when it is finished."""
+        return self.path / "partial"
+
+    def results(self) -> dict[str, Any] | None:
+        """The results of a finished run; ``None`` before that."""
+        path = self.path / "results.json"
+        return read_json(path) if path.exists() else None
+
+    def outcome(self, name: str) -> Outcome | None:
+        """The outcome under a mask, if it has been measured and can be read."""
+        try:
+            arrays = load_file(self.partial / f"{name}.safetensors")
+            beside = {
+                key.removeprefix(BESIDE): arrays.pop(key)
+                for key in [*arrays]
+                if key.startswith(BESIDE)
+            }
+            return Outcome(**arrays, beside=beside)
+        except (OSError, SafetensorError, TypeError):
+            return None
+
+    def keep_outcome(self, name: str, outcome: Outcome) -> None:
+        """Keep the outcome under a mask, so that a killed run need not measure it again."""
+        arrays = {
+            "prediction": outcome.prediction,
+            "correct": outcome.correct,
+            "margin": outcome.margin,
+            **{f"{BESIDE}{key}": array for key, array in outcome.beside.items()},
+        }
+        save_arrays(self.partial / f"{name}.safetensors", arrays, {})
+
+    def finish(self, items: Iterable[pd.DataFrame], results: dict[str, Any]) -> None:
+        """Write ``items.csv``, then ``results.json``, and drop what was kept to resume."""
+        write_atomically(self.path / "items.csv", lambda draft: _write_tables(draft, items))
+        save_json(self.path / "results.json", results)
+        shutil.rmtree(self.partial, ignore_errors=True)
+
+
+def _write_tables(path: Path, tables: Iterable[pd.DataFrame]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for number, table in enumerate(tables):
+            table.to_csv(file, index=False, header=number == 0, lineterminator="\n")
+
+
+def differences(one: dict[str, Any], two: dict[str, Any], prefix: str = "") -> list[str]:
+    """The names of the entries in which two nested descriptions differ."""
+    names = []
+    for key in dict.fromkeys([*one, *two]):
+        left, right = one.get(key), two.get(key)
+        if isinstance(left, dict) and isinstance(right, dict):
+            names += differences(left, right, f"{prefix}{key}.")
+        elif left != right:
+            names.append(f"{prefix}{key}")
+    return names
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

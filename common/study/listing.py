@@ -1,0 +1,131 @@
+"""The run folders that lie side by side in one folder: listed, and found by their names alone."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from common.base.errors import RunError
+from common.base.files import read_json
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run folder in the list.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it lies.
+    model, localizer, started : str
+        From its ``run.json``.
+    finished : bool
+        Whether it has results.
+    verdict : str
+        The finding, or how far it has come.
+    settings : dict
+        What it was started with, paths as text.
+    """
+
+    folder: Path
+    model: str
+    localizer: str
+    started: str
+    finished: bool
+    verdict: str
+    settings: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """What the folder is called; runs are chosen by it."""
+        return self.folder.name
+
+
+def list_runs(root: Path = RUNS) -> list[Entry]:
+    """The run folders directly in `root`, newest first; links are not followed."""
+    folders = root.iterdir() if root.is_dir() else iter(())
+    there = [each for each in folders if (each / "run.json").is_file() and not each.is_symlink()]
+    entries = [entry for entry in map(_entry, there) if entry is not None]
+    return sorted(entries, key=lambda entry: (entry.started, entry.name), reverse=True)
+
+
+def _entry(folder: Path) -> Entry | None:
+    try:
+        about = read_json(folder / "run.json")
+        finished = (folder / "results.json").is_file()
+        localizing = not finished and "evaluation" not in about["identity"]
+        verdict = "a map only" if localizing else "not finished"
+        if finished:
+            verdict = str(read_json(folder / "results.json")["verdict"])
+        return Entry(
+            folder,
+            str(about["settings"]["model"]),
+            str(about["localizer"]["name"]),
+            str(about["started"]),
+            finished,
+            verdict,
+            dict(about["settings"]),
+        )
+    except (RunError, KeyError, TypeError, ValueError):
+        return None  # a folder that is being written, or somebody else's
+
+
+def run_named(name: object, root: Path = RUNS) -> Entry:
+    """The listed run of that name. A name is compared and never made into a path.
+
+    Raises
+    ------
+    RunError
+        If the list has none.
+    """
+    entry = next((each for each in list_runs(root) if each.name == name), None)
+    if entry is None:
+        raise RunError(f"{str(name)[:80]}: no run of that name; choose one of the list")
+    return entry
+
+
+def finished_run(name: object, root: Path = RUNS) -> Entry:
+    """The listed run of that name, which has results.
+
+    Raises
+    ------
+    RunError
+        If the list has none, or it has not come to its end.
+    """
+    entry = run_named(name, root)
+    if not entry.finished:
+        raise RunError(f"{entry.name}: is not finished; run the same settings again, they go on")
+    return entry
+
+
+def file_of(folder: Path, name: str) -> Path | None:
+    """A file that a run folder holds itself; a link, which may lead anywhere, is none of its."""
+    path = folder / name
+    return path if path.is_file() and not path.is_symlink() else None
+
+
+def delete_run(name: object, root: Path = RUNS) -> None:
+    """Delete the listed run of that name, and all that lies in its folder.
+
+    Raises
+    ------
+    RunError
+        If the list has none, a process is at work in it, or it cannot be deleted.
+    """
+    folder = run_named(name, root).folder
+    gone = root / f".deleted-{folder.name}"
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            shutil.rmtree(gone, ignore_errors=True)
+            folder.rename(gone)  # gone at once: a crash in the midst leaves no half of a run
+        shutil.rmtree(gone)
+    except Timeout as error:
+        raise RunError(f"{folder.name}: is running; stop it first") from error
+    except OSError as error:
+        raise RunError(f"{folder.name}: cannot be deleted ({error.strerror})") from error

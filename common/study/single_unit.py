@@ -1,0 +1,316 @@
+"""One unit by itself: where it lies, its numbers, what it answers to, what is lost without it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Generic, Protocol, TypeVar
+
+import numpy as np
+
+from common.base.errors import MaskError, RunError, SiteError
+from common.base.progress import Progress, silent
+from common.effects.paired import MaskEffects, Rate, mask_effects, rate
+from common.measure.masks import Mask, matched_control, units_mask
+from common.measure.scores import SelectivityMap
+from common.measure.sites import Site, Unit
+from common.study.folder import RunFolder
+from common.study.verbs import FrontEnd, Model, Settings
+
+DRAWS = 5  # equally loud units that one unit is held against
+
+
+@dataclass(frozen=True)
+class UnitRow:
+    """What a map says of one unit.
+
+    Attributes
+    ----------
+    unit : int
+        Its index in the map's row of units.
+    rank : int
+        Its place by falling t, 1 for the highest.
+    site : Site
+        Where it is.
+    name : str
+        Which of the site's units: ``channel 17``, or ``channel 17 at 3, 4`` for a neuron.
+    t, q, d_prime, mean_target, mean_control : float
+        The map's numbers.
+    """
+
+    unit: int
+    rank: int
+    site: Site
+    name: str
+    t: float
+    q: float
+    d_prime: float
+    mean_target: float
+    mean_control: float
+
+    @property
+    def title(self) -> str:
+        """Site and unit."""
+        return f"{self.site}, {self.name}"
+
+
+def describe_unit(found: SelectivityMap, unit: int) -> UnitRow:
+    """What the map says of a unit.
+
+    Raises
+    ------
+    MaskError
+        If the map has no such unit.
+    """
+    units_mask(found, [unit])  # raises if there is none
+    rank = int(np.flatnonzero(found.ranking == unit)[0]) + 1
+    return _row(found, unit, rank)
+
+
+def site_named(found: SelectivityMap, name: object) -> Site:
+    """The site that is printed so. A name is compared, and never looked up anywhere else.
+
+    Raises
+    ------
+    SiteError
+        If the map has none.
+    """
+    site = next((each for each in found.sites if str(each) == name), None)
+    if site is None:
+        raise SiteError(f"{str(name)[:80]}: no layer of this map; choose one of the list")
+    return site
+
+
+def unit_ranked(rows: Sequence[UnitRow], rank: object) -> UnitRow:
+    """The listed unit of that rank, as text.
+
+    Raises
+    ------
+    MaskError
+        If none is listed.
+    """
+    row = next((each for each in rows if str(each.rank) == rank), None)
+    if row is None:
+        raise MaskError(f"{str(rank)[:80]}: no unit of this layer has that rank; choose one listed")
+    return row
+
+
+def units_at(found: SelectivityMap, mask: Mask, site: Site) -> list[UnitRow]:
+    """A site's units in a top mask, the highest t first."""
+    own = np.flatnonzero(mask.at(site)) + found.offsets[found.sites.index(site)]
+    rank = np.empty(found.n_units, dtype=int)
+    rank[found.ranking] = np.arange(1, found.n_units + 1)
+    chosen = own[np.argsort(rank[own], kind="stable")]
+    return [_row(found, int(unit), int(rank[unit])) for unit in chosen]
+
+
+def _row(found: SelectivityMap, unit: int, rank: int) -> UnitRow:
+    number = int(found.site_of_unit[unit])
+    site = found.sites[number]
+    return UnitRow(
+        unit=unit,
+        rank=rank,
+        site=site,
+        name=_name(site, found.unit, unit - int(found.offsets[number])),
+        t=float(found.t[unit]),
+        q=float(found.q[unit]),
+        d_prime=float(found.d_prime[unit]),
+        mean_target=float(found.mean_target[unit]),
+        mean_control=float(found.mean_control[unit]),
+    )
+
+
+def _name(site: Site, unit: Unit, index: int) -> str:
+    """Which unit of its site: channels and positions are counted from 0, as in the tensor."""
+    if unit == "channel":
+        return f"channel {index}"
+    place = [int(part) for part in np.unravel_index(index, site.shape)]
+    channel = place.pop(site.axis - 1)
+    return f"channel {channel} at {', '.join(map(str, place))}" if place else f"channel {channel}"
+
+
+def check_same(
+    found: SelectivityMap, mask: Mask, responses: np.ndarray, target: np.ndarray
+) -> None:
+    """Hold responses that were recorded again against the means of the map.
+
+    Parameters
+    ----------
+    responses : array of shape (n_stimuli, n_units)
+        To all stimuli of the localizer, the units in the order of the mask.
+    target : array of bool of shape (n_stimuli,)
+        Which stimuli are the target's.
+
+    Raises
+    ------
+    RunError
+        If they differ: the model or the stimuli have changed since.
+    """
+    now = np.stack([responses[target].mean(axis=0), responses[~target].mean(axis=0)])
+    then = np.stack([found.mean_target[mask.units], found.mean_control[mask.units]])
+    counts = (int(target.sum()), int((~target).sum()))
+    close = np.allclose(now, then, rtol=1e-2, atol=1e-3 * float(np.abs(then).max(initial=0)))
+    if counts != (found.n_target, found.n_control) or not close:
+        raise RunError(
+            "the model or the localizer's stimuli are no longer those of this run, so its units "
+            "cannot be shown; run it again in a new folder"
+        )
+
+
+class Stimulus(Protocol):
+    """What a front end calls its pictures or texts."""
+
+    @property
+    def condition(self) -> str: ...
+
+
+AnyStimulus = TypeVar("AnyStimulus", bound=Stimulus)
+
+
+@dataclass(frozen=True, eq=False)
+class Answers(Generic[AnyStimulus]):
+    """What the units of a mask answered to every stimulus of the localizer.
+
+    Attributes
+    ----------
+    mask : Mask
+        The units.
+    stimuli : tuple
+        The front end's, the target's first.
+    target : array of bool of shape (n_stimuli,)
+        Which are the target's.
+    responses : array of float32 of shape (n_stimuli, n_units)
+        In the units of the map's means, units in the order of the mask.
+    """
+
+    mask: Mask
+    stimuli: tuple[AnyStimulus, ...]
+    target: np.ndarray
+    responses: np.ndarray
+
+    def of(self, unit: int) -> np.ndarray:
+        """One unit's responses, shape (n_stimuli,)."""
+        column: np.ndarray = self.responses[:, int(np.flatnonzero(self.mask.units == unit)[0])]
+        return column
+
+    def extremes(self, unit: int, n: int) -> tuple[list[int], list[int]]:
+        """Numbers of the stimuli that drive a unit most, and least, the extreme ones first."""
+        answers = self.of(unit)
+        most, least = (np.argsort(sign * answers, kind="stable")[:n] for sign in (-1, 1))
+        return most.tolist(), least.tolist()
+
+    @property
+    def conditions(self) -> list[str]:
+        """The condition of every stimulus."""
+        return [stimulus.condition for stimulus in self.stimuli]
+
+
+def checked_answers(
+    found: SelectivityMap,
+    mask: Mask,
+    target: Sequence[AnyStimulus],
+    control: Sequence[AnyStimulus],
+    responses: np.ndarray,
+) -> Answers[AnyStimulus]:
+    """Responses that were recorded again, once they are those of the map.
+
+    Parameters
+    ----------
+    found, mask
+        The map, and units of it.
+    target, control : sequence
+        The localizer's stimuli of either side.
+    responses : array of shape (n_stimuli, n_units)
+        To the target's stimuli and then the control's, units in the order of the mask.
+
+    Raises
+    ------
+    RunError
+        If they differ from the map's; see :func:`check_same`.
+    """
+    sides = np.arange(len(target) + len(control)) < len(target)
+    check_same(found, mask, responses, sides)
+    return Answers(mask, (*target, *control), sides, responses)
+
+
+@dataclass(frozen=True)
+class Alone:
+    """What is lost without one unit, and without equally loud ones of the same site.
+
+    Attributes
+    ----------
+    target, other : str
+        The two groups.
+    intact : dict of str to Rate
+        Accuracy of the intact model on every group.
+    effects : MaskEffects
+        Of the one unit.
+    controls : sequence of MaskEffects
+        Of one magnitude-matched unit each; empty where the site has no other.
+    """
+
+    target: str
+    other: str
+    intact: dict[str, Rate]
+    effects: MaskEffects
+    controls: Sequence[MaskEffects]
+
+
+def effect_alone(
+    front: FrontEnd[Model],
+    settings: Settings,
+    model: Model,
+    found: SelectivityMap,
+    unit: int,
+    progress: Progress = silent,
+    draws: int = DRAWS,
+) -> Alone:
+    """Ablate one unit and nothing else, and evaluate as a run does.
+
+    Parameters
+    ----------
+    front : FrontEnd
+        Evaluates.
+    settings : Settings
+        Those of the run: benchmark, replacement, seed.
+    model : Model
+        Of the front end.
+    found : SelectivityMap
+        The map.
+    unit : int
+        Index in the map's row of units.
+    draws : int, default=5
+        Number of controls.
+
+    Raises
+    ------
+    MaskError
+        If the map has no such unit.
+    """
+    mask = units_mask(found, [unit])
+    masks = [mask, *_controls(found, mask, settings.seed, draws)]
+    tested = front.evaluating(settings, model, progress)
+    items, todo = tested.items, [None, *masks]
+    correct = []
+    with TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        # Never entered: of a run folder an evaluation uses only the place for what it decodes.
+        folder = RunFolder(Path(scratch), {}, {})
+        for number, each in enumerate(todo):
+            progress("evaluate", number, len(todo))
+            correct.append(tested.outcome(folder, each, found).correct)
+    intact, *ablated = correct
+    effects, *controls = (
+        mask_effects(intact, each, items.groups, items.target, items.other, settings.seed)
+        for each in ablated
+    )
+    rates = {name: rate(intact[items.groups == name]) for name in effects.groups}
+    return Alone(items.target, items.other, rates, effects, controls)
+
+
+def _controls(found: SelectivityMap, mask: Mask, seed: int, draws: int) -> list[Mask]:
+    try:
+        return [matched_control(found, mask, seed + draw) for draw in range(draws)]
+    except MaskError:
+        return []  # the site has no other unit

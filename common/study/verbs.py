@@ -1,0 +1,441 @@
+"""The verbs of both front ends, run, localize and evaluate: settings in, run folder out.
+
+A front end says how to prepare its localizer, load its model and prepare its evaluation
+(:class:`FrontEnd`); what a run is, where it lies, when it is finished and when it is refused is
+said here, once.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from common.base.errors import DataError, RunError
+from common.base.files import digest_of, read_json, write_atomically
+from common.base.progress import Progress, silent
+from common.data.manifest import DATA_VARIABLE
+from common.measure.masks import Mask, parse_controls, save_masks, top_percent
+from common.measure.moments import Statistic
+from common.measure.scores import SelectivityMap
+from common.measure.sites import Kind, Pooling, Unit
+from common.report import make_report
+from common.study.experiment import (
+    DEFAULT_CONTROLS,
+    Described,
+    Items,
+    MeasuredText,
+    Plan,
+    describe_map,
+    parse_ablation,
+    parse_percents,
+    run_experiment,
+)
+from common.study.folder import Outcome, RunFolder
+
+Model = TypeVar("Model")
+
+# Settings that the verb ``localize`` does not know, whoever gave them.
+OF_EVALUATING = (
+    *("evaluation", "target_group", "other_group"),
+    *("controls", "ablation", "allow_overlap"),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a user can set; see the options of ``run`` for their meaning."""
+
+    model: str
+    localizer: str | None = None
+    target: Path | None = None
+    control: Path | None = None
+    evaluation: str = ""
+    top: str = "1"
+    controls: str = DEFAULT_CONTROLS
+    kind: Kind = "block"
+    sites: str | None = None
+    unit: Unit = "channel"
+    pooling: Pooling | None = None
+    statistic: Statistic = "magnitude"
+    ablation: str = "zero"
+    seed: int = 0
+    untrained: bool = False
+    allow_overlap: bool = False
+    device: str = "auto"
+    dtype: str = "float32"
+    batch_size: int = 64
+    data_root: Path | None = None
+    on_error: str = "stop"
+
+    @property
+    def percents(self) -> tuple[float, ...]:
+        """The doses."""
+        return parse_percents(self.top)
+
+    @property
+    def plan(self) -> Plan:
+        """The masks to try."""
+        controls = parse_controls(self.controls)
+        return Plan(self.percents, controls, self.seed, parse_ablation(self.ablation))
+
+
+@dataclass(frozen=True)
+class Localizing(Generic[Model]):
+    """A model and a localizer: what a map is made of, and what identifies it.
+
+    Attributes
+    ----------
+    model : Model
+        The front end's own.
+    described, localizer : dict
+        What ``results.json`` says of the model and of the localizer.
+    stimuli : DataFrame
+        ``stimuli.csv``: columns stimulus, condition, side, digest.
+    identity : dict
+        Whatever the map depends on.
+    make_map : callable
+        Localizes.
+    """
+
+    model: Model
+    described: dict[str, Any]
+    localizer: dict[str, Any]
+    stimuli: pd.DataFrame
+    identity: dict[str, Any]
+    make_map: Callable[[Progress], SelectivityMap]
+
+    def fresh_map(self, progress: Progress) -> SelectivityMap:
+        """The map, which knows the model that it belongs to."""
+        found = self.make_map(progress)
+        found.about["model_fingerprint"] = self.described["fingerprint"]
+        return found
+
+
+@dataclass(frozen=True)
+class Evaluating:
+    """What is evaluated on, and how.
+
+    Attributes
+    ----------
+    items : Items
+        In one order for all masks.
+    described : dict
+        What ``results.json`` says of it; its ``name`` too.
+    stimuli : str
+        Fingerprint of all of it.
+    digests : sequence of (str, str)
+        Item and fingerprint of a stimulus of it, to be held against the localizer's.
+    word : str
+        What the items are called in a message.
+    outcome : callable
+        What the model does with every item under a mask, or intact for ``None``.
+    area : dict
+        The built-in area of a phantom.
+    texts : sequence of MeasuredText
+        Texts whose perplexity is measured beside the items.
+    illustrate : callable, optional
+        See :func:`common.study.experiment.run_experiment`.
+    """
+
+    items: Items
+    described: dict[str, Any]
+    stimuli: str
+    digests: Sequence[tuple[str, str]]
+    word: str
+    outcome: Callable[[RunFolder, Mask | None, SelectivityMap], Outcome]
+    area: dict[str, np.ndarray] = field(default_factory=dict)
+    texts: Sequence[MeasuredText] = ()
+    illustrate: Callable[[RunFolder, SelectivityMap, Mask, Outcome, Outcome], None] | None = None
+
+
+class FrontEnd(Protocol[Model]):
+    """What a front end brings."""
+
+    program: str
+    settings: type[Settings]
+
+    def load(self, settings: Settings) -> tuple[Model, dict[str, Any]]:
+        """The model, and what ``results.json`` says of it."""
+        ...
+
+    def localizing(self, settings: Settings) -> Localizing[Model]:
+        """The model and the localizer at hand."""
+        ...
+
+    def evaluating(self, settings: Settings, model: Model, progress: Progress) -> Evaluating:
+        """The evaluation at hand."""
+        ...
+
+
+def run(
+    front: FrontEnd[Model], settings: Settings, out: Path | None, progress: Progress = silent
+) -> tuple[dict[str, Any], Path, bool]:
+    """The whole experiment, from wherever an earlier run of the same settings stopped.
+
+    Returns
+    -------
+    (dict, Path, bool)
+        What ``results.json`` holds, the run folder, and whether it had been finished before.
+    """
+    plan = settings.plan
+    at_hand = front.localizing(settings)
+    tested = front.evaluating(settings, at_hand.model, progress)
+    identity = {**at_hand.identity, **_evaluation_identity(settings, tested)}
+    path = out or _default_folder(settings, identity)
+    about = _about(settings, at_hand.localizer, command(front, "run", settings, path))
+    overlap = check_overlap(tested, at_hand.stimuli["digest"], settings.allow_overlap)
+    with RunFolder(path, identity, about) as folder:
+        if (done := _finished(folder)) is not None:
+            return done, path, True
+        _keep_stimuli(folder, at_hand)
+        words = _described(at_hand.described, at_hand.localizer, tested, overlap)
+        results = _measure(
+            folder, plan, words, tested, lambda: at_hand.fresh_map(progress), progress
+        )
+    return results, path, False
+
+
+def localize_only(
+    front: FrontEnd[Model], settings: Settings, out: Path | None, progress: Progress = silent
+) -> tuple[dict[str, Any], SelectivityMap, Path]:
+    """The first half: the selectivity map and its top masks in a folder.
+
+    Returns
+    -------
+    (dict, SelectivityMap, Path)
+        What ``results.json`` would say of model, localizer and map; the map; the folder.
+    """
+    percents = settings.percents
+    at_hand = front.localizing(settings)
+    identity = {**at_hand.identity, "top": list(percents)}
+    path = out or _default_folder(settings, identity)
+    about = _about(settings, at_hand.localizer, command(front, "localize", settings, path))
+    with RunFolder(path, identity, about) as folder:
+        if not folder.selectivity.exists():
+            _keep_stimuli(folder, at_hand)
+            at_hand.fresh_map(progress).save(folder.selectivity)
+        found = SelectivityMap.load(folder.selectivity)
+        if not folder.masks.exists():
+            save_masks(folder.masks, [top_percent(found, percent) for percent in percents])
+    parts = {"model": at_hand.described, "localizer": at_hand.localizer}
+    return {**parts, "selectivity": describe_map(found)}, found, path
+
+
+@dataclass(frozen=True)
+class Source(Generic[Model]):
+    """An earlier run's folder with its map, and the model that the map was made on.
+
+    Attributes
+    ----------
+    settings : Settings
+        The folder's own, with what was changed.
+    entry : dict
+        Its ``run.json``.
+    """
+
+    settings: Settings
+    entry: dict[str, Any]
+    found: SelectivityMap
+    digests: list[str]
+    model: Model
+    described: dict[str, Any]
+
+
+def open_source(front: FrontEnd[Model], folder: Path, **changed: Any) -> Source[Model]:
+    """Open the folder of :func:`run` or :func:`localize_only` and load its model.
+
+    Parameters
+    ----------
+    **changed
+        Settings other than the folder's own.
+
+    Raises
+    ------
+    RunError
+        If it is no such folder, or the model has other weights now.
+    """
+    entry = read_json(folder / "run.json")
+    found = SelectivityMap.load(folder / "selectivity.safetensors")
+    try:
+        settings = front.settings(**{**known_settings(entry["settings"]), **changed})
+        known = entry["identity"]["model"]
+        digests = pd.read_csv(folder / "stimuli.csv")["digest"].tolist()
+    except (KeyError, TypeError, OSError, ValueError) as error:
+        raise RunError(f"{folder}: not the folder of a map ({error})") from error
+    settings.plan  # noqa: B018  (a setting that makes no sense is told before the model is loaded)
+    model, described = front.load(settings)
+    if described["fingerprint"] != known["fingerprint"]:
+        raise RunError(f"{folder}: its map was made on other weights of {settings.model}")
+    return Source(settings, entry, found, digests, model, described)
+
+
+def evaluate_map(
+    front: FrontEnd[Model],
+    source: Path,
+    out: Path | None,
+    progress: Progress = silent,
+    **changed: Any,
+) -> tuple[dict[str, Any], Path, bool]:
+    """The second half: evaluate under masks chosen from the map in another folder.
+
+    Parameters
+    ----------
+    source : Path
+        A folder of :func:`run` or :func:`localize_only`.
+    **changed
+        The settings of the evaluation; those of the localizer are the folder's own.
+    """
+    at_hand = open_source(front, source, **changed)
+    settings, localizer = at_hand.settings, at_hand.entry["localizer"]
+    tested = front.evaluating(settings, at_hand.model, progress)
+    identity = {
+        "map": at_hand.found.fingerprint,
+        "model": at_hand.entry["identity"]["model"],
+        **_evaluation_identity(settings, tested),
+    }
+    path = out or _default_folder(settings, identity)
+    spoken = replace(front.settings(settings.model), **changed)
+    about = _about(settings, localizer, command(front, "evaluate", spoken, path, source))
+    overlap = check_overlap(tested, at_hand.digests, settings.allow_overlap)
+    with RunFolder(path, identity, about) as folder:
+        if (done := _finished(folder)) is not None:
+            return done, path, True
+        words = _described(at_hand.described, localizer, tested, overlap)
+        results = _measure(folder, settings.plan, words, tested, lambda: at_hand.found, progress)
+    return results, path, False
+
+
+# --- the steps ---
+
+
+def _finished(folder: RunFolder) -> dict[str, Any] | None:
+    done = folder.results()
+    if done is not None and not folder.report.exists():
+        make_report(folder.path)
+    return done
+
+
+def _measure(
+    folder: RunFolder,
+    plan: Plan,
+    words: Described,
+    tested: Evaluating,
+    make_map: Callable[[], SelectivityMap],
+    progress: Progress,
+) -> dict[str, Any]:
+    def outcome(mask: Mask | None, found: SelectivityMap) -> Outcome:
+        return tested.outcome(folder, mask, found)
+
+    def illustrate(found: SelectivityMap, top: Mask, intact: Outcome, ablated: Outcome) -> None:
+        if tested.illustrate is not None:
+            tested.illustrate(folder, found, top, intact, ablated)
+
+    results = run_experiment(
+        folder, plan, tested.items, words, make_map, outcome, progress, illustrate
+    )
+    make_report(folder.path)
+    return results
+
+
+def check_overlap(tested: Evaluating, used: Collection[str], allowed: bool) -> int:
+    """How many evaluation items the localizer used.
+
+    Raises
+    ------
+    DataError
+        If there are any and that is not `allowed`.
+    """
+    seen = set(used)
+    shared = list(dict.fromkeys(name for name, digest in tested.digests if digest in seen))
+    if shared and not allowed:
+        raise DataError(
+            f"{tested.described['name']}: {len(shared)} of its {tested.word} were shown to the "
+            f"localizer, the first: {', '.join(shared[:3])}; take others, or say --allow-overlap"
+        )
+    return len(shared)
+
+
+# --- what is written down ---
+
+
+def _evaluation_identity(settings: Settings, tested: Evaluating) -> dict[str, Any]:
+    return {
+        "evaluation": {
+            "name": tested.described["name"],
+            "stimuli": tested.stimuli,
+            "target": tested.items.target,
+            "other": tested.items.other,
+        },
+        "top": list(settings.percents),
+        "controls": [asdict(plan) for plan in parse_controls(settings.controls)],
+        "ablation": settings.ablation,
+        "evaluation_seed": settings.seed,
+    }
+
+
+def _about(settings: Settings, localizer: dict[str, Any], repeat: str) -> dict[str, Any]:
+    plain = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(settings).items()}
+    return {"command": repeat, "settings": plain, "localizer": localizer}
+
+
+def command(
+    front: FrontEnd[Any], verb: str, settings: Settings, out: Path, source: Path | None = None
+) -> str:
+    """The command line that does this again, whoever asked for it: a shell, the app, a notebook.
+
+    Parameters
+    ----------
+    front : FrontEnd
+        Gives the name of the program.
+    verb : str
+        ``run``, ``localize`` or ``evaluate``.
+    settings : Settings
+        What was set; what is as by default is not said.
+    out : Path
+        The run folder.
+    source : Path, optional
+        The folder whose map is evaluated; the model is then the map's.
+    """
+    words = [front.program, verb]
+    words += [] if source is None else ["--map", str(source)]
+    unsaid = OF_EVALUATING if verb == "localize" else () if source is None else ("model",)
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        if value == each.default or each.name in unsaid:
+            continue
+        option = "--" + each.name.replace("evaluation", "eval").replace("_", "-")
+        words += [option] if value is True else [option, str(value)]
+    root = os.environ.get(DATA_VARIABLE) if settings.data_root is None else None
+    return shlex.join([*([f"{DATA_VARIABLE}={root}"] if root else []), *words, "--out", str(out)])
+
+
+def known_settings(entry: dict[str, Any]) -> dict[str, Any]:
+    """Settings as ``run.json`` holds them, paths made paths again."""
+    paths = ("target", "control", "data_root")
+    return {k: Path(v) if k in paths and v is not None else v for k, v in entry.items()}
+
+
+def _keep_stimuli(folder: RunFolder, at_hand: Localizing[Any]) -> None:
+    table = at_hand.stimuli
+    write_atomically(folder.path / "stimuli.csv", lambda draft: table.to_csv(draft, index=False))
+
+
+def _described(
+    model: dict[str, Any], localizer: dict[str, Any], tested: Evaluating, overlap: int
+) -> Described:
+    shown = {**tested.described, "overlap": overlap}
+    return Described(model, localizer, shown, tested.area, tested.texts)
+
+
+def _default_folder(settings: Settings, identity: dict[str, Any]) -> Path:
+    """``runs/MODEL-LOCALIZER-FINGERPRINT``: another setting is another folder."""
+    words = [settings.model.split("/")[-1], (settings.localizer or "own").replace(":", "-")]
+    untrained = ["untrained"] if settings.untrained else []
+    return Path("runs") / "-".join([*words, *untrained, digest_of(identity)[:8]])

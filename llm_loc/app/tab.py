@@ -1,0 +1,128 @@
+"""The Language page of the browser app: find the units, and see what is lost without them.
+
+Each handler calls the functions of the command line and puts what they return on the page. What
+belongs to a visitor (the map, the folder of the run) lives in the session's state; models are
+shared. Hooks are attached inside an event only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from browser import fragments, pictures
+from browser.address import Remembered
+from browser.events import BAR, told
+from browser.outcome import outcome
+from browser.page import Page
+from browser.running import Running, start_with, starters
+from common.base.files import read_json
+from common.report import figures, tables
+from common.report.parts import profile_of
+from common.report.sections import say_lost, say_profile
+from llm_loc.app import tab_units, tab_write
+from llm_loc.app.visit import DEMO, OFFER, STEPS, Found, found_in, owns
+from llm_loc.experiment import FRONT
+
+MOST_PARTS = 20
+
+
+def build() -> Page:
+    """Put the page into the tabs that are open."""
+    with gr.Tab("Language", id="language") as tab:
+        found = gr.State(None, time_to_live=6 * 3600)
+        fields = _language_page(found)
+        spoken = tab_write.build(found)
+    remembered = Remembered({"language": tab}, {**fields, **spoken}, OFFER.here)
+    return Page("language", [*fields.values()], found, owns, OFFER.fill, found_in, remembered)
+
+
+def run_demo(request: gr.Request | None = None, progress: gr.Progress = BAR) -> list[Any]:
+    """The first visitor's button: the whole experiment on the phantom."""
+    return RUNNING.show(DEMO, request, progress)
+
+
+@told
+def run_chosen(
+    model: str,
+    localizer: str,
+    evaluation: str,
+    statistic: str,
+    kind: str,
+    controls: str,
+    doses: list[str],
+    seed: float | None,
+    request: gr.Request | None = None,
+    progress: gr.Progress = BAR,
+) -> list[Any]:
+    """The experiment with the settings of the form."""
+    settings = OFFER.chosen(
+        doses, seed, model=model, localizer=localizer, evaluation=evaluation, statistic=statistic,
+        kind=kind, controls=controls,
+    )  # fmt: skip
+    return RUNNING.show(settings, request, progress)
+
+
+def language_parts(found: Found) -> list[Any]:
+    """What only a language run has: response profile, what was lost most, all numbers."""
+    results = read_json(found.folder / "results.json")
+    numbers = [*tables.breakdown(results), *tables.perplexity(results)]
+    numbers += tables.profile(found.folder)
+    return [
+        gr.Column(visible=True),
+        _profile(found),
+        _lost_most(results),
+        "".join(map(fragments.report_table, numbers)),
+    ]
+
+
+def _profile(found: Found) -> Any:
+    answered = profile_of(found.folder)
+    if answered is None:
+        return pictures.drawn(None, "")
+    return pictures.drawn(figures.response_profile(answered), say_profile(answered))
+
+
+def _lost_most(results: dict[str, Any]) -> Any:
+    """The parts that lost most, of the finest level that a figure can show."""
+    levels: dict[str, list[dict[str, Any]]] = {}
+    for entry in tables.headline_breakdown(results):
+        levels.setdefault(entry["level"], []).append(entry)
+    fit = [level for level, parts in levels.items() if 1 < len(parts) <= MOST_PARTS]
+    if not fit:
+        return pictures.drawn(None, "")
+    parts = levels[fit[-1]]
+    return pictures.drawn(figures.lost_parts(parts), say_lost(fit[-1], parts))
+
+
+def _language_page(found: gr.State) -> dict[str, Any]:
+    gr.HTML(
+        "<div class='fl-intro'><p>Let a model read sentences and strings of non-words, find the "
+        "units that prefer sentences, ablate them, and see which grammar it loses, beside equally "
+        "loud units of the same layers. Then let it write without them. The phantom is a small "
+        "model that was trained plainly on an invented grammar: no language network was built "
+        "in.</p></div>"
+    )
+    made = starters(OFFER)
+    places = outcome("language-")
+    with gr.Column(visible=False) as ours:
+        with gr.Row():
+            profile = pictures.place("Response profile", "profile")
+            worst = pictures.place("What lost most", "worst")
+        with gr.Accordion("All numbers: losses by part, perplexity, responses", open=False):
+            numbers = gr.HTML(elem_id="lost")
+    tab_units.PAGES.build(found, made.stop)
+    outputs = [found, *places.all, ours, profile, worst, numbers]
+    start_with(made, run_demo, run_chosen, outputs, finding=places.finding, suffix="_language")
+    return made.fields
+
+
+RUNNING = Running(
+    front=FRONT,
+    steps=STEPS,
+    looking="Loading the model and looking at the texts",
+    found_in=found_in,
+    more=language_parts,
+    n_more=4,
+)

@@ -1,0 +1,134 @@
+"""What a visitor of the Language page can choose, what they found: the page without its looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from browser.form import QUICK, Offer, belonging
+from browser.found import FoundMap, localized, settings_in
+from browser.visitors import Shelf
+from common.base.errors import MaskError, RunError
+from common.base.files import read_json
+from common.base.progress import Progress, silent
+from common.data.manifest import contrasts_here, manifests_here
+from common.measure.masks import Mask, control
+from common.measure.scores import SelectivityMap
+from common.models.catalogue import bundled, on_this_machine
+from llm_loc import phantom
+from llm_loc.experiment import FRONT, Settings, open_model
+
+DEMO = Settings(
+    model="phantom/lm",
+    localizer="phantom-lm:language",
+    evaluation="phantom-lm",
+    top="1,5,20",
+    controls=QUICK,
+)
+DOSES = ("0.5", "1", "2", "5", "10", "20")
+PREDICTS = ("ForCausalLM", "LMHeadModel")
+
+STEPS = {
+    "localize": "Step 1 of 4: reading the localizer's texts",
+    "evaluate": "Step 2 of 4: evaluating mask by mask",
+    "write": "Step 3 of 4: letting the model write",
+    "profile": "Step 4 of 4: reading texts of every kind",
+    "respond": "Reading the localizer's texts once more",
+}
+
+# --- what can be chosen ---
+
+
+def model_choices() -> list[tuple[str, str]]:
+    """Labels and names of the models on offer: the phantom, folders, what the hub's cache holds."""
+    here = (*bundled(phantom.NAMES), *on_this_machine(_predicts))
+    return [(entry.label, entry.name) for entry in here]
+
+
+def _predicts(config: Mapping[str, Any]) -> str | None:
+    """What a causal language model is, as far as its configuration tells; nothing if it is none.
+
+    By its names alone: transformers' own table of language models is slow to import.
+    """
+    names = map(str, config.get("architectures") or [])
+    return next((name for name in names if name.endswith(PREDICTS)), None)
+
+
+def localizer_choices() -> list[str]:
+    """The contrasts of the manifests whose texts are here."""
+    return contrasts_here("texts")
+
+
+def evaluation_choices() -> list[str]:
+    """The benchmarks of pairs that are here, alone and with each running text beside them."""
+    here = manifests_here("texts")
+    texts = [each.name for each in here if each.text is not None]
+    pairs = [each.name for each in here if each.pairs is not None]
+    return [name for pair in pairs for name in (pair, *(f"{pair},{text}" for text in texts))]
+
+
+def fitting(model: str) -> tuple[str, str]:
+    """The localizer and the benchmark that go with a model, to begin with."""
+    localizers = belonging(model, localizer_choices())
+    language = [name for name in localizers if name.endswith(":language")]
+    return (language or localizers)[0], belonging(model, evaluation_choices())[0]
+
+
+OFFER = Offer(
+    settings=Settings,
+    program="llm-loc",
+    model=DEMO.model,
+    models=model_choices,
+    localizers=localizer_choices,
+    evaluations=evaluation_choices,
+    fitting=fitting,
+    doses=DOSES,
+    help={
+        "model": "The phantom works offline; folders come from FUNCLOC_MODELS, downloads from the "
+        "hub's cache.",
+        "localizer": "Which texts against which; the stimuli that are here.",
+        "evaluation": "Pairs of a good and a bad sentence, and running text beside them.",
+    },
+)
+
+
+def owns(settings: Mapping[str, Any]) -> bool:
+    """Whether a run's settings are of a language run: only these have a protocol."""
+    return "protocol" in settings
+
+
+# --- what was found ---
+
+
+class Found(FoundMap[Settings]):
+    """What a visitor found: the map, and where it came from."""
+
+    def layer_matched(self, percent: float) -> tuple[Mask | None, str]:
+        """A layer-matched control of the top mask, or why there is none."""
+        try:
+            return control(self.map, "layer-matched", percent, seed=self.settings.seed), ""
+        except MaskError as error:
+            return None, f"No control of this size: {error}."
+
+
+def found_in(folder: Path) -> Found:
+    """What a run folder holds, for a page.
+
+    Raises
+    ------
+    RunError
+        If it is not of a language model.
+    """
+    settings = settings_in(folder, Settings, "language")
+    if not owns(read_json(folder / "run.json")["settings"]):
+        raise RunError(f"{folder.name}: not a run of a language model")
+    return Found(settings, folder, SelectivityMap.load(folder / "selectivity.safetensors"))
+
+
+MODELS = Shelf(open_model)
+
+
+def phantom_found(progress: Progress = silent) -> Found:
+    """The phantom's map, for a visitor who has run nothing yet."""
+    return localized(FRONT, DEMO, found_in, progress)

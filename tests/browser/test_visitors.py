@@ -1,0 +1,99 @@
+"""Several people at one program: stops and models."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from browser.visitors import BAR_EVERY, Shelf, Stopped, Visitors
+from common.study.verbs import Settings
+
+
+def test_a_stop_is_for_one_visitor_and_one_run() -> None:
+    visitors = Visitors()
+    visitors.stop("nobody")
+    for session in ("one", "two"):
+        visitors.begin(session)
+    visitors.stop("one")
+    visitors.check("two")
+    with pytest.raises(Stopped, match="go on where this run stopped"):
+        visitors.check("one")
+    visitors.begin("one")
+    visitors.check("one")
+    visitors.end("one")
+
+
+def test_the_bar_names_the_step_and_the_time_left() -> None:
+    told: list[str] = []
+    steps = {"localize": "Step 1 of 3"}
+    show = Visitors().follow("", lambda _, desc: told.append(desc), steps)
+    show("localize", 0, 8)
+    show("localize", 1, 8)  # too soon for the bar to move again
+    threading.Event().wait(BAR_EVERY)
+    show("localize", 4, 8)
+    show("unnamed", 0, 1)
+    assert len(told) == 3
+    assert told[0] == "Step 1 of 3"
+    assert told[1].startswith("Step 1 of 3, about")
+    assert told[2] == "unnamed"
+
+
+def named(settings: Settings) -> list[str]:
+    """In the place of a model."""
+    return [settings.model]
+
+
+def test_a_model_is_loaded_once_and_held_by_one_at_a_time() -> None:
+    shelf = Shelf(named)
+    inside: list[int] = []
+    most: list[int] = []
+    seen: list[list[str]] = []
+
+    def hold(number: int) -> None:
+        with shelf.held(Settings("m", top=str(number))) as model:
+            inside.append(number)
+            most.append(len(inside))
+            seen.append(model)
+            threading.Event().wait(0.005)
+            inside.remove(number)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(hold, range(1, 9)))
+    assert max(most) == 1
+    assert all(model is seen[0] for model in seen)
+
+
+def test_models_that_nobody_asked_for_lately_are_put_away() -> None:
+    shelf = Shelf(named, kept=1)
+    with shelf.held(Settings("one")) as first:
+        pass
+    with shelf.held(Settings("two")), shelf.held(Settings("three")):
+        pass
+    with shelf.held(Settings("one")) as again:
+        assert again is not first
+
+
+def test_a_model_that_is_lent_is_not_loaded_a_second_time() -> None:
+    shelf = Shelf(named, kept=1)
+    with shelf.held(Settings("lent")) as lent:
+        with shelf.held(Settings("other")):
+            pass
+        assert any(place.model is lent for place in shelf._places.values())
+
+
+def test_a_model_that_cannot_be_loaded_leaves_the_place_free() -> None:
+    tries: list[str] = []
+
+    def fail_once(settings: Settings) -> str:
+        tries.append(settings.model)
+        if len(tries) == 1:
+            raise OSError("gone")
+        return "here"
+
+    shelf = Shelf(fail_once)
+    with pytest.raises(OSError, match="gone"), shelf.held(Settings("m")):
+        pass
+    with shelf.held(Settings("m")) as model:
+        assert model == "here"

@@ -1,0 +1,219 @@
+"""Manifests: those that ship, those that are wrong, and where their data lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from common.base.errors import DataError, ManifestError
+from common.data.manifest import (
+    Manifest,
+    cache_folder,
+    data_folder,
+    known_manifests,
+    load_manifest,
+)
+
+GOOD = """
+name: small
+about: A few pictures.
+source: {url: https://example.org/small}
+conditions:
+  face: {files: "face/*.png", n: 4}
+  car: {draw: car}
+contrasts:
+  faces: {target: [face], control: [car]}
+evaluation: {table: labels.csv, target: face, other: car}
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def write_manifest(text: str | bytes) -> str:
+        path = tmp_path / "small.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return str(path)
+
+    return write_manifest
+
+
+# --- those that ship ---
+
+
+@pytest.mark.parametrize("name", known_manifests())
+def test_every_manifest_that_ships_is_valid(name: str) -> None:
+    manifest = load_manifest(name)
+    assert manifest.name == name
+    assert manifest.source.url
+    assert manifest.conditions or manifest.evaluation or manifest.pairs or manifest.text
+    for contrast in manifest.contrasts:
+        assert manifest.contrast(contrast)[0] == contrast
+
+
+def test_the_manifests_of_the_design_ship() -> None:
+    wanted = {"floc", "imagenet-sample", "phantom", "phantom-planted", "tinyimagenet100"}
+    assert wanted <= set(known_manifests())
+
+
+def test_floc_has_five_contrasts_over_ten_categories_and_no_scrambled_pictures() -> None:
+    floc = load_manifest("floc")
+    assert set(floc.contrasts) == {"faces", "places", "bodies", "characters", "objects"}
+    for contrast in floc.contrasts.values():
+        assert {*contrast.target, *contrast.control} == set(floc.conditions)
+    assert len(floc.conditions) == 10
+    assert "scrambled" not in floc.conditions
+
+
+# --- reading ---
+
+
+def test_a_manifest_is_read_from_its_path(write) -> None:
+    manifest = load_manifest(write(GOOD))
+    assert manifest.name == "small"
+    assert manifest.conditions["face"].n == 4
+    assert manifest.contrasts["faces"].control == ("car",)
+    assert manifest.evaluation is not None
+    assert manifest.evaluation.label == "class_index"
+
+
+WRONG = {
+    "an unknown key": ("about:", "colour: red\nabout:", "colour"),
+    "an unknown key inside": ("n: 4", "number: 4", "conditions.face.number"),
+    "a missing key": ("about: A few pictures.\n", "", "about"),
+    "a wrong type": ("n: 4", "n: many", "conditions.face.n"),
+    "no pictures": ("n: 4", "n: 0", "conditions.face.n"),
+    "an unknown condition": ("control: [car]", "control: [boat]", "condition boat"),
+    "no target": ("target: [face], control", "control", "contrasts.faces.target"),
+    "an empty side": ("control: [car]", "control: []", "contrasts.faces.control"),
+    "a condition on both sides": ("[car]}", "[car, face]}", "face is both"),
+    "files and draw": ("draw: car", "draw: car, files: x", "conditions.car: "),
+    "neither files nor draw": ("draw: car", "n: 3", "conditions.car: "),
+    "table and draw": ("table: labels.csv", "table: labels.csv, draw: true", "evaluation: "),
+    "neither table nor draw": ("table: labels.csv, ", "", "evaluation: "),
+    "a name that leaves its folder": ("name: small", "name: ../small", "name"),
+    "an empty name": ("name: small", "name: ''", "name"),
+    "broken YAML": ("source: {url", "source: {url: [", "no YAML"),
+    "a date that is none": ("about: A few pictures.", "about: 2001-99-99", "no YAML"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_manifest_is_an_error_of_one_line_that_names_the_culprit(write, what: str) -> None:
+    right, wrong, culprit = WRONG[what]
+    assert right in GOOD
+    path = write(GOOD.replace(right, wrong, 1))
+    with pytest.raises(ManifestError) as caught:
+        load_manifest(path)
+    assert culprit in str(caught.value)
+    assert path in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "just words", b"name: \xff\xfe", b"\x00"])
+def test_a_file_that_is_no_manifest_is_an_error_of_one_line(write, text: str | bytes) -> None:
+    path = write(text)
+    with pytest.raises(ManifestError) as caught:
+        load_manifest(path)
+    assert path in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"nowhere\.yaml: no such manifest"):
+        load_manifest(str(tmp_path / "nowhere.yaml"))
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(ManifestError, match=r"'flok'; known: .*floc"):
+        load_manifest("flok")
+
+
+# --- contrasts ---
+
+
+def test_the_only_contrast_need_not_be_named(write) -> None:
+    name, contrast = load_manifest(write(GOOD)).contrast(None)
+    assert name == "faces"
+    assert contrast.target == ("face",)
+
+
+@pytest.mark.parametrize("name", [None, "", "cats"])
+def test_a_contrast_that_is_not_offered_is_answered_with_those_that_are(name: str | None) -> None:
+    with pytest.raises(ManifestError, match=r"--localizer floc:(cats)?: .*\(faces, bodies, places"):
+        load_manifest("floc").contrast(name)
+
+
+@pytest.mark.parametrize("source", ["", "files: a.jsonl, draw: phantom, n: 4, ", "draw: phantom, "])
+def test_pairs_are_either_read_or_drawn(write, source: str) -> None:
+    pairs = f"\npairs: {{{source}levels: {{field: field}}, target: a}}\n"
+    with pytest.raises(ManifestError, match="either files, or draw and n"):
+        load_manifest(write(GOOD + pairs))
+
+
+def test_a_set_is_drawn_if_none_of_it_lies_in_files(write) -> None:
+    assert load_manifest("phantom-lm").is_drawn
+    assert not load_manifest("blimp").is_drawn
+    assert not load_manifest("prose").is_drawn
+    assert not load_manifest(write(GOOD)).is_drawn
+
+
+def test_a_benchmark_without_contrasts_says_so() -> None:
+    with pytest.raises(ManifestError, match=r"\(none\)"):
+        load_manifest("tinyimagenet100").contrast(None)
+
+
+# --- where the data lie ---
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """The folders that are looked through, none of which exists yet."""
+    found = {name: tmp_path / name / "small" for name in ("option", "variable", "cache")}
+    monkeypatch.setenv("FUNCLOC_DATA", str(found["variable"].parent))
+    monkeypatch.setenv("FUNCLOC_CACHE", str(found["cache"].parent))
+    return found
+
+
+@pytest.fixture
+def manifest(write) -> Manifest:
+    return load_manifest(write(GOOD))
+
+
+def test_the_option_comes_before_the_variable(manifest, places) -> None:
+    for name in ("option", "variable", "cache"):
+        places[name].mkdir(parents=True)
+    assert data_folder(manifest, places["option"].parent) == places["option"]
+    assert data_folder(manifest) == places["variable"]
+
+
+def test_the_cache_comes_last(manifest, places, monkeypatch: pytest.MonkeyPatch) -> None:
+    places["cache"].mkdir(parents=True)
+    assert data_folder(manifest, places["option"].parent) == places["cache"]
+    assert data_folder(manifest) == places["cache"]
+    monkeypatch.delenv("FUNCLOC_DATA")
+    assert data_folder(manifest) == places["cache"]
+
+
+def test_a_file_of_that_name_is_no_folder(manifest, places) -> None:
+    places["cache"].parent.mkdir()
+    places["cache"].write_text("")
+    with pytest.raises(DataError):
+        data_folder(manifest)
+
+
+def test_data_that_are_nowhere_are_an_error_that_says_what_to_put_where(manifest, places) -> None:
+    with pytest.raises(DataError) as caught:
+        data_folder(manifest)
+    message = str(caught.value)
+    assert message.startswith("small: not found in ")
+    for part in (places["variable"], places["cache"], "https://example.org/small"):
+        assert str(part) in message
+    assert "FUNCLOC_DATA or --data-root to the folder that holds small/" in message
+    assert "\n" not in message
+
+
+def test_the_cache_has_a_place_without_being_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUNCLOC_CACHE", "")
+    assert cache_folder().is_absolute()
+    assert "funcloc" in cache_folder().name

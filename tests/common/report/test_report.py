@@ -1,0 +1,308 @@
+"""The report: from the run folder alone, the same bytes again, and nothing unescaped."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from common.base.errors import RunError
+from common.base.files import read_json, save_bytes, save_json
+from common.measure.masks import ControlPlan, Mask
+from common.measure.scores import SelectivityMap, split_half
+from common.report import make_report
+from common.study.experiment import Described, Items, MeasuredText, Plan, run_experiment
+from common.study.folder import Outcome, RunFolder
+
+N = 80
+HOSTILE = '"quoted" <script>alert(1)</script> & $x$'
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags with their attributes, and the text outside of styles."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.text += data
+
+    def all(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.tags if tag == name]
+
+
+Maker = Callable[..., Path]
+
+
+@pytest.fixture
+def finished(tmp_path: Path, make_map: Callable[..., SelectivityMap]) -> Maker:
+    """Make a finished run folder of numbers alone."""
+
+    def make(
+        percents: tuple[float, ...] = (1.0, 5.0),
+        controls: tuple[ControlPlan, ...] = (
+            ControlPlan("random", 2),
+            ControlPlan("layer-matched", 20),
+            ControlPlan("bottom", 1),
+        ),
+        model: str = "local/net",
+        classes: dict[str, str] | None = None,
+        words: bool = False,
+    ) -> Path:
+        found = make_map((60, 40))
+        half = split_half(make_map((60, 40), seed=1).t, make_map((60, 40), seed=2).t, percents)
+        found.about["split_half"] = {
+            "correlation": half.correlation,
+            "dice": {f"{key:g}": value for key, value in half.dice.items()},
+            "dice_chance": {f"{key:g}": value for key, value in half.dice_chance.items()},
+        }
+        groups = np.array(["face", "house"] * (N // 2))
+        labels = np.arange(N) % 8
+
+        def evaluate(mask: Mask | None, _: SelectivityMap) -> Outcome:
+            right = np.ones(N, dtype=bool)
+            if mask is not None and mask.rule == "top":
+                right = (groups == "house") | (labels == 0)
+            nats = np.full(6, 2.0 if mask is None else 3.0)
+            return Outcome(
+                labels, right, right.astype(np.float32), {"prose": nats} if words else {}
+            )
+
+        evaluation: dict[str, Any] = {"name": "pictures", "overlap": 0, "warning": None}
+        if classes is not None:
+            evaluation["classes"] = classes
+        described = Described(
+            {
+                "name": model, "fingerprint": "f" * 32, "untrained": False, "seed": None,
+                "phantom": False, "n_parameters": 12345, "dtype": "float32", "chance": 0.125,
+            },
+            {
+                "name": "set:faces", "target": ["face"], "control": ["house", "car"],
+                "n_target": 12, "n_control": 15,
+            },
+            evaluation,
+            area={"layer0": np.arange(5)},
+            texts=[MeasuredText("prose", 32, np.full(6, 120))] if words else (),
+        )  # fmt: skip
+        levels = {"field": np.where(labels < 4, "syntax", "meaning")} if words else {}
+        items = Items(
+            [f"i{n}" for n in range(N)], groups, "face", "house", None if words else labels, levels
+        )
+        plan = Plan(percents, controls)
+        about = {
+            "command": f"vision-loc run --model '{model}' --eval own --out run",
+            "settings": {"model": model, "seed": 0, "data_root": None},
+        }
+        with RunFolder(tmp_path / "run", {"model": model}, about) as folder:
+            run_experiment(folder, plan, items, described, lambda: found, evaluate)
+        return tmp_path / "run"
+
+    return make
+
+
+def page_of(folder: Path) -> Page:
+    return Page(make_report(folder).read_text(encoding="utf-8"))
+
+
+def test_it_holds_all_that_a_reader_needs(finished: Maker) -> None:
+    folder = finished(classes={str(n): f"class-{n}" for n in range(8)})
+    page, results = page_of(folder), read_json(folder / "results.json")
+    assert not page.open
+    assert results["verdict"] in page.text
+    for warning in results["warnings"]:
+        assert warning in page.text
+    for expected in (
+        "Groups and masks", "random × 2", "layer-matched × 20", "(the finding)",  # the table
+        "McNemar", "0.048", "Dose, and the controls", "Where the units lie",
+        "What lost most", "class-2", "split in two random halves", "built with an area of 5 units",
+        "To repeat this run", "Welch, B. L.", "layer-matched (20)",
+        "10,000 resamples", "which the localizer had not seen", "by zero", "All settings",
+    ):  # fmt: skip
+        assert expected in page.text, expected
+    top = next(e for e in results["ablations"] if e["rule"] == "top")
+    low, high = top["groups"]["face"]["ci"]
+    assert f"[{100 * low:.1f}, {100 * high:.1f}]" in page.text
+    assert next(tag for tag, _ in page.tags if tag in ("h1", "h2")) == "h1"
+    assert len(page.all("h1")) == 1
+
+
+def test_it_is_self_contained_and_every_picture_has_words(finished: Maker) -> None:
+    page = page_of(finished())
+    assert page.all("img")
+    for image in page.all("img"):
+        assert (image["src"] or "").startswith("data:image/")
+        assert len(image["alt"] or "") > 20
+        assert "loading" not in image  # an embedded picture gains nothing, a print loses it
+    assert not {"script", "link", "iframe"} & {tag for tag, _ in page.tags}
+    assert any(meta.get("name") == "viewport" for meta in page.all("meta"))
+    assert any("default-src 'none'" in (meta.get("content") or "") for meta in page.all("meta"))
+
+
+def test_made_again_elsewhere_it_has_the_same_bytes(finished: Maker, tmp_path: Path) -> None:
+    folder = finished()
+    first = make_report(folder).read_bytes()
+    assert make_report(folder).read_bytes() == first
+    moved = shutil.copytree(folder, tmp_path / "elsewhere")
+    (moved / "report.html").unlink()
+    assert make_report(moved).read_bytes() == first
+    assert len(first) < 3_000_000
+
+
+def test_names_are_escaped(finished: Maker) -> None:
+    folder = finished(model=f"local/{HOSTILE}", classes={str(n): HOSTILE for n in range(8)})
+    results = read_json(folder / "results.json")
+    results["warnings"].append(HOSTILE)
+    save_json(folder / "results.json", results)
+    save_json(
+        folder / "gallery" / "gallery.json",
+        [
+            {
+                "heading": HOSTILE,
+                "caption": HOSTILE,
+                "pictures": [{"file": "../../a.jpg", "alt": HOSTILE, "caption": HOSTILE}],
+            }
+        ],
+    )
+    save_bytes(folder / "gallery" / "a.jpg", b"jpeg")
+    text = make_report(folder).read_text(encoding="utf-8")
+    assert "<script" not in text
+    page = Page(text)
+    assert page.text.count(HOSTILE) >= 8
+    assert HOSTILE in [image["alt"] for image in page.all("img")]
+
+
+def test_one_dose_and_no_controls(finished: Maker) -> None:
+    page = page_of(finished(percents=(5.0,), controls=()))
+    assert "No control masks were drawn." in page.text
+    assert "Dose" not in page.text
+    assert "its rank among" not in page.text
+    assert "(the finding)" not in page.text
+    assert "without drawn control masks that is no evidence" in page.text
+
+
+def test_items_without_classes_with_levels_and_a_text(finished: Maker) -> None:
+    page = page_of(finished(words=True))
+    assert "Accuracy by field" in page.text
+    assert "syntax" in page.text
+    assert "Perplexity of prose" in page.text
+    assert "+1.000" in page.text
+    assert "picture" not in re.sub("on pictures|of pictures|pictures:", "", page.text)
+
+
+def keep_texts(folder: Path, name: str = "emotion", said: str = " a long tale") -> None:
+    """What a language front end keeps beside the numbers."""
+    masks = [
+        ("top-1", "top", 1.3),
+        *((f"layer-matched-1-s0{n}", "layer-matched", 0.9) for n in (0, 1)),
+    ]
+    rows = [
+        [source, kind, own, 100, 17.5, mask, rule, value, value - 0.1, value + 0.1]
+        for source, kind, own in (("set", "sentence", True), (name, "anger", False))
+        for mask, rule, value in masks
+    ]
+    columns = ["set", "condition", "own", "n", "tokens", "mask", "rule", "response", "low", "high"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "profile.csv", index=False)
+    save_json(
+        folder / "gallery" / "continuations.json",
+        {
+            "new_tokens": 30,
+            "columns": ["intact", "top-1"],
+            "rows": [{"prompt": "It was", "texts": [said, ""]}],
+        },
+    )
+
+
+def test_what_a_language_run_kept_is_shown(finished: Maker) -> None:
+    folder = finished(words=True)
+    keep_texts(folder)
+    page = page_of(folder)
+    for expected in (
+        "What the chosen units answer to", "Response profile in numbers", "emotion: anger",
+        "1.300 [1.200, 1.400]", "0.900 (0.900 to 0.900)", "set: sentence the localizer’s own",
+        "Continuations side by side", "It was …", "a long tale", "the model ends the text here",
+        "What lost most", "Perplexity by dose", "2 parts were looked at",
+        "prose under the top 1 %: +1.000 nats a token [+1.000, +1.000]",
+        "layer-matched +1.000 on average, p = 1.000", "perplexity a byte", "1.676 [1.676, 1.676]",
+    ):  # fmt: skip
+        assert expected in page.text, expected
+    said = [image["alt"] or "" for image in page.all("img")]
+    assert any("Drop by field" in alt and "syntax +" in alt for alt in said)
+    assert any("Perplexity of prose" in alt and "intact 7.389" in alt for alt in said)
+    assert any("set sentence 1.30, emotion anger 1.30" in alt for alt in said)
+
+
+def test_texts_are_escaped_and_a_set_may_be_called_na(finished: Maker) -> None:
+    folder = finished(words=True)
+    keep_texts(folder, name="NA", said=HOSTILE)
+    text = make_report(folder).read_text(encoding="utf-8")
+    assert "<script" not in text
+    page = Page(text)
+    assert HOSTILE in page.text
+    assert "NA: anger" in page.text
+
+
+def test_parts_are_listed_from_the_largest_drop(finished: Maker) -> None:
+    folder = finished(words=True)
+    entries = read_json(folder / "results.json")["breakdown"]
+    drops = {e["part"]: e["drop"] for e in entries if e["level"] == "field" and e["percent"] == 1}
+    text = page_of(folder).text
+    table = text[text.index("Accuracy by field") :]
+    worst, best = sorted(drops, key=lambda part: -drops[part])
+    assert drops[worst] > drops[best]
+    assert table.index(worst) < table.index(best)
+
+
+def test_the_method_says_what_q_does_not_say(finished: Maker) -> None:
+    assert "not that it has a function" in page_of(finished()).text
+
+
+def test_a_map_without_split_halves(finished: Maker) -> None:
+    folder = finished()
+    results = read_json(folder / "results.json")
+    del results["selectivity"]["split_half"]
+    save_json(folder / "results.json", results)
+    assert "halves" not in page_of(folder).text
+
+
+@pytest.mark.parametrize("name", ["results.json", "selectivity.safetensors", "items.csv"])
+def test_a_part_that_is_gone_is_named(finished: Maker, name: str) -> None:
+    folder = finished(classes={"0": "a"})
+    (folder / name).unlink()
+    with pytest.raises(RunError, match=re.escape(name)):
+        make_report(folder)
+
+
+def test_a_picture_that_is_gone_is_named(finished: Maker) -> None:
+    folder = finished()
+    entry = {"file": "7.jpg", "alt": "", "caption": ""}
+    save_json(folder / "gallery" / "gallery.json", [{"heading": "", "pictures": [entry]}])
+    with pytest.raises(RunError, match=r"7\.jpg"):
+        make_report(folder)
+
+
+def test_losers_are_counted_in_items(finished: Maker) -> None:
+    folder = finished(classes={str(n): f"class-{n}" for n in range(8)})
+    rows = re.findall(r'<th scope="row">(class-\d)</th>', make_report(folder).read_text())
+    assert rows == ["class-2", "class-4", "class-6"]  # faces but those of class 0; no house
+    assert json.loads((folder / "results.json").read_text())["headline_percent"] == 1

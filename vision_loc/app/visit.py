@@ -1,0 +1,180 @@
+"""What a visitor of the Faces page can choose, and what they found: the page without its looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from browser.form import QUICK, Offer, belonging
+from browser.found import FoundMap, localized, settings_in
+from browser.visitors import Shelf
+from common.base.errors import DataError, MaskError
+from common.base.files import read_json
+from common.base.progress import Progress, silent
+from common.data.manifest import contrasts_here, manifests_here
+from common.measure.masks import Mask, control
+from common.measure.scores import SelectivityMap
+from common.measure.sites import UNITS
+from common.models.catalogue import Entry, bundled, on_this_machine
+from vision_loc import phantom
+from vision_loc.catalogue import downloaded
+from vision_loc.experiment import FRONT, Settings, open_model
+from vision_loc.stimuli import benchmark, open_picture
+
+DEMO = Settings(
+    model="phantom/cnn",
+    localizer="phantom:faces",
+    evaluation="phantom",
+    top="1,5",
+    controls=QUICK,
+)
+DOWNLOADS = (
+    "torchvision/resnet18.IMAGENET1K_V1",
+    "timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k",
+)
+DOSES = ("0.1", "0.5", "1", "2", "5", "10")
+EXAMPLES = (0, 3, 5, 9, 12, 16, 19, 22, 26, 30)  # classes of the phantom
+PICTURES = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # kinds that an upload may have
+
+STEPS = {
+    "localize": "Step 1 of 3: showing the localizer's pictures",
+    "decode": "Step 2 of 3: reading the evaluation's pictures",
+    "evaluate": "Step 3 of 3: evaluating mask by mask",
+    "respond": "Showing the localizer's pictures once more",
+}
+
+# --- what can be chosen ---
+
+
+def model_choices() -> list[tuple[str, str]]:
+    """Labels and names of the models on offer: phantoms, folders of ``FUNCLOC_MODELS``, downloads.
+
+    Models of the zoos that were downloaded appear by themselves; two that were not are offered.
+    """
+    here = [*bundled(phantom.NAMES), *on_this_machine(_sees), *downloaded()]
+    names = {entry.name for entry in here}
+    there = [Entry(name, "download", "") for name in DOWNLOADS if name not in names]
+    return [(entry.label, entry.name) for entry in (*here, *there)]
+
+
+def _sees(config: Mapping[str, Any]) -> str | None:
+    """What an image classifier is, as far as its configuration tells; nothing if it is none.
+
+    By its names alone: transformers' own table of classifiers is slow to import.
+    """
+    if "architecture" in config:
+        return f"timm, {config['architecture']}"
+    names = map(str, config.get("architectures") or [])
+    return next((name for name in names if name.endswith("ForImageClassification")), None)
+
+
+def localizer_choices() -> list[str]:
+    """The contrasts of the manifests whose stimuli are here."""
+    return contrasts_here("pictures")
+
+
+def evaluation_choices() -> list[str]:
+    """The benchmarks whose items are here."""
+    return [each.name for each in manifests_here("pictures") if each.evaluation is not None]
+
+
+def fitting(model: str) -> tuple[str, str]:
+    """The localizer and the benchmark that go with a model, to begin with."""
+    if model == "phantom/planted":
+        return "phantom-planted:pattern", "phantom-planted"
+    localizers = belonging(model, localizer_choices())
+    faces = [name for name in localizers if name.endswith(":faces")]
+    return (faces or localizers)[0], belonging(model, evaluation_choices())[0]
+
+
+OFFER = Offer(
+    settings=Settings,
+    program="vision-loc",
+    model=DEMO.model,
+    models=model_choices,
+    localizers=localizer_choices,
+    evaluations=evaluation_choices,
+    fitting=fitting,
+    doses=DOSES,
+    units=UNITS,
+    help={
+        "model": "A phantom works offline; folders come from FUNCLOC_MODELS.",
+        "localizer": "Which pictures against which; the stimuli that are here.",
+        "evaluation": "Labelled pictures that the localizer has not seen.",
+    },
+)
+
+
+def owns(settings: Mapping[str, Any]) -> bool:
+    """Whether a run's settings are of a vision run: those of language know more."""
+    return set(settings) <= {each.name for each in fields(Settings)}
+
+
+# --- what was found ---
+
+
+@dataclass(frozen=True, eq=False)
+class Found(FoundMap[Settings]):
+    """What a visitor found: the map, where it came from, and the names of the classes."""
+
+    classes: dict[int, str]
+
+    def matched(self, percent: float) -> tuple[Mask | None, str]:
+        """A magnitude-matched control of the top mask, or why there is none."""
+        try:
+            return control(self.map, "magnitude-matched", percent, seed=self.settings.seed), ""
+        except MaskError:
+            return None, (
+                "No control of this size can be drawn: in one of the layers more units are "
+                "ablated than are left. Lower the percentage."
+            )
+
+
+def found_in(folder: Path) -> Found:
+    """What a run folder holds, for a page."""
+    settings = settings_in(folder, Settings, "vision")
+    found = SelectivityMap.load(folder / "selectivity.safetensors")
+    return Found(settings, folder, found, _classes(folder, settings))
+
+
+def _classes(folder: Path, settings: Settings) -> dict[int, str]:
+    if (folder / "results.json").is_file():
+        named = read_json(folder / "results.json")["evaluation"].get("classes", {})
+        return {int(index): str(name) for index, name in named.items()}
+    return dict(benchmark(settings.evaluation, settings.data_root).classes)
+
+
+MODELS = Shelf(open_model)
+
+
+def phantom_found(progress: Progress = silent) -> Found:
+    """The phantom's map, for a visitor who has run nothing yet."""
+    return localized(FRONT, DEMO, found_in, progress)
+
+
+# --- pictures ---
+
+
+def read_upload(upload: str) -> Image.Image:
+    """Read an uploaded picture of a common kind.
+
+    Raises
+    ------
+    DataError
+        If it is no such picture, broken, or has far too many pixels.
+    """
+    path = Path(upload)
+    try:
+        with Image.open(path, formats=PICTURES):
+            pass
+        return open_picture(path)
+    except DataError as error:
+        raise DataError(str(error).replace(str(path), path.name)) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"{path.name}: far too many pixels") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"{path.name}: no picture; give {', '.join(PICTURES)}") from error
