@@ -23,9 +23,8 @@ from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from transformers.modeling_outputs import BaseModelOutput
 
-from common import Mask, Site, Survey, ablate, record, trace, welch
+from common import Mask, Site, Survey, ablate, record, sites, trace, welch
 from common.base.errors import DataError, FunclocError, SettingError, SiteError
-from common.measure import survey as sites
 from common.measure.record import Recorder
 from vision_loc.evaluate import evaluate
 from vision_loc.localize import find_sites, localize

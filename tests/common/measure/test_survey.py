@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from common import Site, Survey, record
+from common import Site, Survey, record, sites
 from common.base.errors import SiteError
-from common.measure import survey as sites
 from common.measure.sites import KINDS, Kind
 from common.measure.trace import trace
 
