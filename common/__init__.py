@@ -2,8 +2,8 @@
 
 It reads like this from a notebook::
 
-    from common import ablate, record, top_percent, welch
     from common import ablate, record, sites, top_percent, welch
+
     where = sites(model, kind="block")
     with record(model, where) as faces:
         for batch in face_batches:
