@@ -1,0 +1,134 @@
+"""What the localizer found: where the units lie, how selective they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from common.measure.masks import Mask
+from common.measure.scores import SelectivityMap, n_chosen
+from common.measure.sites import Site
+from common.report.figures.canvas import INK, LONGEST_LABEL, TARGET, figure_with_axes, say, short
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DIVERGING = "PuOr_r"
+MOST_LABELS = 40
+
+
+def units_by_site(found: SelectivityMap, mask: Mask, target: str = "target") -> Figure:
+    """How large a share of each site's units is in the mask, in running order."""
+    figure, axes = figure_with_axes(_height_for(found.sites))
+    counts = mask.counts()
+    shares = [100 * counts[site] / site.n_units(found.unit) for site in found.sites]
+    places = np.arange(len(found.sites)) + 0.5
+    axes.barh(places, shares, color=TARGET, height=0.8 if len(places) <= 60 else 1.0)
+    if len(places) <= MOST_LABELS:
+        for place, share, site in zip(places, shares, found.sites, strict=True):
+            if counts[site]:
+                axes.annotate(
+                    f"{counts[site]:,}", (share, place), (3, 0), textcoords="offset points",
+                    va="center", fontsize=7,
+                )  # fmt: skip
+    _site_axis(axes, found)
+    axes.margins(x=0.09)
+    axes.set_xlim(left=0)
+    axes.axvline(mask.percent, color=INK, lw=0.8, ls=":")
+    axes.set_xlabel(say(f"units in the mask (% of the site's {found.unit}s; dotted: even spread)"))
+    axes.set_title(say(f"The top {mask.percent:g} % for {target}, by site"), fontsize="medium")
+    return figure
+
+
+def _height_for(sites: Sequence[Site]) -> float:
+    return max(2.6, min(8.0, 1.5 + 0.2 * len(sites)))
+
+
+def _site_axis(axes: Axes, found: SelectivityMap) -> None:
+    """Sites from the first at the top; of many, only some are named."""
+    names = _site_names(found.sites)
+    step = max(1, -(-len(names) // MOST_LABELS))
+    size = 8 if len(names) <= 20 else 7
+    axes.set_yticks(np.arange(0, len(names), step) + 0.5, names[::step], fontsize=size)
+    axes.set_ylim(len(names), 0)
+    axes.set_ylabel("site, in running order" + ("" if step == 1 else f" (1 in {step} named)"))
+
+
+def _site_names(sites: Sequence[Site]) -> list[str]:
+    """Names for an axis, without the path that all of them share if they are long."""
+    names = [site.module if site.end == "output" else str(site) for site in sites]
+    parts = [name.split(".") for name in names]
+    levels = zip(*(path[:-1] for path in parts), strict=False)
+    n_shared = len(list(takewhile(lambda level: len(set(level)) == 1, levels)))
+    if n_shared and max(map(len, names)) > LONGEST_LABEL:
+        names = ["…" + ".".join(each[n_shared:]) for each in parts]
+    return [short(name) for name in names]
+
+
+def t_distribution(found: SelectivityMap, percents: list[float]) -> Figure:
+    """Histogram of t over all units, with the threshold of each dose."""
+    figure, axes = figure_with_axes()
+    bound = max(float(np.abs(found.t).max()), 1.0)
+    edges = np.linspace(-bound, bound, 81)
+    counts, _ = np.histogram(found.t, edges)
+    middles = (edges[:-1] + edges[1:]) / 2
+    colours = _diverging(middles / bound)
+    axes.bar(middles, counts, width=np.diff(edges), color=colours, edgecolor=INK, linewidth=0.3)
+    axes.set_yscale("symlog", linthresh=1)
+    # Room above the bars for the names of the thresholds.
+    axes.set_ylim(0, 4.0 * max(1, counts.max()))
+    thresholds = [found.t[found.ranking[n_chosen(found.n_units, p) - 1]] for p in percents]
+    for threshold, percent, level in zip(
+        thresholds, percents, _levels(thresholds, 0.2 * bound), strict=True
+    ):
+        axes.axvline(threshold, color=INK, lw=0.9, ls="--")
+        axes.annotate(
+            f"{percent:g} %", (threshold, 0.99 - 0.06 * level), (-2, 0),
+            xycoords=("data", "axes fraction"), textcoords="offset points", fontsize=7.5,
+            ha="right", va="top",
+            bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.85},
+        )  # fmt: skip
+    axes.set_xlabel("Welch's t (target minus control)")
+    axes.set_ylabel("units (count, log scale above 1)")
+    axes.set_title(
+        f"Selectivity of {found.n_units:,} units (dashed: threshold of a dose)", fontsize="medium"
+    )
+    return figure
+
+
+def _levels(places: Sequence[float], apart: float) -> list[int]:
+    """A line for each label, so that labels on one line are at least `apart` from each other."""
+    ends: list[float] = []
+    levels = [0] * len(places)
+    for number in np.argsort(places, kind="stable"):
+        free = [level for level, end in enumerate(ends) if places[number] - end >= apart]
+        level = free[0] if free else len(ends)
+        ends[level : level + 1] = [places[number]]
+        levels[number] = level
+    return levels
+
+
+def _diverging(values: np.ndarray) -> np.ndarray:
+    from matplotlib import colormaps
+
+    return np.asarray(colormaps[DIVERGING]((values + 1) / 2))
+
+
+def selectivity_by_site(found: SelectivityMap, columns: int = 120) -> Figure:
+    """t of every site's units, sorted within the site, on a symmetric diverging scale."""
+    figure, axes = figure_with_axes(_height_for(found.sites))
+    shares = np.linspace(1, 0, columns)
+    rows = np.stack([np.quantile(found.at(site).ravel(), shares) for site in found.sites])
+    bound = max(float(np.abs(rows).max()), 1.0)
+    image = axes.imshow(
+        rows, cmap=DIVERGING, vmin=-bound, vmax=bound, aspect="auto", extent=(0, 100, len(rows), 0)
+    )
+    _site_axis(axes, found)
+    axes.set_xlabel("the site's units by falling t (%)")
+    axes.set_title("Selectivity by site", fontsize="medium")
+    figure.colorbar(image, ax=axes, label="Welch's t (target minus control)")
+    return figure

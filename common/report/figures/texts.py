@@ -1,0 +1,93 @@
+"""How well running text is predicted under the masks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from common.report.figures.canvas import (
+    GREY,
+    INK,
+    RULE_LINES,
+    RULE_MARKS,
+    RULES_SHOWN,
+    TARGET,
+    around,
+    dose_axis,
+    figure_with_axes,
+    say,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def perplexity_curve(text: dict[str, Any]) -> Figure:
+    """Perplexity of one text by dose, intact, under the top mask and under the drawn controls.
+
+    Windows of a text differ more from each other than a mask changes them, so the interval shown is
+    that of the rise over intact, paired by window.
+
+    Parameters
+    ----------
+    text : dict
+        One entry of ``perplexity`` in ``results.json``.
+    """
+    figure, axes = figure_with_axes(4.3)
+    doses = sorted({entry["percent"] for entry in text["ablations"]})
+    intact = text["intact"]["perplexity"]
+    handles: list[Any] = [axes.axhline(intact, color=INK, lw=1.2, ls=":", label="intact")]
+    tops = [entry for entry in text["ablations"] if entry["rule"] == "top"]
+    tops.sort(key=lambda entry: entry["percent"])
+    middle = np.array([entry["perplexity"] for entry in tops])
+    low, high = (
+        intact * np.exp([min(entry["rise_ci"][end], 600.0) for entry in tops]) for end in (0, 1)
+    )
+    handles.append(
+        axes.errorbar(
+            doses, middle, around(middle, low, high), color=TARGET, marker="o", ms=5, capsize=3,
+            lw=1.8, label="top (bars: 95 % interval of the rise)",
+        )
+    )  # fmt: skip
+    for place, rule in enumerate(RULES_SHOWN):
+        handles += _perplexities_of(axes, text, rule, 1.02 + 0.015 * place)
+    dose_axis(axes, doses)
+    axes.set_xlim(doses[0] / 1.2, doses[-1] * 1.2)
+    _perplexity_axis(axes)
+    axes.set_ylabel(f"perplexity a token (windows of {text['window']})")
+    axes.set_title(say(f"Perplexity of {text['text']} by dose"), fontsize="medium")
+    figure.legend(handles=handles, loc="outside lower center", frameon=False, fontsize="small")
+    return figure
+
+
+def _perplexities_of(axes: Axes, text: dict[str, Any], rule: str, shift: float) -> list[Any]:
+    """Mean and range of a rule's draws at every dose, set apart from the others by `shift`."""
+    drawn: dict[float, list[float]] = {}
+    for entry in text["ablations"]:
+        if entry["rule"] == rule:
+            drawn.setdefault(entry["percent"], []).append(entry["perplexity"])
+    if not drawn:
+        return []
+    doses = sorted(drawn)
+    middle = np.array([np.mean(drawn[dose]) for dose in doses])
+    low, high = (np.array([end(drawn[dose]) for dose in doses]) for end in (min, max))
+    draws = max(map(len, drawn.values()))
+    label = f"{rule} (mean and range of {draws})" if draws > 1 else rule
+    bars = axes.errorbar(
+        np.array(doses) * shift, middle, around(middle, low, high), color=GREY, label=label,
+        marker=RULE_MARKS[rule], ms=4, mec=INK, mew=0.3, capsize=2, lw=1, ls=RULE_LINES[rule],
+    )  # fmt: skip
+    return [bars]
+
+
+def _perplexity_axis(axes: Axes) -> None:
+    """A log scale with plain numbers."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 1000 * low else (1.0,)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
