@@ -11,8 +11,9 @@ from browser import fragments, unit_fragments
 from browser.events import QUIET, VISITORS, session_of
 from browser.visitors import Shelf, Stopped
 from common.measure.scores import SelectivityMap
+from common.study.settings import Settings
 from common.study.single_unit import effect_alone
-from common.study.verbs import FrontEnd, Settings
+from common.study.verbs import FrontEnd
 
 Model = TypeVar("Model")
 

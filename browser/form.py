@@ -12,8 +12,8 @@ from browser.events import QUIET
 from common.base.errors import SettingError
 from common.measure.moments import Statistic
 from common.measure.sites import KINDS
-from common.study.experiment import DEFAULT_CONTROLS
-from common.study.verbs import Settings
+from common.study.plan import DEFAULT_CONTROLS
+from common.study.settings import Settings
 
 QUICK = "magnitude-matched:19"
 CONTROLS = {

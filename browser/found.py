@@ -15,7 +15,8 @@ from common.base.progress import Progress
 from common.measure.ablate import Ablation
 from common.measure.masks import Mask, top_percent
 from common.measure.scores import SelectivityMap
-from common.study.verbs import FrontEnd, Settings, known_settings, localize_only
+from common.study.settings import Settings, known_settings
+from common.study.verbs import FrontEnd, localize_only
 
 S = TypeVar("S", bound=Settings)
 F = TypeVar("F")

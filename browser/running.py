@@ -16,7 +16,8 @@ from browser.found import FoundMap
 from browser.outcome import Outcome, shown
 from browser.visitors import Stopped
 from common.study import verbs as study
-from common.study.verbs import FrontEnd, Settings
+from common.study.settings import Settings
+from common.study.verbs import FrontEnd
 
 F = TypeVar("F", bound=FoundMap[Any])
 

@@ -31,8 +31,9 @@ from common.measure.masks import Mask, units_mask
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site
 from common.report import figures
+from common.study.settings import Settings
 from common.study.single_unit import Answers, site_named, unit_ranked, units_at
-from common.study.verbs import FrontEnd, Settings
+from common.study.verbs import FrontEnd
 
 SHOWN = 6  # stimuli on either side
 

@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from common.base.errors import FunclocError
 from common.base.progress import PART, Progress
-from common.study.verbs import Settings
+from common.study.settings import Settings
 
 Model = TypeVar("Model")
 

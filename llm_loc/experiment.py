@@ -20,6 +20,7 @@ from common.measure.sites import Pooling
 from common.study import verbs as study
 from common.study.experiment import Items, MeasuredText
 from common.study.folder import Outcome, RunFolder
+from common.study.settings import Settings as CommonSettings
 from common.study.verbs import Evaluating, Localizing
 from llm_loc.evaluate import Tokenized, evaluate
 from llm_loc.gallery import layer_matched, prompts, save_continuations
@@ -34,7 +35,7 @@ PROFILE_DRAWS = 5  # control masks beside the top one in the response profile
 
 
 @dataclass(frozen=True)
-class Settings(study.Settings):
+class Settings(CommonSettings):
     """Everything that a user can set; see the options of ``llm-loc run`` for their meaning."""
 
     pooling: Pooling | None = "last"
@@ -137,7 +138,7 @@ def tasks_under(
     )
 
 
-def open_model(settings: study.Settings) -> LanguageModel:
+def open_model(settings: CommonSettings) -> LanguageModel:
     """The model that the settings name, where and in the type in which they want it.
 
     Raises
@@ -162,14 +163,14 @@ class LanguageFront:
     """What the language front end brings to a run."""
 
     program = "llm-loc"
-    settings: type[study.Settings] = Settings
+    settings: type[CommonSettings] = Settings
 
-    def load(self, settings: study.Settings) -> tuple[LanguageModel, dict[str, Any]]:
+    def load(self, settings: CommonSettings) -> tuple[LanguageModel, dict[str, Any]]:
         """The model, and what ``results.json`` says of it."""
         model = open_model(settings)
         return model, model.describe()
 
-    def localizing(self, settings: study.Settings) -> Localizing[LanguageModel]:
+    def localizing(self, settings: CommonSettings) -> Localizing[LanguageModel]:
         """The model, the localizer's texts and the sites to read."""
         chosen = _ours(settings)
         pooling, protocol = chosen.pooling or "last", chosen.protocol
@@ -211,7 +212,7 @@ class LanguageFront:
 
     def evaluating(
         self,
-        settings: study.Settings,
+        settings: CommonSettings,
         model: LanguageModel,
         progress: Progress = silent,
     ) -> Evaluating:
@@ -272,7 +273,7 @@ class LanguageFront:
 FRONT = LanguageFront()
 
 
-def _ours(settings: study.Settings) -> Settings:
+def _ours(settings: CommonSettings) -> Settings:
     assert isinstance(settings, Settings)
     return settings
 

@@ -18,8 +18,8 @@ from common.measure.scores import SelectivityMap
 from common.study import verbs as study
 from common.study.experiment import Items
 from common.study.folder import Outcome, RunFolder
+from common.study.settings import Settings as Settings
 from common.study.verbs import Evaluating, Localizing
-from common.study.verbs import Settings as Settings
 from vision_loc.evaluate import check_labels, evaluate
 from vision_loc.gallery import responses, save_gallery
 from vision_loc.localize import find_sites, localize

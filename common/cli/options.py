@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from common.base.errors import SettingError
-from common.study.experiment import DEFAULT_CONTROLS
+from common.study.plan import DEFAULT_CONTROLS
 
 Model = Annotated[
     str, typer.Option("--model", "-m", help="Which model; see the models command.", metavar="NAME")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from common.base.errors import DataError, SettingError
+from common.base.errors import DataError
 from common.base.progress import Progress, silent
 from common.effects.paired import (
     bootstrap_means,
@@ -26,14 +26,12 @@ from common.effects.paired import (
     rate,
 )
 from common.effects.words import verdict, warnings
-from common.measure.ablate import Ablation
-from common.measure.masks import ControlPlan, Mask, plan_masks, save_masks, top_percent
+from common.measure.masks import Mask, plan_masks, save_masks, top_percent
 from common.measure.scores import SelectivityMap, n_chosen
 from common.study.folder import Outcome, RunFolder
+from common.study.plan import Plan
 
 Illustrate = Callable[[SelectivityMap, Mask, Outcome, Outcome], None]
-
-DEFAULT_CONTROLS = "random:10,layer-matched:20,magnitude-matched:20,bottom:1"
 
 
 @dataclass(frozen=True)
@@ -71,33 +69,6 @@ class Items:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Which masks to try.
-
-    Attributes
-    ----------
-    percents : sequence of float
-        Doses: shares of all units, in percent.
-    controls : sequence of ControlPlan
-        Rules of the control masks and the draws of each, at every dose.
-    seed : int
-        Seed of the draws and of the bootstrap.
-    ablation : {"zero", "mean"} or float
-        The replacement.
-    """
-
-    percents: Sequence[float]
-    controls: Sequence[ControlPlan]
-    seed: int = 0
-    ablation: Ablation = "zero"
-
-    @property
-    def headline(self) -> float:
-        """The dose that the verdict is about: the paper's 1 % where it was tried, or the first."""
-        return 1.0 if 1.0 in self.percents else self.percents[0]
-
-
-@dataclass(frozen=True)
 class MeasuredText:
     """A text whose perplexity is measured beside the items.
 
@@ -125,47 +96,6 @@ class Described:
     evaluation: dict[str, Any]
     area: dict[str, np.ndarray] = field(default_factory=dict)
     texts: Sequence[MeasuredText] = ()
-
-
-def parse_percents(text: str) -> tuple[float, ...]:
-    """Read ``0.5,1,2``.
-
-    Raises
-    ------
-    SettingError
-        If one is no number above 0 and at most 100, or comes twice.
-    """
-    try:
-        percents = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        percents = (0.0,)
-    if not all(0 < percent <= 100 for percent in percents):
-        raise SettingError(f"--top {text}: give percentages above 0 and at most 100, as in 0.5,1,2")
-    if len(set(percents)) < len(percents):
-        raise SettingError(f"--top {text}: the same percentage comes twice")
-    return percents
-
-
-def parse_ablation(text: str) -> Ablation:
-    """Read ``zero``, ``mean`` or ``scale:X``.
-
-    Raises
-    ------
-    SettingError
-        If it is none of them.
-    """
-    if text == "zero":
-        return "zero"
-    if text == "mean":
-        return "mean"
-    try:
-        name, value = text.split(":")
-        factor = float(value)
-    except ValueError:
-        name, factor = "", 0.0
-    if name != "scale" or not np.isfinite(factor):
-        raise SettingError(f"--ablation {text}: write zero, mean, or scale:X with a number X")
-    return factor
 
 
 def run_experiment(

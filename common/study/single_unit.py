@@ -17,7 +17,8 @@ from common.measure.masks import Mask, matched_control, units_mask
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site, Unit
 from common.study.folder import RunFolder
-from common.study.verbs import FrontEnd, Model, Settings
+from common.study.settings import Settings
+from common.study.verbs import FrontEnd, Model
 
 DRAWS = 5  # equally loud units that one unit is held against
 

@@ -7,10 +7,8 @@ said here, once.
 
 from __future__ import annotations
 
-import os
-import shlex
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -20,70 +18,21 @@ import pandas as pd
 from common.base.errors import DataError, RunError
 from common.base.files import digest_of, read_json, write_atomically
 from common.base.progress import Progress, silent
-from common.data.manifest import DATA_VARIABLE
 from common.measure.masks import Mask, parse_controls, save_masks, top_percent
-from common.measure.moments import Statistic
 from common.measure.scores import SelectivityMap
-from common.measure.sites import Kind, Pooling, Unit
 from common.report import make_report
 from common.study.experiment import (
-    DEFAULT_CONTROLS,
     Described,
     Items,
     MeasuredText,
-    Plan,
     describe_map,
-    parse_ablation,
-    parse_percents,
     run_experiment,
 )
 from common.study.folder import Outcome, RunFolder
+from common.study.plan import Plan
+from common.study.settings import Settings, command, known_settings
 
 Model = TypeVar("Model")
-
-# Settings that the verb ``localize`` does not know, whoever gave them.
-OF_EVALUATING = (
-    *("evaluation", "target_group", "other_group"),
-    *("controls", "ablation", "allow_overlap"),
-)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Everything that a user can set; see the options of ``run`` for their meaning."""
-
-    model: str
-    localizer: str | None = None
-    target: Path | None = None
-    control: Path | None = None
-    evaluation: str = ""
-    top: str = "1"
-    controls: str = DEFAULT_CONTROLS
-    kind: Kind = "block"
-    sites: str | None = None
-    unit: Unit = "channel"
-    pooling: Pooling | None = None
-    statistic: Statistic = "magnitude"
-    ablation: str = "zero"
-    seed: int = 0
-    untrained: bool = False
-    allow_overlap: bool = False
-    device: str = "auto"
-    dtype: str = "float32"
-    batch_size: int = 64
-    data_root: Path | None = None
-    on_error: str = "stop"
-
-    @property
-    def percents(self) -> tuple[float, ...]:
-        """The doses."""
-        return parse_percents(self.top)
-
-    @property
-    def plan(self) -> Plan:
-        """The masks to try."""
-        controls = parse_controls(self.controls)
-        return Plan(self.percents, controls, self.seed, parse_ablation(self.ablation))
 
 
 @dataclass(frozen=True)
@@ -189,7 +138,7 @@ def run(
     tested = front.evaluating(settings, at_hand.model, progress)
     identity = {**at_hand.identity, **_evaluation_identity(settings, tested)}
     path = out or _default_folder(settings, identity)
-    about = _about(settings, at_hand.localizer, command(front, "run", settings, path))
+    about = _about(settings, at_hand.localizer, command(front.program, "run", settings, path))
     overlap = check_overlap(tested, at_hand.stimuli["digest"], settings.allow_overlap)
     with RunFolder(path, identity, about) as folder:
         if (done := _finished(folder)) is not None:
@@ -216,7 +165,7 @@ def localize_only(
     at_hand = front.localizing(settings)
     identity = {**at_hand.identity, "top": list(percents)}
     path = out or _default_folder(settings, identity)
-    about = _about(settings, at_hand.localizer, command(front, "localize", settings, path))
+    about = _about(settings, at_hand.localizer, command(front.program, "localize", settings, path))
     with RunFolder(path, identity, about) as folder:
         if not folder.selectivity.exists():
             _keep_stimuli(folder, at_hand)
@@ -302,7 +251,7 @@ def evaluate_map(
     }
     path = out or _default_folder(settings, identity)
     spoken = replace(front.settings(settings.model), **changed)
-    about = _about(settings, localizer, command(front, "evaluate", spoken, path, source))
+    about = _about(settings, localizer, command(front.program, "evaluate", spoken, path, source))
     overlap = check_overlap(tested, at_hand.digests, settings.allow_overlap)
     with RunFolder(path, identity, about) as folder:
         if (done := _finished(folder)) is not None:
@@ -383,43 +332,6 @@ def _evaluation_identity(settings: Settings, tested: Evaluating) -> dict[str, An
 def _about(settings: Settings, localizer: dict[str, Any], repeat: str) -> dict[str, Any]:
     plain = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(settings).items()}
     return {"command": repeat, "settings": plain, "localizer": localizer}
-
-
-def command(
-    front: FrontEnd[Any], verb: str, settings: Settings, out: Path, source: Path | None = None
-) -> str:
-    """The command line that does this again, whoever asked for it: a shell, the app, a notebook.
-
-    Parameters
-    ----------
-    front : FrontEnd
-        Gives the name of the program.
-    verb : str
-        ``run``, ``localize`` or ``evaluate``.
-    settings : Settings
-        What was set; what is as by default is not said.
-    out : Path
-        The run folder.
-    source : Path, optional
-        The folder whose map is evaluated; the model is then the map's.
-    """
-    words = [front.program, verb]
-    words += [] if source is None else ["--map", str(source)]
-    unsaid = OF_EVALUATING if verb == "localize" else () if source is None else ("model",)
-    for each in fields(settings):
-        value = getattr(settings, each.name)
-        if value == each.default or each.name in unsaid:
-            continue
-        option = "--" + each.name.replace("evaluation", "eval").replace("_", "-")
-        words += [option] if value is True else [option, str(value)]
-    root = os.environ.get(DATA_VARIABLE) if settings.data_root is None else None
-    return shlex.join([*([f"{DATA_VARIABLE}={root}"] if root else []), *words, "--out", str(out)])
-
-
-def known_settings(entry: dict[str, Any]) -> dict[str, Any]:
-    """Settings as ``run.json`` holds them, paths made paths again."""
-    paths = ("target", "control", "data_root")
-    return {k: Path(v) if k in paths and v is not None else v for k, v in entry.items()}
 
 
 def _keep_stimuli(folder: RunFolder, at_hand: Localizing[Any]) -> None:

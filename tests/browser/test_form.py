@@ -9,7 +9,7 @@ import pytest
 
 from browser.form import QUICK, Offer, belonging
 from common.base.errors import SettingError
-from common.study.verbs import Settings
+from common.study.settings import Settings
 
 OFFER = Offer(
     settings=Settings,

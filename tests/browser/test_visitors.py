@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from browser.visitors import BAR_EVERY, Shelf, Stopped, Visitors
-from common.study.verbs import Settings
+from common.study.settings import Settings
 
 
 def test_a_stop_is_for_one_visitor_and_one_run() -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from common.study.experiment import DEFAULT_CONTROLS
 from common.study.listing import list_runs
+from common.study.plan import DEFAULT_CONTROLS
 
 pytestmark = pytest.mark.e2e
 

@@ -20,7 +20,7 @@ from gradio_client import Client
 
 from browser.form import QUICK
 from common.measure.masks import top_percent
-from common.study.experiment import DEFAULT_CONTROLS
+from common.study.plan import DEFAULT_CONTROLS
 from llm_loc.app.tab_write import voices
 from llm_loc.app.visit import DEMO, found_in
 from llm_loc.experiment import localize_only

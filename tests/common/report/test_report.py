@@ -19,8 +19,9 @@ from common.base.files import read_json, save_bytes, save_json
 from common.measure.masks import ControlPlan, Mask
 from common.measure.scores import SelectivityMap, split_half
 from common.report import make_report
-from common.study.experiment import Described, Items, MeasuredText, Plan, run_experiment
+from common.study.experiment import Described, Items, MeasuredText, run_experiment
 from common.study.folder import Outcome, RunFolder
+from common.study.plan import Plan
 
 N = 80
 HOSTILE = '"quoted" <script>alert(1)</script> & $x$'

@@ -19,16 +19,13 @@ from common.measure.masks import Mask, parse_controls
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site
 from common.study.experiment import (
-    DEFAULT_CONTROLS,
     Described,
     Items,
-    Plan,
     describe_map,
-    parse_ablation,
-    parse_percents,
     run_experiment,
 )
 from common.study.folder import Outcome, RunFolder
+from common.study.plan import DEFAULT_CONTROLS, Plan, parse_ablation, parse_percents
 from tests.common.conftest import MapMaker
 
 N_FACES, N_OBJECTS = 40, 60

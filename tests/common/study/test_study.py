@@ -9,17 +9,12 @@ from typing import Any
 
 import pytest
 
-from common.study.verbs import Settings, command
+from common.study.settings import Settings, command
 
 
 @dataclass(frozen=True)
 class More(Settings):
     target_group: str | None = None
-
-
-class Front:
-    program = "some-loc"
-    settings = More
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +23,7 @@ def no_data_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def said(verb: str, out: str = "runs/a", source: Path | None = None, **given: Any) -> list[str]:
-    return shlex.split(command(Front(), verb, More(**given), Path(out), source))  # type: ignore[arg-type]
+    return shlex.split(command("some-loc", verb, More(**given), Path(out), source))
 
 
 def test_only_what_differs_from_the_default_is_said() -> None:

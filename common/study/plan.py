@@ -1,0 +1,82 @@
+"""Which masks a run tries, and how they are written on a command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.base.errors import SettingError
+from common.measure.ablate import Ablation
+from common.measure.masks import ControlPlan
+
+DEFAULT_CONTROLS = "random:10,layer-matched:20,magnitude-matched:20,bottom:1"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which masks to try.
+
+    Attributes
+    ----------
+    percents : sequence of float
+        Doses: shares of all units, in percent.
+    controls : sequence of ControlPlan
+        Rules of the control masks and the draws of each, at every dose.
+    seed : int
+        Seed of the draws and of the bootstrap.
+    ablation : {"zero", "mean"} or float
+        The replacement.
+    """
+
+    percents: Sequence[float]
+    controls: Sequence[ControlPlan]
+    seed: int = 0
+    ablation: Ablation = "zero"
+
+    @property
+    def headline(self) -> float:
+        """The dose that the verdict is about: the paper's 1 % where it was tried, or the first."""
+        return 1.0 if 1.0 in self.percents else self.percents[0]
+
+
+def parse_percents(text: str) -> tuple[float, ...]:
+    """Read ``0.5,1,2``.
+
+    Raises
+    ------
+    SettingError
+        If one is no number above 0 and at most 100, or comes twice.
+    """
+    try:
+        percents = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        percents = (0.0,)
+    if not all(0 < percent <= 100 for percent in percents):
+        raise SettingError(f"--top {text}: give percentages above 0 and at most 100, as in 0.5,1,2")
+    if len(set(percents)) < len(percents):
+        raise SettingError(f"--top {text}: the same percentage comes twice")
+    return percents
+
+
+def parse_ablation(text: str) -> Ablation:
+    """Read ``zero``, ``mean`` or ``scale:X``.
+
+    Raises
+    ------
+    SettingError
+        If it is none of them.
+    """
+    if text == "zero":
+        return "zero"
+    if text == "mean":
+        return "mean"
+    try:
+        name, value = text.split(":")
+        factor = float(value)
+    except ValueError:
+        name, factor = "", 0.0
+    if name != "scale" or not np.isfinite(factor):
+        raise SettingError(f"--ablation {text}: write zero, mean, or scale:X with a number X")
+    return factor
