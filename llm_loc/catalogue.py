@@ -31,7 +31,7 @@ def catalogue(models_root: Path | None = None) -> list[Entry]:
 
 
 def _about(config: dict[str, Any]) -> str | None:
-    # Slow to import; see llm_loc.models.
+    # Slow to import; see llm_loc.load.
     from transformers.models.auto.modeling_auto import (
         MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as CAUSAL,
     )

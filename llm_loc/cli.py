@@ -30,8 +30,8 @@ from llm_loc.experiment import (
     tasks_under,
 )
 from llm_loc.generate import Sampling
+from llm_loc.load import load_model
 from llm_loc.localize import POOLINGS, PROTOCOLS, survey_of
-from llm_loc.models import load_model
 
 app = typer.Typer(
     help=__doc__,

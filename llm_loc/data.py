@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from common.cli.data_command import data_app
-from llm_loc.tables import OLD_ENCODING, read_table, read_text
+from llm_loc.stimuli.tables import OLD_ENCODING, read_table, read_text
 
 
 def _read(path: Path) -> None:

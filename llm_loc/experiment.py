@@ -26,8 +26,9 @@ from llm_loc.evaluate import Tokenized, evaluate
 from llm_loc.gallery import layer_matched, prompts, save_continuations
 from llm_loc.generate import Sampling, continuations
 from llm_loc.harness import check_installed, evaluate_tasks
+from llm_loc.load import load_model
 from llm_loc.localize import check_protocol, find_sites, lengths, localize
-from llm_loc.models import LanguageModel, load_model
+from llm_loc.models import LanguageModel
 from llm_loc.profile import profile, save_profile, text_kinds
 from llm_loc.stimuli import Localizer, benchmark, localizer, localizer_of_files
 

@@ -1,18 +1,4 @@
-"""Language models by name, each with its own tokenizer.
-
-================================  ==============================================================
-``hf/ORG/NAME@REVISION``          a language model of the Hugging Face hub
-``local/PATH``                    a folder in transformers' layout
-``phantom/lm``                    the small one that comes with the program
-================================  ==============================================================
-
-Weights are safetensors, or torch files read with ``weights_only=True``; code that comes with a
-model is never run. An encoder can be localized, but it does not predict the next word, so it is
-refused where that is asked.
-
-transformers is imported where a model is loaded: it takes longer than all the rest, and neither
-``--help`` nor the page of the app needs it.
-"""
+"""A language model that is ready to read, with its own tokenizer."""
 
 from __future__ import annotations
 
@@ -20,24 +6,21 @@ import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
-from importlib.util import find_spec
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from common.base.errors import DataError, ModelError, SettingError
+from common.base.errors import DataError, ModelError
 from common.base.files import digest_of
-from common.models.load import LoadedModel, Loader, check_whole, load, local_config, on_the_hub
-from llm_loc import phantom
+from common.models.load import LoadedModel
 
 Side = Literal["right", "left"]
 Ids = Sequence[int]
 
 EXAMPLE_TOKENS = 7  # a prime, which no width or number of heads will be
 CACHES = ("past_key_values", "cache_params", "state")  # what attention, Mamba and RWKV call it
-DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 
 
 @dataclass(frozen=True)
@@ -306,132 +289,3 @@ def _digest_of(tokenizer: Any) -> str:
 def _short(text: str) -> str:
     words = " ".join(text.split())
     return repr(words if len(words) <= 40 else f"{words[:40]}…")
-
-
-def load_model(
-    name: str,
-    *,
-    untrained: bool = False,
-    seed: int = 0,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
-    device_map: str | Mapping[str, str | int] | None = None,
-) -> LanguageModel:
-    """Load a model by name.
-
-    Parameters
-    ----------
-    name : str
-        See the table above.
-    untrained : bool, default=False
-        Random weights of the same architecture instead.
-    seed : int, default=0
-        Seed of the random weights.
-    device, dtype
-        Where it shall lie, and in which floating-point type.
-    device_map : {"auto", "balanced", "balanced_low_0", "sequential"} or mapping, optional
-        Instead of `device`, for a model larger than one: spread over all devices by accelerate, or
-        as the mapping from module path to device says.
-
-    Raises
-    ------
-    ModelError
-        If there is no such model, its weights do not fit, or they cannot be had.
-    SettingError
-        If `device_map` does not go with the rest, or accelerate is not installed.
-    """
-    if device_map is not None:
-        check_device_map(device_map, untrained)
-    how = {"dtype": dtype, "device_map": device_map}
-    loaders: dict[str, Loader[LanguageModel]] = {
-        "hf": partial(_hub, how),
-        "local": partial(_local, how),
-        "phantom": partial(_phantom, how),
-    }
-    return load(
-        name,
-        loaders,
-        forms="phantom/lm, hf/ORG/NAME or local/PATH",
-        untrained=untrained,
-        seed=seed,
-        device=device if device_map is None else None,
-    )
-
-
-def check_device_map(device_map: str | Mapping[str, str | int], untrained: bool) -> None:
-    """Refuse to spread a model where that cannot be.
-
-    Raises
-    ------
-    SettingError
-        If there is no such way of spreading, or accelerate, which does it, is not there.
-    """
-    if isinstance(device_map, str) and device_map not in DEVICE_MAPS:
-        raise SettingError(f"--device-map {device_map}: choose one of {', '.join(DEVICE_MAPS)}")
-    if untrained:
-        raise SettingError("--device-map: spreads weights as it reads them; not with --untrained")
-    if find_spec("accelerate") is None:
-        raise SettingError("--device-map: needs accelerate; pip install 'funcloc[big]'")
-
-
-def _hub(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:
-    with on_the_hub(rest) as (place, where):
-        return _from_transformers(name, place, untrained, where, how)
-
-
-def _local(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:
-    folder, _ = local_config(name, rest)
-    return _from_transformers(name, str(folder), untrained, {}, how)
-
-
-def _phantom(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:
-    if rest not in phantom.NAMES:
-        raise ModelError(f"--model {name}: the phantoms are {', '.join(phantom.NAMES)}")
-    return _from_transformers(name, str(phantom.WEIGHTS / rest), untrained, {}, how)
-
-
-def _from_transformers(
-    name: str, place: str, untrained: bool, where: Mapping[str, str], how: Mapping[str, Any]
-) -> LanguageModel:
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging as transformers_logging
-
-    # A bar for each file that it reads, and a table of what does not fit: told below, as an error.
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    safe = {**where, "trust_remote_code": False}
-    config = AutoConfig.from_pretrained(place, **safe)
-    causal = _is_causal(name, config)
-    kind: Any = AutoModelForCausalLM if causal else AutoModel
-    if untrained:
-        module = kind.from_config(config, dtype=how["dtype"], trust_remote_code=False)
-    else:
-        module, found = kind.from_pretrained(
-            place,
-            config=config,
-            weights_only=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,
-            **how,
-            **safe,
-        )
-        check_whole(name, found, "language model")
-    return LanguageModel(name, module, AutoTokenizer.from_pretrained(place, **safe), causal)
-
-
-def _is_causal(name: str, config: Any) -> bool:
-    """Whether the architecture predicts the next token; one that does neither is refused."""
-    from transformers.models.auto.modeling_auto import (
-        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-    )
-
-    kind = config.model_type
-    if getattr(config, "is_encoder_decoder", False):
-        raise ModelError(f"--model {name}: {kind} is an encoder with a decoder; not supported")
-    masked = kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False)
-    if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not masked:
-        return True
-    if masked:
-        return False
-    raise ModelError(f"--model {name}: {kind} is no language model")

@@ -28,16 +28,16 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from common.base.errors import SiteError
+from common.measure.example import doubled, example_input, n_tokens
 from common.measure.sites import EACH_TOKEN, KINDS, Kind, Site
-from common.measure.trace import Call, TensorKey, trace
+from common.measure.trace import Call, TensorKey, is_pipeline, trace
 
 ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
 NORM = re.compile(r"norm", re.IGNORECASE)
@@ -74,35 +74,6 @@ def sites(
     return survey.matching(pattern) if pattern else survey.of_kind(kind)
 
 
-def example_input(model: nn.Module) -> Any:
-    """One stimulus that the model accepts, guessed from its configuration."""
-    weight = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
-    words = getattr(model, "dummy_inputs", None)
-    if isinstance(words, Mapping) and getattr(model, "main_input_name", "") != "pixel_values":
-        return {name: value[:1].to(weight.device) for name, value in words.items()}
-    size = (getattr(model, "pretrained_cfg", None) or {}).get("input_size")
-    config = getattr(model, "config", None)
-    if size is None:
-        side = getattr(config, "image_size", 224)
-        sides = side if isinstance(side, (tuple, list)) else (side, side)
-        size = (getattr(config, "num_channels", 3), *sides)
-    return torch.zeros(1, *size, device=weight.device, dtype=weight.dtype)
-
-
-def _n_tokens(example: Any) -> int | None:
-    """How many tokens a text has; ``None`` for anything but a text."""
-    ids = example.get("input_ids") if isinstance(example, Mapping) else None
-    return ids.shape[1] if isinstance(ids, Tensor) else None
-
-
-def _doubled(example: Any) -> Any:
-    if isinstance(example, Tensor):
-        return torch.cat([example, example])
-    if isinstance(example, Mapping):
-        return {name: _doubled(value) for name, value in example.items()}
-    return tuple(_doubled(value) for value in example) if isinstance(example, tuple) else example
-
-
 class Survey:
     """Every place of one model, found by running it on one stimulus and on two.
 
@@ -127,13 +98,13 @@ class Survey:
         model.eval()
         try:
             calls = trace(model, example, through)
-            twice = trace(model, _doubled(example), through)
+            twice = trace(model, doubled(example), through)
         finally:
             for module, training in was_training.items():
                 module.training = training
         self.modules = dict(model.named_modules())
         self.root = calls[-1]
-        self.tokens = _n_tokens(example)
+        self.tokens = n_tokens(example)
         self.left_out: dict[str, str] = {}
         self.calls = self._fired_once(calls, through)
         self._two = {call.module: call for call in twice}
@@ -272,7 +243,7 @@ class Survey:
         branching = {
             cls: paths
             for cls, paths in groups.items()
-            if len(paths) > 1 and not all(_is_pipeline(self.calls[path]) for path in paths)
+            if len(paths) > 1 and not all(is_pipeline(self.calls[path]) for path in paths)
         }
         outer = {cls for cls in branching if not self._nested(cls, branching)}
         inner = set(branching) - outer
@@ -404,18 +375,6 @@ class Survey:
             reason = next((self.left_out[p] for p in paths if p in self.left_out), "no such module")
             raise SiteError(f"--sites {pattern}: {reason}; see the sites command")
         return found
-
-
-def _is_pipeline(call: Call) -> bool:
-    """Whether a module does no more than pass one tensor through its children, one by one."""
-    if not call.inner:
-        return False
-    flow = call.given
-    for inner in call.inner:
-        if inner.given != flow or inner.out is None:
-            return False
-        flow = (inner.out,)
-    return flow == (call.out,)
 
 
 def _parent(path: str) -> str:

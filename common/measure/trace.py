@@ -103,3 +103,15 @@ def trace(model: nn.Module, example: Any, through: str = "") -> list[Call]:
     with torch.inference_mode(False), torch.no_grad(), attached(hooks):
         call_model(part_of(model, through), example)
     return calls
+
+
+def is_pipeline(call: Call) -> bool:
+    """Whether a module does no more than pass one tensor through its children, one by one."""
+    if not call.inner:
+        return False
+    flow = call.given
+    for inner in call.inner:
+        if inner.given != flow or inner.out is None:
+            return False
+        flow = (inner.out,)
+    return flow == (call.out,)

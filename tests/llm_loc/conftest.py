@@ -19,7 +19,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from llm_loc.models import LanguageModel, load_model
+from llm_loc.load import load_model
+from llm_loc.models import LanguageModel
 
 CONTEXT = 128
 VOCABULARY = 300

@@ -13,8 +13,8 @@ import yaml
 
 from llm_loc import cli
 from llm_loc.catalogue import catalogue
-from tests.common.data.test_download import Server
-from tests.llm_loc.test_stimuli import write_stories
+from tests.common.data.server import Server
+from tests.llm_loc.stimuli.test_localizers import write_stories
 
 Command = Callable[..., tuple[int, str, str]]
 

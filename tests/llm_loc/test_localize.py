@@ -12,8 +12,9 @@ from scipy import stats
 from common.base.errors import DataError, SettingError
 from common.measure.masks import top_percent
 from common.measure.scores import n_chosen
+from llm_loc.load import load_model
 from llm_loc.localize import PAPER_TOKENS, find_sites, localize, tokenized
-from llm_loc.models import LanguageModel, load_model
+from llm_loc.models import LanguageModel
 from llm_loc.stimuli import Localizer, Text, localizer
 from tests.llm_loc.conftest import NONWORDS, SENTENCES, ModelMaker
 

@@ -28,8 +28,8 @@ from common.measure.masks import top_percent
 from common.measure.record import record
 from common.measure.sites import KINDS
 from llm_loc.generate import Sampling, continuations
+from llm_loc.load import load_model
 from llm_loc.localize import find_sites, localize, survey_of
-from llm_loc.models import load_model
 from tests.llm_loc.conftest import CONTEXT, SENTENCES, ModelMaker
 from tests.llm_loc.test_localize import STIMULI
 
@@ -329,7 +329,7 @@ def test_device_maps_that_make_no_sense(
 def test_without_accelerate_a_device_map_says_what_to_install(
     folder_of: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llm_loc.models.find_spec", lambda _: None)
+    monkeypatch.setattr("llm_loc.load.find_spec", lambda _: None)
     with pytest.raises(SettingError, match=r"needs accelerate; pip install 'funcloc\[big\]'"):
         load_model(f"local/{folder_of()}", device_map="auto")
 

@@ -14,7 +14,8 @@ from safetensors import safe_open
 
 from llm_loc import cli, phantom
 from llm_loc.evaluate import Tokenized, evaluate
-from llm_loc.models import LanguageModel, load_model
+from llm_loc.load import load_model
+from llm_loc.models import LanguageModel
 from llm_loc.phantom import lexicon as lx
 from llm_loc.phantom.nets import make_tokenizer
 from llm_loc.phantom.nonwords import nonwords

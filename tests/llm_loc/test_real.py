@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from llm_loc.evaluate import Tokenized, evaluate
-from llm_loc.models import load_model
+from llm_loc.load import load_model
 from llm_loc.stimuli import benchmark, localizer
 
 pytestmark = pytest.mark.reference

@@ -14,8 +14,7 @@ import pytest
 from PIL import Image
 
 from common.base.errors import DataError
-from common.data import manifest as manifests
-from common.data.manifest import data_folder, load_manifest
+from common.data.manifest import data_folder, find, load_manifest
 from vision_loc import cli
 
 REFERENCE = Path(os.environ.get("FUNCLOC_REFERENCE", "../shared")) / "data"
@@ -247,7 +246,7 @@ def test_a_run_downloads_what_it_misses_into_the_cache(
         shutil.copytree(root / name, into / name)
         return into / name
 
-    monkeypatch.setattr(manifests, "fetch", fake)
+    monkeypatch.setattr(find, "fetch", fake)
     found = data_folder(load_manifest(str(tmp_path / "set.yaml")))
     assert found == tmp_path / "cache" / "set"
     assert (found / "labels.csv").is_file()

