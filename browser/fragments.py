@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from common.cli.printing import results_table
+from common.effects.results import Results
 from common.effects.words import has_evidence
 from common.report.parts import Cell, Table
 from common.study.comparison import Compared
@@ -18,22 +19,22 @@ def note(text: str) -> str:
     return f"<p class='fl-note'>{escape(text)}</p>"
 
 
-def finding(results: dict[str, Any]) -> str:
+def finding(results: Results) -> str:
     """The finding in one sentence, and what to know before believing it."""
     style = "fl-yes" if has_evidence(results) else "fl-no"
-    notes = "".join(f"<p class='fl-warn'>{escape(line)}</p>" for line in results["warnings"])
-    area = results.get("area")
-    if area:
-        share = area["share"][f"{results['headline_percent']:g}"]["of_top"]
+    notes = "".join(f"<p class='fl-warn'>{escape(line)}</p>" for line in results.warnings)
+    area = results.area
+    share = area and area.at(results.headline_percent)
+    if area and share:
         notes += note(
-            f"This phantom has an area by construction: {100 * share:.0f} % of the top "
-            f"{results['headline_percent']:g} % lie in it; by chance it would be "
-            f"{area['percent']:.0f} %."
+            f"This phantom has an area by construction: {100 * share.of_top:.0f} % of the top "
+            f"{results.headline_percent:g} % lie in it; by chance it would be "
+            f"{area.percent:.0f} %."
         )
-    return f"<p class='fl-finding {style}' role='status'>{escape(results['verdict'])}</p>{notes}"
+    return f"<p class='fl-finding {style}' role='status'>{escape(results.verdict)}</p>{notes}"
 
 
-def outcome_table(results: dict[str, Any]) -> str:
+def outcome_table(results: Results) -> str:
     """The table of the command line, with all its intervals."""
     shown = results_table(results, intervals=True)
     heads = [str(column.header) for column in shown.columns]

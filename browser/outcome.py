@@ -9,12 +9,12 @@ from typing import Any
 import gradio as gr
 
 from browser import fragments, pictures
-from common.base.files import read_json
 from common.measure.masks import top_percent
 from common.measure.scores import SelectivityMap
 from common.report import figures
 from common.report.sections import say_doses, say_interactions, say_sites
 from common.study.listing import file_of
+from common.study.results import load_results
 
 FILES = {
     "Report": "report.html",
@@ -83,11 +83,10 @@ def shown(folder: Path, target: str) -> list[Any]:
     target : str
         What the units prefer, in a word.
     """
-    results = read_json(folder / "results.json")
+    results = load_results(folder)
     found = SelectivityMap.load(folder / "selectivity.safetensors")
-    top = top_percent(found, results["headline_percent"])
-    doses = {entry["percent"] for entry in results["ablations"]}
-    curve = figures.dose_curve(results) if len(doses) > 1 else None
+    top = top_percent(found, results.headline_percent)
+    curve = figures.dose_curve(results) if len(results.doses) > 1 else None
     return [
         fragments.finding(results),
         fragments.outcome_table(results),

@@ -17,11 +17,13 @@ from browser.events import QUIET, told
 from browser.outcome import FILES, downloads, files_of
 from browser.page import Page
 from common.base.errors import FunclocError, SettingError
-from common.base.files import read_json
-from common.report import figures, make_report
+from common.effects.results import Results
+from common.report import figures
 from common.report.sections import say_doses, say_interactions
 from common.study.comparison import compare, outcomes
 from common.study.listing import Entry, delete_run, file_of, finished_run, list_runs, run_named
+from common.study.results import load_results
+from common.study.verbs import report_again
 
 LOOK_EVERY = 5  # seconds between looks for runs that others, or the command line, have added
 
@@ -176,7 +178,7 @@ def open_run(name: str | None, pages: Sequence[Page]) -> list[Any]:
 def _report(entry: Entry) -> str:
     if not entry.finished:
         return fragments.note(f"{entry.verdict.capitalize()}: repeat it, and it goes on.")
-    report = file_of(entry.folder, "report.html") or make_report(entry.folder)
+    report = file_of(entry.folder, "report.html") or report_again(entry.folder)
     return fragments.report_frame(entry.name, report.read_text(encoding="utf-8"))
 
 
@@ -226,7 +228,7 @@ def compare_runs(name: str | None, rival: str | None) -> list[Any]:
     if not name or not rival:
         return ["", gr.Image(visible=False), gr.Image(visible=False)]
     entries = [finished_run(name), finished_run(rival)]
-    one, two = (read_json(entry.folder / "results.json") for entry in entries)
+    one, two = (load_results(entry.folder) for entry in entries)
     page = fragments.side_by_side(
         [
             (entry.name, fragments.finding(found))
@@ -239,9 +241,8 @@ def compare_runs(name: str | None, rival: str | None) -> list[Any]:
     return [page, *map(_curve, (one, two))]
 
 
-def _curve(results: dict[str, Any]) -> Any:
-    swept = len({entry["percent"] for entry in results["ablations"]}) > 1
-    if swept:
+def _curve(results: Results) -> Any:
+    if len(results.doses) > 1:
         return pictures.drawn(figures.dose_curve(results), say_doses(results))
     return pictures.drawn(figures.interactions(results), say_interactions(results))
 

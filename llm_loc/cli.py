@@ -16,9 +16,16 @@ from common.base.progress import terminal
 from common.cli import options
 from common.cli.main import run_command
 from common.cli.options import one_of
-from common.cli.printing import models_table, print_map, print_results, print_sites, results_console
+from common.cli.printing import (
+    models_table,
+    print_json,
+    print_map,
+    print_results,
+    print_sites,
+    results_console,
+)
 from common.measure.sites import KINDS
-from common.report import make_report
+from common.study.verbs import report_again
 from llm_loc import data
 from llm_loc.catalogue import catalogue
 from llm_loc.experiment import (
@@ -208,7 +215,7 @@ def localize(
     with terminal(not quiet) as progress:
         results, found, folder = localize_only(settings, out, progress)
     if as_json:
-        print(json.dumps(results, indent=2, ensure_ascii=False))
+        print_json(results)
         return
     print_map(found, settings.percents[0])
     results_console().print(f"Run folder: {folder}", soft_wrap=True)
@@ -366,7 +373,7 @@ def lm_eval(
 def report(
     folder: Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN")],
 ) -> None:
-    results_console().print(f"Report: {make_report(folder)}", soft_wrap=True, highlight=False)
+    results_console().print(f"Report: {report_again(folder)}", soft_wrap=True, highlight=False)
 
 
 @app.command(help="List a model's sites: name, kind, channel axis, shape and number of units.")

@@ -11,10 +11,10 @@ from torch.nn.functional import cross_entropy
 
 from common.base.errors import DataError
 from common.base.progress import PART, Progress, silent
+from common.effects.items import Outcome
 from common.measure.ablate import Ablation, under
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
-from common.study.folder import Outcome
 from llm_loc.models import Ids, LanguageModel
 from llm_loc.stimuli import Benchmark, RunningText
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,20 @@ from common.base.device import choose_device, choose_dtype
 from common.base.errors import FunclocError, SettingError
 from common.base.files import digest_of
 from common.base.progress import Progress, silent
+from common.effects.described import (
+    DescribedEvaluation,
+    DescribedLocalizer,
+    DescribedModel,
+    TokenLengths,
+)
+from common.effects.items import Items, Outcome
+from common.effects.perplexity import MeasuredText
+from common.effects.results import Localized, Results
 from common.measure.masks import Mask, plan_masks
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Pooling
 from common.study import verbs as study
-from common.study.experiment import Items, MeasuredText
-from common.study.folder import Outcome, RunFolder
+from common.study.folder import RunFolder
 from common.study.settings import Settings as CommonSettings
 from common.study.verbs import Evaluating, Localizing
 from llm_loc.evaluate import Tokenized, evaluate
@@ -48,21 +56,21 @@ class Settings(CommonSettings):
 
 def run(
     settings: Settings, out: Path | None = None, progress: Progress = silent
-) -> tuple[dict[str, Any], Path, bool]:
+) -> tuple[Results, Path, bool]:
     """The whole experiment; see :func:`common.study.verbs.run`."""
     return study.run(FRONT, settings, out, progress)
 
 
 def localize_only(
     settings: Settings, out: Path | None = None, progress: Progress = silent
-) -> tuple[dict[str, Any], SelectivityMap, Path]:
+) -> tuple[Localized, SelectivityMap, Path]:
     """The map and its top masks alone; see :func:`common.study.verbs.localize_only`."""
     return study.localize_only(FRONT, settings, out, progress)
 
 
 def evaluate_map(
     source: Path, out: Path | None = None, progress: Progress = silent, **changed: Any
-) -> tuple[dict[str, Any], Path, bool]:
+) -> tuple[Results, Path, bool]:
     """Evaluate under masks of an earlier map; see :func:`common.study.verbs.evaluate_map`."""
     return study.evaluate_map(FRONT, source, out, progress, **changed)
 
@@ -166,10 +174,10 @@ class LanguageFront:
     program = "llm-loc"
     settings: type[CommonSettings] = Settings
 
-    def load(self, settings: CommonSettings) -> tuple[LanguageModel, dict[str, Any]]:
+    def load(self, settings: CommonSettings) -> tuple[LanguageModel, DescribedModel]:
         """The model, and what ``results.json`` says of it."""
         model = open_model(settings)
-        return model, model.describe()
+        return model, DescribedModel.model_validate(model.describe())
 
     def localizing(self, settings: CommonSettings) -> Localizing[LanguageModel]:
         """The model, the localizer's texts and the sites to read."""
@@ -183,8 +191,12 @@ class LanguageFront:
         sites = find_sites(model, chosen.kind, chosen.sites)
         table = _table(stimuli)
         identity = {
-            "model": {name: described[name] for name in ("name", "fingerprint", "dtype")},
-            "preprocessing": described["preprocessing"],
+            "model": {
+                "name": described.name,
+                "fingerprint": described.fingerprint,
+                "dtype": described.dtype,
+            },
+            "preprocessing": described.preprocessing,
             "localizer": {"name": stimuli.name, "stimuli": digest_of(table.to_dict("list"))},
             "protocol": protocol,
             "sites": digest_of([str(site) for site in sites]),
@@ -258,7 +270,9 @@ class LanguageFront:
         labels = np.zeros(len(items.names), dtype=int)
         return Evaluating(
             items=Items(items.names, items.groups, items.target, items.other, labels, items.levels),
-            described={"name": items.name, "warning": items.warning, "chances": items.chances},
+            described=DescribedEvaluation(
+                name=items.name, warning=items.warning, chances=items.chances
+            ),
             stimuli=items.fingerprint(),
             digests=items.digests(),
             word="texts",
@@ -326,33 +340,35 @@ def _table(stimuli: Localizer) -> pd.DataFrame:
     )
 
 
-def _describe_localizer(model: LanguageModel, stimuli: Localizer, protocol: str) -> dict[str, Any]:
+def _describe_localizer(
+    model: LanguageModel, stimuli: Localizer, protocol: str
+) -> DescribedLocalizer:
     tokens = lengths(model, stimuli, protocol)
-    return {
-        "name": stimuli.name,
-        "target": sorted({text.condition for text in stimuli.target}),
-        "control": sorted({text.condition for text in stimuli.control}),
-        "n_target": len(stimuli.target),
-        "n_control": len(stimuli.control),
-        "protocol": protocol,
-        "tokens": tokens,
-        "warning": _length_warning(tokens),
-    }
+    return DescribedLocalizer(
+        name=stimuli.name,
+        target=tuple(sorted({text.condition for text in stimuli.target})),
+        control=tuple(sorted({text.condition for text in stimuli.control})),
+        n_target=len(stimuli.target),
+        n_control=len(stimuli.control),
+        protocol=protocol,
+        tokens=tokens,
+        warning=_length_warning(tokens),
+    )
 
 
-def _length_warning(tokens: dict[str, Any]) -> str | None:
+def _length_warning(tokens: Mapping[str, TokenLengths]) -> str | None:
     """What a reader should know of the lengths of the two sides, or of what was cut."""
     one, two = tokens["target"], tokens["control"]
-    if one["n_cut"] or two["n_cut"]:
+    if one.n_cut or two.n_cut:
         return (
-            f"The paper's protocol cut texts at 12 tokens: {one['n_cut']} target texts (on average "
-            f"{one['whole_mean']:.1f} tokens long) and {two['n_cut']} control texts "
-            f"({two['whole_mean']:.1f}), so the last token is rarely the last word."
+            f"The paper's protocol cut texts at 12 tokens: {one.n_cut} target texts (on average "
+            f"{one.whole_mean:.1f} tokens long) and {two.n_cut} control texts "
+            f"({two.whole_mean:.1f}), so the last token is rarely the last word."
         )
-    ratio = max(one["mean"], two["mean"]) / min(one["mean"], two["mean"])
+    ratio = max(one.mean, two.mean) / min(one.mean, two.mean)
     if ratio < 1.2:
         return None
     return (
-        f"Target texts have {one['mean']:.1f} tokens on average, control texts {two['mean']:.1f}: "
+        f"Target texts have {one.mean:.1f} tokens on average, control texts {two.mean:.1f}: "
         "the contrast is one of length too."
     )

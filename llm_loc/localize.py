@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 
 from common.base.errors import DataError, SettingError
 from common.base.progress import Progress, silent
+from common.effects.described import TokenLengths
 from common.measure.halves import assign_groups, selectivity_map
 from common.measure.moments import Statistic
 from common.measure.record import record
@@ -54,7 +54,9 @@ def tokenized(model: LanguageModel, stimuli: Localizer, protocol: str = "full") 
     return ids
 
 
-def lengths(model: LanguageModel, stimuli: Localizer, protocol: str = "full") -> dict[str, Any]:
+def lengths(
+    model: LanguageModel, stimuli: Localizer, protocol: str = "full"
+) -> dict[str, TokenLengths]:
     """Tokens a text on each side, as they were read and as they are whole."""
     read = np.array([len(ids) for ids in tokenized(model, stimuli, protocol)])
     whole = read
@@ -63,12 +65,12 @@ def lengths(model: LanguageModel, stimuli: Localizer, protocol: str = "full") ->
     n_target = len(stimuli.target)
     sides = {"target": slice(None, n_target), "control": slice(n_target, None)}
     return {
-        side: {
-            "mean": float(read[where].mean()),
-            "range": [int(read[where].min()), int(read[where].max())],
-            "whole_mean": float(whole[where].mean()),
-            "n_cut": int((read[where] < whole[where]).sum()),
-        }
+        side: TokenLengths(
+            mean=float(read[where].mean()),
+            range=(int(read[where].min()), int(read[where].max())),
+            whole_mean=float(whole[where].mean()),
+            n_cut=int((read[where] < whole[where]).sum()),
+        )
         for side, where in sides.items()
     }
 

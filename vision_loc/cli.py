@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -16,6 +15,7 @@ from common.cli.main import run_command
 from common.cli.options import ON_ERROR, one_of
 from common.cli.printing import (
     models_table,
+    print_json,
     print_map,
     print_results,
     print_sites,
@@ -25,7 +25,7 @@ from common.cli.printing import (
 from common.effects.words import skipped_warning
 from common.measure.sites import KINDS, POOLINGS, UNITS, Pooling, Unit, check_pooling
 from common.measure.survey import Survey
-from common.report import make_report
+from common.study.verbs import report_again
 from vision_loc import data
 from vision_loc.catalogue import catalogue
 from vision_loc.experiment import Settings, evaluate_map, localize_only, run
@@ -155,10 +155,10 @@ def localize(
     with terminal(not quiet) as progress:
         results, found, folder = localize_only(settings, out, progress)
     if as_json:
-        print(json.dumps(results, indent=2, ensure_ascii=False))
+        print_json(results)
         return
     print_map(found, settings.percents[0])
-    if skipped := results["localizer"]["skipped"]:
+    if skipped := results.localizer.skipped:
         print_warnings([skipped_warning("localizer", skipped)])
     results_console().print(f"Run folder: {folder}", soft_wrap=True)
 
@@ -207,7 +207,7 @@ def evaluate(
 def report(
     folder: Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN")],
 ) -> None:
-    results_console().print(f"Report: {make_report(folder)}", soft_wrap=True, highlight=False)
+    results_console().print(f"Report: {report_again(folder)}", soft_wrap=True, highlight=False)
 
 
 @app.command(help="List a model's sites: name, kind, channel axis, shape and number of units.")

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from common.base.errors import DataError
 from common.base.progress import PART, Progress, silent
+from common.effects.items import Outcome
 from common.measure.ablate import Ablation, under
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
-from common.study.folder import Outcome
 from vision_loc.models import VisionModel
 from vision_loc.stimuli import Benchmark
 

@@ -13,11 +13,13 @@ from common.base.device import choose_device, choose_dtype
 from common.base.errors import SettingError
 from common.base.files import digest_of
 from common.base.progress import Progress, silent
+from common.effects.described import DescribedEvaluation, DescribedLocalizer, DescribedModel
+from common.effects.items import Items, Outcome
+from common.effects.results import Localized, Results
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from common.study import verbs as study
-from common.study.experiment import Items
-from common.study.folder import Outcome, RunFolder
+from common.study.folder import RunFolder
 from common.study.settings import Settings as Settings
 from common.study.verbs import Evaluating, Localizing
 from vision_loc.evaluate import check_labels, evaluate
@@ -41,21 +43,21 @@ from vision_loc.stimuli import (
 
 def run(
     settings: Settings, out: Path | None = None, progress: Progress = silent
-) -> tuple[dict[str, Any], Path, bool]:
+) -> tuple[Results, Path, bool]:
     """The whole experiment; see :func:`common.study.verbs.run`."""
     return study.run(FRONT, settings, out, progress)
 
 
 def localize_only(
     settings: Settings, out: Path | None = None, progress: Progress = silent
-) -> tuple[dict[str, Any], SelectivityMap, Path]:
+) -> tuple[Localized, SelectivityMap, Path]:
     """The map and its top masks alone; see :func:`common.study.verbs.localize_only`."""
     return study.localize_only(FRONT, settings, out, progress)
 
 
 def evaluate_map(
     source: Path, out: Path | None = None, progress: Progress = silent, **changed: Any
-) -> tuple[dict[str, Any], Path, bool]:
+) -> tuple[Results, Path, bool]:
     """Evaluate under masks of an earlier map; see :func:`common.study.verbs.evaluate_map`."""
     return study.evaluate_map(FRONT, source, out, progress, **changed)
 
@@ -77,10 +79,10 @@ class VisionFront:
     program = "vision-loc"
     settings = Settings
 
-    def load(self, settings: Settings) -> tuple[VisionModel, dict[str, Any]]:
+    def load(self, settings: Settings) -> tuple[VisionModel, DescribedModel]:
         """The model, and what ``results.json`` says of it."""
         model = open_model(settings)
-        return model, model.describe()
+        return model, DescribedModel.model_validate(model.describe())
 
     def localizing(self, settings: Settings) -> Localizing[VisionModel]:
         """The model, the localizer's pictures and the sites to read."""
@@ -90,8 +92,12 @@ class VisionFront:
         sites = find_sites(model, settings.kind, settings.sites)
         digest, digests = fingerprint([*stimuli.target, *stimuli.control])
         identity = {
-            "model": {name: described[name] for name in ("name", "fingerprint", "dtype")},
-            "preprocessing": described["preprocessing"],
+            "model": {
+                "name": described.name,
+                "fingerprint": described.fingerprint,
+                "dtype": described.dtype,
+            },
+            "preprocessing": described.preprocessing,
             "localizer": {"name": stimuli.name, "stimuli": identified(digest, stimuli.skipped)},
             "sites": digest_of([str(site) for site in sites]),
             "unit": settings.unit,
@@ -209,22 +215,22 @@ def _table(stimuli: Localizer, digests: list[str]) -> pd.DataFrame:
     )
 
 
-def _describe_localizer(stimuli: Localizer) -> dict[str, Any]:
-    return {
-        "name": stimuli.name,
-        "target": sorted({picture.condition for picture in stimuli.target}),
-        "control": sorted({picture.condition for picture in stimuli.control}),
-        "n_target": len(stimuli.target),
-        "n_control": len(stimuli.control),
-        "skipped": reported(stimuli.skipped),
-    }
+def _describe_localizer(stimuli: Localizer) -> DescribedLocalizer:
+    return DescribedLocalizer(
+        name=stimuli.name,
+        target=tuple(sorted({picture.condition for picture in stimuli.target})),
+        control=tuple(sorted({picture.condition for picture in stimuli.control})),
+        n_target=len(stimuli.target),
+        n_control=len(stimuli.control),
+        skipped=reported(stimuli.skipped),
+    )
 
 
-def _describe_evaluation(items: Benchmark) -> dict[str, Any]:
+def _describe_evaluation(items: Benchmark) -> DescribedEvaluation:
     shown = {picture.label for picture in items.pictures}
-    return {
-        "name": items.name,
-        "warning": items.warning,
-        "skipped": reported(items.skipped),
-        "classes": {str(label): items.class_name(label) for label in sorted(shown)},
-    }
+    return DescribedEvaluation(
+        name=items.name,
+        warning=items.warning,
+        skipped=reported(items.skipped),
+        classes={str(label): items.class_name(label) for label in sorted(shown)},
+    )

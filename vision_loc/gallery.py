@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from common.base.files import save_bytes, save_json
+from common.effects.items import Outcome
 from common.measure.masks import Mask
 from common.measure.respond import respond
 from common.measure.scores import SelectivityMap
-from common.study.folder import Outcome
 from vision_loc.models import VisionModel
 from vision_loc.stimuli import Benchmark
 

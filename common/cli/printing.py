@@ -7,36 +7,45 @@ import os
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from common.effects.localized import Area, SplitHalves
+from common.effects.parts import Interval
+from common.effects.results import Localized, Results
 from common.effects.words import between, percent, points
 from common.measure.masks import top_percent
 from common.measure.scores import SelectivityMap
 from common.measure.sites import KINDS, Kind
 from common.measure.survey import Survey
 from common.models.catalogue import Entry
+from common.study.results import results_json
 
 WIDE = 132  # columns of a terminal from which on the table has room for all intervals
 
 
-def print_results(results: dict[str, Any], folder: Path, as_json: bool) -> None:
+def print_results(results: Results, folder: Path, as_json: bool) -> None:
     """Print a finished run: its table, its verdict and its folder; or ``results.json`` alone."""
     if as_json:
-        print(json.dumps(results, indent=2, ensure_ascii=False))
+        print_json(results)
         return
     console = results_console()
     console.print(results_table(results, intervals=console.width >= WIDE))
-    if "area" in results:
-        console.print(_area_sentence(results["area"]))
-    print_warnings(results["warnings"])
-    console.print(f"\n[bold]{results['verdict']}[/]\n", highlight=False)
+    if results.area is not None:
+        console.print(_area_sentence(results.area))
+    print_warnings(results.warnings)
+    console.print(f"\n[bold]{results.verdict}[/]\n", highlight=False)
     console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False)
     if (report := folder / "report.html").exists():
         console.print(f"Report:     {report}", soft_wrap=True, highlight=False)
+
+
+def print_json(results: Localized) -> None:
+    """Print the results, or their first half, as ``results.json`` has them."""
+    print(json.dumps(results_json(results), indent=2, ensure_ascii=False))
 
 
 def print_map(found: SelectivityMap, percent: float) -> None:
@@ -56,10 +65,10 @@ def print_map(found: SelectivityMap, percent: float) -> None:
         )
     console = results_console()
     console.print(table)
-    half = found.about["split_half"]
+    half = SplitHalves.model_validate(found.about["split_half"])
     console.print(
-        f"Split halves: r = {half['correlation']:.3f}, Dice of the top mask = "
-        f"{half['dice'][f'{percent:g}']:.2f} (chance {half['dice_chance'][f'{percent:g}']:.2f})"
+        f"Split halves: r = {half.correlation:.3f}, Dice of the top mask = "
+        f"{half.dice[f'{percent:g}']:.2f} (chance {half.dice_chance[f'{percent:g}']:.2f})"
     )
 
 
@@ -95,38 +104,36 @@ def results_console() -> Console:
     return Console() if told else Console(width=WIDE)
 
 
-def _area_sentence(area: dict[str, Any]) -> str:
+def _area_sentence(area: Area) -> str:
     shares = ", ".join(
-        f"{percent(share['of_top'])} of the top {dose} %" for dose, share in area["share"].items()
+        f"{percent(share.of_top)} of the top {dose} %" for dose, share in area.share.items()
     )
     return (
-        f"The built-in area ({area['n_units']} units, {area['percent']:.1f} % of all) "
-        f"makes up {shares}."
+        f"The built-in area ({area.n_units} units, {area.percent:.1f} % of all) makes up {shares}."
     )
 
 
-def results_table(results: dict[str, Any], intervals: bool = True) -> Table:
+def results_table(results: Results, intervals: bool = True) -> Table:
     """The table of groups by masks; the draws of a control rule share a row, as their mean.
 
     Without `intervals` only the interaction has its own, so that the table fits 80 columns.
     """
-    groups = (results["evaluation"]["target"], results["evaluation"]["other"])
     table = Table(
-        title=f"{results['model']['name']} · {results['localizer']['name']}",
+        title=f"{results.model.name} · {results.localizer.name}",
         caption="accuracy in %; drops in points, [95 % intervals]; ×N: mean of N draws; "
         "p: rank of the top mask's interaction",
     )
     table.add_column("mask", no_wrap=True)
-    for group in groups:
+    for group in results.groups:
         table.add_column(group, justify="right", no_wrap=True)
         table.add_column("drop", justify="right", no_wrap=True)
     table.add_column("interaction", justify="right", no_wrap=True)
     table.add_column("p", justify="right", no_wrap=True)
-    cells = [(_hundred(results["intact"][group]["accuracy"]), "") for group in groups]
+    cells = [(_hundred(results.intact[group].accuracy), "") for group in results.groups]
     table.add_row("intact", *cells[0], *cells[1])
-    for dose in dict.fromkeys(entry["percent"] for entry in results["ablations"]):
+    for dose in results.doses:
         table.add_section()
-        for row in _dose_rows(results, dose, groups, intervals):
+        for row in _dose_rows(results, dose, intervals):
             table.add_row(*row)
     return table
 
@@ -135,36 +142,33 @@ def _hundred(share: float) -> str:
     return f"{100 * share:.1f}"
 
 
-def _dose_rows(
-    results: dict[str, Any], dose: float, groups: tuple[str, str], intervals: bool
-) -> list[list[str]]:
-    entries = [entry for entry in results["ablations"] if entry["percent"] == dose]
-    against = {e["rule"]: e for e in results["permutations"] if e["percent"] == dose}
+def _dose_rows(results: Results, dose: float, intervals: bool) -> list[list[str]]:
+    against = {entry.rule: entry for entry in results.rivals(dose) if entry.draws > 1}
     rows = []
-    for rule in dict.fromkeys(entry["rule"] for entry in entries):
-        same = [entry for entry in entries if entry["rule"] == rule]
-        n_units = f" ({same[0]['n_units']})" if rule == "top" else ""
+    for rule in results.rules(dose):
+        same = results.at(dose, rule)
+        n_units = f" ({same[0].n_units})" if rule == "top" else ""
         draws = f" ×{len(same)}" if len(same) > 1 else ""
         row = [f"{rule} {dose:g} %{n_units}{draws}"]
-        for group in groups:
-            effects = [entry["groups"][group] for entry in same]
-            row += [_hundred(_mean(effects, "accuracy")), _change(effects, "drop", intervals)]
-        row.append(_change(same, "interaction"))
-        drawn = rule in against and against[rule]["draws"] > 1
-        row.append(f"{against[rule]['p']:.3f}" if drawn else "")
+        for group in results.groups:
+            effects = [entry.groups[group] for entry in same]
+            row.append(_hundred(_mean([effect.accuracy for effect in effects])))
+            drops = [effect.drop for effect in effects]
+            row.append(_change(drops, effects[0].drop_ci if intervals else None))
+        row.append(_change([entry.interaction for entry in same], same[0].interaction_ci))
+        row.append(f"{against[rule].p:.3f}" if rule in against else "")
         rows.append(row)
     return rows
 
 
-def _change(entries: list[dict[str, Any]], name: str, interval: bool = True) -> str:
-    single = interval and len(entries) == 1
-    return points(_mean(entries, name)) + (
-        f" {between(entries[0][f'{name}_ci'])}" if single else ""
-    )
+def _change(values: Sequence[float], ci: Interval | None) -> str:
+    """One mask's number with its interval, if wanted; of several draws the mean."""
+    beside = f" {between(ci)}" if ci is not None and len(values) == 1 else ""
+    return points(_mean(values)) + beside
 
 
-def _mean(entries: list[dict[str, Any]], name: str) -> float:
-    return float(sum(entry[name] for entry in entries) / len(entries))
+def _mean(values: Sequence[float]) -> float:
+    return float(sum(values) / len(values))
 
 
 def models_table(entries: Collection[Entry]) -> Table:

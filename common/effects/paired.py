@@ -8,56 +8,43 @@ is about. Its p is its rank among the interactions of the control masks.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy  # its parts are loaded where they are first used
 
-from common.measure.masks import MATCHED
+from common.effects.items import Items
+from common.effects.parts import Interval, Part, SizedMaskPart
+from common.measure.masks import MATCHED, Mask
 
 LEVEL = 0.95
 RESAMPLES = 10_000
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
-Interval = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Rate:
-    """A share of correct items, with Wilson's interval."""
+class Rate(Part):
+    """A share of correct items."""
 
     accuracy: float
+    """The share of items that are right."""
     ci: Interval
+    """Its 95 % interval after Wilson."""
     n: int
+    """Items."""
 
 
-@dataclass(frozen=True)
-class Effect:
-    """What one mask does to one group.
+class Effect(Rate):
+    """What one mask does to one group; the rate is the one under the mask."""
 
-    Attributes
-    ----------
-    accuracy, n : float, int
-        Share of correct items under the mask, and the number of items.
-    ci : (float, float)
-        Wilson's interval of that share.
-    drop : float
-        Intact minus ablated accuracy.
-    drop_ci : (float, float)
-        Bootstrap interval of the drop over items.
-    mcnemar_p : float
-        Exact two-sided McNemar test of the items that changed.
-    """
-
-    accuracy: float
-    ci: Interval
-    n: int
     drop: float
+    """Intact minus ablated accuracy."""
     drop_ci: Interval
+    """Its 95 % bootstrap interval over items."""
     mcnemar_p: float
+    """Exact two-sided McNemar test of the items that changed."""
 
 
 def rate(correct: Bools) -> Rate:
@@ -70,7 +57,7 @@ def rate(correct: Bools) -> Rate:
     """
     hits, n = int(np.sum(correct)), len(correct)
     interval = scipy.stats.binomtest(hits, n).proportion_ci(LEVEL, method="wilson")
-    return Rate(hits / n, (float(interval.low), float(interval.high)), n)
+    return Rate(accuracy=hits / n, ci=(float(interval.low), float(interval.high)), n=n)
 
 
 def bootstrap_means(values: Floats, rng: np.random.Generator, resamples: int = RESAMPLES) -> Floats:
@@ -104,21 +91,19 @@ def mcnemar_p(intact: Bools, ablated: Bools) -> float:
     return float(scipy.stats.binomtest(lost, lost + won).pvalue) if lost + won else 1.0
 
 
-@dataclass(frozen=True)
-class MaskEffects:
+class MaskEffects(Part):
     """What one mask does to every group, and the interaction of the two that matter."""
 
     groups: dict[str, Effect]
+    """By group, what it lost."""
     interaction: float
+    """The drop of the target group minus that of the other."""
     interaction_ci: Interval
+    """Its 95 % bootstrap interval over items."""
 
-    def as_dict(self) -> dict[str, Any]:
-        """The part of ``results.json`` that says it."""
-        return {
-            "groups": {name: asdict(effect) for name, effect in self.groups.items()},
-            "interaction": self.interaction,
-            "interaction_ci": self.interaction_ci,
-        }
+
+class MaskResult(MaskEffects, SizedMaskPart):
+    """What one mask of a run does."""
 
 
 def mask_effects(
@@ -159,6 +144,21 @@ def mask_effects(
     )
 
 
+def mask_result(mask: Mask, intact: Bools, ablated: Bools, items: Items, seed: int) -> MaskResult:
+    """Effects of a mask of a run; see :func:`mask_effects`."""
+    effects = mask_effects(intact, ablated, items.groups, items.target, items.other, seed)
+    return MaskResult(
+        mask=mask.name,
+        rule=mask.rule,
+        percent=mask.percent,
+        seed=mask.seed,
+        n_units=len(mask),
+        groups=effects.groups,
+        interaction=effects.interaction,
+        interaction_ci=effects.interaction_ci,
+    )
+
+
 def permutation_p(top: float, controls: Sequence[float]) -> float:
     """Share of masks, the top one among them, whose interaction is at least as large as the top's.
 
@@ -169,40 +169,49 @@ def permutation_p(top: float, controls: Sequence[float]) -> float:
     return float((1 + ties.sum()) / (1 + len(ties)))
 
 
-@dataclass(frozen=True)
-class Permutation:
+class Permutation(Part):
     """The top mask of one percent against the draws of one rule."""
 
     percent: float
+    """The dose."""
     rule: str
+    """The control rule."""
     draws: int
+    """How many masks were drawn."""
     p: float
+    """Rank of the top mask's interaction among theirs."""
     control_mean: float
+    """Mean of their interactions."""
     control_max: float
+    """The largest of their interactions."""
 
 
-def permutations(ablations: Sequence[dict[str, Any]]) -> list[Permutation]:
+def permutations(ablations: Sequence[MaskResult]) -> tuple[Permutation, ...]:
     """Compare every top mask with every rule that was drawn at the same percent.
 
     Parameters
     ----------
-    ablations : sequence of dict
-        The entries of ``results.json``.
+    ablations : sequence of MaskResult
+        All masks of a run.
     """
     found = []
-    for top in (entry for entry in ablations if entry["rule"] == "top"):
+    for top in (entry for entry in ablations if entry.rule == "top"):
         rivals: dict[str, list[float]] = {}
         for entry in ablations:
-            if entry["percent"] == top["percent"] and entry["rule"] != "top":
-                rivals.setdefault(entry["rule"], []).append(entry["interaction"])
+            if entry.percent == top.percent and entry.rule != "top":
+                rivals.setdefault(entry.rule, []).append(entry.interaction)
         for rule, values in rivals.items():
-            p = permutation_p(top["interaction"], values)
             found.append(
                 Permutation(
-                    top["percent"], rule, len(values), p, float(np.mean(values)), max(values)
+                    percent=top.percent,
+                    rule=rule,
+                    draws=len(values),
+                    p=permutation_p(top.interaction, values),
+                    control_mean=float(np.mean(values)),
+                    control_max=max(values),
                 )
             )
-    return found
+    return tuple(found)
 
 
 def headline_p(found: Sequence[Permutation], percent: float) -> float | None:

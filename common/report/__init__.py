@@ -11,8 +11,8 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from common.base.errors import RunError
 from common.base.files import read_json, save_text
+from common.effects.results import Results
 from common.effects.words import has_evidence
 from common.measure.scores import SelectivityMap
 from common.report import sections, tables, words
@@ -21,28 +21,33 @@ from common.report.parts import part_of
 __all__ = ["make_report"]
 
 
-def make_report(folder: Path) -> Path:
+def make_report(folder: Path, results: Results) -> Path:
     """Write ``report.html`` into a finished run folder, from what lies in it.
+
+    Parameters
+    ----------
+    folder : Path
+        The run folder.
+    results : Results
+        What its ``results.json`` holds.
 
     Raises
     ------
     RunError
-        If the folder holds no finished run, or a part of one is gone.
+        If a part of the run is gone.
     """
-    if not (folder / "results.json").is_file():
-        raise RunError(f"{folder}: holds no finished run (no results.json)")
-    results, run = read_json(folder / "results.json"), read_json(folder / "run.json")
+    run = read_json(folder / "run.json")
     found = SelectivityMap.load(part_of(folder, "selectivity.safetensors"))
     page = Environment(
         loader=PackageLoader("common.report"), autoescape=True, undefined=StrictUndefined
     ).get_template("report.html.j2")
     text = page.render(
-        title=f"{results['localizer']['name']} in {results['model']['name']}",
+        title=f"{results.localizer.name} in {results.model.name}",
         run=run,
         results=results,
         evidence=has_evidence(results),
-        target=results["evaluation"]["target"],
-        other=results["evaluation"]["other"],
+        target=results.evaluation.target,
+        other=results.evaluation.other,
         facts=words.facts(results),
         columns=tables.columns(results),
         intact=tables.intact_row(results),
@@ -57,7 +62,7 @@ def make_report(folder: Path) -> Path:
             *tables.breakdown(results),
             *tables.profile(folder),
         ],
-        headline=f"{results['headline_percent']:g}",
+        headline=f"{results.headline_percent:g}",
         least=tables.LEAST_ITEMS,
         method=words.method(results, run),
         references=words.REFERENCES,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,30 +12,32 @@ import numpy as np
 import pandas as pd
 
 from common.base.files import read_json
+from common.effects.breakdown import LostPart
 from common.effects.paired import permutation_p
-from common.effects.words import between, percent, points, top_of
+from common.effects.perplexity import TextPerplexity
+from common.effects.results import Results
+from common.effects.words import between, percent, points
 from common.measure.masks import Mask, top_percent
 from common.measure.scores import SelectivityMap
 from common.report import figures
 from common.report.parts import Section, Shown, part_of, profile_of
-from common.report.tables import headline_breakdown
 from common.report.words import area, n_sites, reliability
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def sections(results: dict[str, Any], found: SelectivityMap, folder: Path) -> list[Section]:
+def sections(results: Results, found: SelectivityMap, folder: Path) -> list[Section]:
     """All figures, in the order in which a reader asks: what was lost, and then by which units."""
-    target = results["localizer"]["name"]
-    doses = sorted({entry["percent"] for entry in results["ablations"]})
-    top: Mask = top_percent(found, results["headline_percent"])
+    target = results.localizer.name
+    doses = sorted(results.doses)
+    top: Mask = top_percent(found, results.headline_percent)
     compared = _shown(
         figures.interactions(results),
         "The interaction under the top mask with its 95 % interval"
         + (
             ", and under each control draw (bar: mean of a rule)."
-            if results["permutations"]
+            if results.permutations
             else "; no control masks were drawn to hold it against."
         ),
         say_interactions(results),
@@ -55,7 +58,7 @@ def sections(results: dict[str, Any], found: SelectivityMap, folder: Path) -> li
         f"Histogram of Welch’s t over {found.n_units:,} units, from {found.t.min():.1f} to "
         f"{found.t.max():.1f}.",
     )
-    left = Section("Against the controls" if results["permutations"] else "Effect", [compared])
+    left = Section("Against the controls" if results.permutations else "Effect", [compared])
     if len(doses) > 1:
         left = Section("Dose, and the controls", [_dose_curve(results), compared])
     return [
@@ -68,7 +71,7 @@ def sections(results: dict[str, Any], found: SelectivityMap, folder: Path) -> li
     ]
 
 
-def _dose_curve(results: dict[str, Any]) -> Shown:
+def _dose_curve(results: Results) -> Shown:
     return _shown(
         figures.dose_curve(results),
         "What is left as more units are ablated. Dashed: mean of the control draws; band: their "
@@ -77,21 +80,19 @@ def _dose_curve(results: dict[str, Any]) -> Shown:
     )
 
 
-def say_doses(results: dict[str, Any]) -> str:
-    tops = [entry for entry in results["ablations"] if entry["rule"] == "top"]
-    tops.sort(key=lambda entry: entry["percent"])
+def say_doses(results: Results) -> str:
+    tops = [results.top(dose) for dose in sorted(results.doses)]
     told = []
-    for group in (results["evaluation"]["target"], results["evaluation"]["other"]):
-        at = [f"{percent(e['groups'][group]['accuracy'])} at {e['percent']:g} %" for e in tops]
+    for group in results.groups:
+        at = [f"{percent(top.groups[group].accuracy)} at {top.percent:g} %" for top in tops]
         told.append(f"{group} {', '.join(at)}")
     return f"Accuracy by dose of the top mask: {'; '.join(told)}."
 
 
-def say_interactions(results: dict[str, Any]) -> str:
-    top = top_of(results)
-    drawn = [e for e in results["permutations"] if e["percent"] == results["headline_percent"]]
-    rest = "".join(f"; {e['rule']} {points(e['control_mean'])} on average" for e in drawn)
-    return f"Interaction in percentage points: top {points(top['interaction'])}{rest}."
+def say_interactions(results: Results) -> str:
+    drawn = results.rivals(results.headline_percent)
+    rest = "".join(f"; {e.rule} {points(e.control_mean)} on average" for e in drawn)
+    return f"Interaction in percentage points: top {points(results.top().interaction)}{rest}."
 
 
 def say_sites(found: SelectivityMap, top: Mask) -> str:
@@ -110,11 +111,8 @@ def _png(figure: Figure) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def _lost_parts(results: dict[str, Any]) -> list[Section]:
+def _lost_parts(results: Results) -> list[Section]:
     """What every level's parts lost, where the evaluation has levels."""
-    levels: dict[str, list[dict[str, Any]]] = {}
-    for entry in headline_breakdown(results):
-        levels.setdefault(entry["level"], []).append(entry)
     shown = [
         _shown(
             figures.lost_parts(parts),
@@ -122,63 +120,58 @@ def _lost_parts(results: dict[str, Any]) -> list[Section]:
             "too, and no interval is corrected for that.",
             say_lost(level, parts),
         )
-        for level, parts in levels.items()
+        for level, parts in results.lost_parts().items()
         if len(parts) > 1
     ]
     return [Section("What lost most", shown)] if shown else []
 
 
-def say_lost(level: str, parts: list[dict[str, Any]]) -> str:
+def say_lost(level: str, parts: Sequence[LostPart]) -> str:
     """What lost most, as told to who cannot see the figure."""
-    worst = sorted(parts, key=lambda entry: -entry["drop"])[:3]
-    told = ", ".join(f"{e['part']} {points(e['drop'])} {between(e['drop_ci'])}" for e in worst)
+    worst = sorted(parts, key=lambda entry: -entry.drop)[:3]
+    told = ", ".join(f"{e.part} {points(e.drop)} {between(e.drop_ci)}" for e in worst)
     return f"Drop by {level} in percentage points; the largest: {told}."
 
 
-def _perplexities(results: dict[str, Any]) -> list[Section]:
+def _perplexities(results: Results) -> list[Section]:
     """Perplexity by dose, where texts were measured."""
     shown = [
         _shown(
             figures.perplexity_curve(text),
-            f"How badly {text['text']} is predicted as more units are ablated; lower is better. "
+            f"How badly {text.text} is predicted as more units are ablated; lower is better. "
             f"Bars: 95 % bootstrap interval of the rise over intact, paired by window "
-            f"(n = {text['n']:,}).",
+            f"(n = {text.n:,}).",
             _say_perplexity(text),
         )
-        for text in results.get("perplexity", [])
+        for text in results.perplexity
     ]
-    told = [_say_rise(text, results["headline_percent"]) for text in results.get("perplexity", [])]
+    told = [_say_rise(text, results.headline_percent) for text in results.perplexity]
     return [Section("Perplexity by dose", shown, told)] if shown else []
 
 
-def _say_rise(text: dict[str, Any], dose: float) -> str:
+def _say_rise(text: TextPerplexity, dose: float) -> str:
     """By how much one text is predicted worse at a dose, and under the controls of that dose."""
-    rises: dict[str, list[float]] = {}
-    for entry in text["ablations"]:
-        if entry["percent"] == dose:
-            rises.setdefault(entry["rule"], []).append(entry["rise"])
-    (rise,) = rises.pop("top")
-    low, high = next(
-        e["rise_ci"] for e in text["ablations"] if (e["rule"], e["percent"]) == ("top", dose)
-    )
+    under = text.drawn(dose)
+    (top,) = under.pop("top")
+    low, high = top.rise_ci
+    rises = {rule: [entry.rise for entry in drawn] for rule, drawn in under.items()}
     told = [
-        f"{rule} {np.mean(drawn):+.3f} on average, p = {permutation_p(rise, drawn):.3f}"
+        f"{rule} {np.mean(drawn):+.3f} on average, p = {permutation_p(top.rise, drawn):.3f}"
         for rule, drawn in rises.items()
         if len(drawn) > 1
     ]
     against = f"; {'; '.join(told)} (the rank of the top mask among the draws)" if told else ""
     return (
-        f"{text['text']} under the top {dose:g} %: {rise:+.3f} nats a token [{low:+.3f}, "
+        f"{text.text} under the top {dose:g} %: {top.rise:+.3f} nats a token [{low:+.3f}, "
         f"{high:+.3f}]{against}. Windows of one text are neighbours and not independent, so the "
         "interval is somewhat too narrow."
     )
 
 
-def _say_perplexity(text: dict[str, Any]) -> str:
-    tops = sorted((e["percent"], e["perplexity"]) for e in text["ablations"] if e["rule"] == "top")
-    told = ", ".join(f"{perplexity:.4g} at {dose:g} %" for dose, perplexity in tops)
-    intact = f"intact {text['intact']['perplexity']:.4g}"
-    return f"Perplexity of {text['text']} by dose of the top mask: {intact}, {told}."
+def _say_perplexity(text: TextPerplexity) -> str:
+    told = ", ".join(f"{top.perplexity:.4g} at {top.percent:g} %" for top in text.tops)
+    intact = f"intact {text.intact.perplexity:.4g}"
+    return f"Perplexity of {text.text} by dose of the top mask: {intact}, {told}."
 
 
 def _profile(folder: Path) -> list[Section]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from common.effects.words import between, points, top_of
+from common.effects.breakdown import LostPart
+from common.effects.paired import MaskResult, Rate
+from common.effects.parts import Interval
+from common.effects.perplexity import Nats, TextNats, TextPerplexity, TextUnderMask
+from common.effects.results import Results
+from common.effects.words import between, points
 from common.measure.masks import MATCHED
 from common.report.figures import kind_name
 from common.report.parts import Cell, Table, part_of, profile_of
@@ -16,9 +22,9 @@ LEAST_ITEMS = 5
 LOSERS = 15
 
 
-def columns(results: dict[str, Any]) -> list[tuple[str, str]]:
+def columns(results: Results) -> list[tuple[str, str]]:
     """Title and style of each column after the mask's name."""
-    target, other = results["evaluation"]["target"], results["evaluation"]["other"]
+    target, other = results.groups
     return [
         (target, "target"),
         (f"drop, {target}", "target"),
@@ -29,79 +35,76 @@ def columns(results: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def intact_row(results: dict[str, Any]) -> list[Cell]:
-    target, other = results["evaluation"]["target"], results["evaluation"]["other"]
-    of = results["intact"]
+def intact_row(results: Results) -> list[Cell]:
+    target, other = results.groups
+    of = results.intact
     return [_rate(of[target]), Cell(), _rate(of[other]), Cell(), Cell(), Cell()]
 
 
-def doses(results: dict[str, Any]) -> list[dict[str, Any]]:
+def doses(results: Results) -> list[dict[str, Any]]:
     """The rows of every dose: the top mask first, then each control rule."""
     doses = []
-    for dose in dict.fromkeys(entry["percent"] for entry in results["ablations"]):
-        entries = [entry for entry in results["ablations"] if entry["percent"] == dose]
-        p_of = {e["rule"]: e["p"] for e in results["permutations"] if e["percent"] == dose}
-        rows = []
-        for rule in dict.fromkeys(entry["rule"] for entry in entries):
-            same = [entry for entry in entries if entry["rule"] == rule]
-            rows.append(_row(results, rule, same, p_of))
-        n_units = entries[0]["n_units"]
+    for dose in results.doses:
+        p_of = {entry.rule: entry.p for entry in results.rivals(dose)}
+        rules = results.rules(dose)
+        rows = [_row(results, rule, results.at(dose, rule), p_of) for rule in rules]
+        n_units = results.at(dose, rules[0])[0].n_units
         size = f"{dose:g} %: {n_units:,} {'unit' if n_units == 1 else 'units'} a mask"
-        doses.append({"size": size, "headline": dose == results["headline_percent"], "rows": rows})
+        doses.append({"size": size, "headline": dose == results.headline_percent, "rows": rows})
     return doses
 
 
 def _row(
-    results: dict[str, Any], rule: str, same: list[dict[str, Any]], p_of: dict[str, float]
+    results: Results, rule: str, same: Sequence[MaskResult], p_of: dict[str, float]
 ) -> dict[str, Any]:
     cells = []
-    for group in (results["evaluation"]["target"], results["evaluation"]["other"]):
-        effects = [entry["groups"][group] for entry in same]
+    for group in results.groups:
+        effects = [entry.groups[group] for entry in same]
         cells.append(_rate(effects[0]) if len(same) == 1 else _mean_rate(effects))
-        cells.append(_spread(effects, "drop"))
-    cells.append(_spread(same, "interaction"))
+        cells.append(_spread([effect.drop for effect in effects], effects[0].drop_ci))
+    cells.append(_spread([entry.interaction for entry in same], same[0].interaction_ci))
     cells.append(Cell(f"{p_of[rule]:.3f}" if rule in p_of and len(same) > 1 else ""))
     return {"rule": rule, "draws": len(same), "cells": cells, "top": rule == "top"}
 
 
-def _rate(entry: dict[str, Any]) -> Cell:
-    low, high = entry["ci"]
-    return Cell(f"{100 * entry['accuracy']:.1f}", f"[{100 * low:.1f}, {100 * high:.1f}]")
+def _rate(entry: Rate) -> Cell:
+    low, high = entry.ci
+    return Cell(f"{100 * entry.accuracy:.1f}", f"[{100 * low:.1f}, {100 * high:.1f}]")
 
 
-def _mean_rate(entries: list[dict[str, Any]]) -> Cell:
-    values = [100 * entry["accuracy"] for entry in entries]
+def _mean_rate(entries: Sequence[Rate]) -> Cell:
+    values = [100 * entry.accuracy for entry in entries]
     return Cell(f"{sum(values) / len(values):.1f}", f"({min(values):.1f} to {max(values):.1f})")
 
 
-def _spread(entries: list[dict[str, Any]], name: str) -> Cell:
-    if len(entries) == 1:
-        return Cell(points(entries[0][name]), between(entries[0][f"{name}_ci"]))
-    values = [entry[name] for entry in entries]
+def _spread(values: Sequence[float], ci: Interval) -> Cell:
+    """One mask's number with its interval, or the mean over draws with their range."""
+    if len(values) == 1:
+        return Cell(points(values[0]), between(ci))
     mean = points(sum(values) / len(values))
     return Cell(mean, f"({points(min(values))} to {points(max(values))})")
 
 
-def mcnemar(results: dict[str, Any]) -> str:
-    groups = top_of(results)["groups"]
-    return ", ".join(f"{name} {_p(effect['mcnemar_p'])}" for name, effect in groups.items())
+def mcnemar(results: Results) -> str:
+    groups = results.top().groups
+    return ", ".join(f"{name} {_p(effect.mcnemar_p)}" for name, effect in groups.items())
 
 
 def _p(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def losers(results: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
+def losers(results: Results, folder: Path) -> list[dict[str, Any]]:
     """The classes that lost most items under the top mask, where items have classes."""
-    names = results["evaluation"].get("classes")
+    names = results.evaluation.classes
     if not names:
         return []
     columns = ["group", "mask", "label", "correct"]
     items = pd.read_csv(
         part_of(folder, "items.csv"), usecols=columns, dtype={"group": str, "mask": str}
     )
-    dose = results["headline_percent"]
-    masks = {e["mask"]: e["rule"] for e in results["ablations"] if e["percent"] == dose}
+    dose = results.headline_percent
+    masks = {entry.mask: entry.rule for entry in results.ablations if entry.percent == dose}
     items = items.assign(rule=items["mask"].map({**masks, "intact": "intact"}))
     items = items[items["rule"].isin(["intact", "top", *MATCHED])]
     items = items.assign(rule=items["rule"].replace(dict.fromkeys(MATCHED, "matched")))
@@ -115,7 +118,7 @@ def losers(results: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
         {
             "name": names.get(str(row["label"]), str(row["label"])),
             "group": row["group"],
-            "side": "target" if row["group"] == results["evaluation"]["target"] else "other",
+            "side": "target" if row["group"] == results.evaluation.target else "other",
             "n": int(row["n"]),
             "intact": f"{100 * row['intact']:.0f}",
             "ablated": f"{100 * row['top']:.0f}",
@@ -125,23 +128,15 @@ def losers(results: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def headline_breakdown(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """The breakdown at the dose of the finding; empty where the evaluation has no levels."""
-    dose = results["headline_percent"]
-    return [entry for entry in results.get("breakdown", []) if entry["percent"] == dose]
-
-
-def breakdown(results: dict[str, Any]) -> list[Table]:
+def breakdown(results: Results) -> list[Table]:
     """What the parts of every level lost, where the evaluation has levels."""
     tables = []
-    entries = headline_breakdown(results)
-    for level in dict.fromkeys(entry["level"] for entry in entries):
-        parts = [entry for entry in entries if entry["level"] == level]
-        rows = [_part_row(entry) for entry in sorted(parts, key=lambda entry: -entry["drop"])]
+    for level, parts in results.lost_parts().items():
+        rows = [_part_row(entry) for entry in sorted(parts, key=lambda entry: -entry.drop)]
         tables.append(
             Table(
                 f"Accuracy by {level}" if level != "all" else "Accuracy on all items",
-                f"Under the top {results['headline_percent']:g} %, in percent and percentage "
+                f"Under the top {results.headline_percent:g} %, in percent and percentage "
                 "points, what lost most first. Controls: mean drop over the draws, with the "
                 "largest in brackets, and the rank p of the top mask’s drop among them. No p is "
                 "corrected for the number of parts.",
@@ -152,69 +147,64 @@ def breakdown(results: dict[str, Any]) -> list[Table]:
     return tables
 
 
-def _part_row(entry: dict[str, Any]) -> list[Cell]:
-    rules = entry["controls"]
+def _part_row(entry: LostPart) -> list[Cell]:
+    rules = entry.controls
     rule = next((name for name in reversed((*MATCHED,)) if name in rules), next(iter(rules), None))
     control, p = Cell(), Cell()
     if rule is not None:
         drawn = rules[rule]
-        control = Cell(points(drawn["drop_mean"]), f"{rule} (max {points(drawn['drop_max'])})")
-        p = Cell("" if drawn["p"] is None else f"{drawn['p']:.3f}")
-    drop = Cell(points(entry["drop"]), between(entry["drop_ci"]))
+        control = Cell(points(drawn.drop_mean), f"{rule} (max {points(drawn.drop_max)})")
+        p = Cell("" if drawn.p is None else f"{drawn.p:.3f}")
     return [
-        Cell(entry["part"]),
-        Cell(f"{entry['n']:,}"),
-        _rate(entry["intact"]),
-        _rate(entry["top"]),
-        drop,
+        Cell(entry.part),
+        Cell(f"{entry.n:,}"),
+        _rate(entry.intact),
+        _rate(entry.top),
+        Cell(points(entry.drop), between(entry.drop_ci)),
         control,
         p,
     ]
 
 
-def perplexity(results: dict[str, Any]) -> list[Table]:
+def perplexity(results: Results) -> list[Table]:
     """Perplexity of each text, where texts were measured."""
-    tables = []
-    for text in results.get("perplexity", []):
-        intact = text["intact"]
-        scales: list[tuple[str, str | None]] = [("perplexity a token", None)]
-        if "per_byte" in intact:
-            scales.append(("perplexity a byte", "per_byte"))
-        keys = [key for _, key in scales]
-        rows = [[Cell("intact"), *_perplexities([intact], keys), Cell()]]
-        for dose in dict.fromkeys(entry["percent"] for entry in text["ablations"]):
-            same = [entry for entry in text["ablations"] if entry["percent"] == dose]
-            for rule in dict.fromkeys(entry["rule"] for entry in same):
-                drawn = [entry for entry in same if entry["rule"] == rule]
-                draws = f", {len(drawn)} draws" if len(drawn) > 1 else ""
-                name = Cell(f"{rule} {dose:g} %{draws}")
-                rows.append([name, *_perplexities(drawn, keys), _rise(drawn)])
-        note = (
-            f"{text['n']:,} windows of {text['window']} tokens. Rise: nats a token above intact. "
-            "In brackets 95 % bootstrap intervals over windows, or the range over draws."
-        )
-        columns = ["mask", *(name for name, _ in scales), "rise"]
-        tables.append(Table(f"Perplexity of {text['text']}", note, columns, rows))
-    return tables
+    return [_perplexity(text) for text in results.perplexity]
 
 
-def _perplexities(drawn: list[dict[str, Any]], keys: list[str | None]) -> list[Cell]:
+def _perplexity(text: TextPerplexity) -> Table:
+    bytes_too = text.intact.per_byte is not None
+    rows = [[Cell("intact"), *_perplexities([text.intact], bytes_too), Cell()]]
+    for dose in text.doses:
+        for rule, drawn in text.drawn(dose).items():
+            draws = f", {len(drawn)} draws" if len(drawn) > 1 else ""
+            name = Cell(f"{rule} {dose:g} %{draws}")
+            rows.append([name, *_perplexities(drawn, bytes_too), _rise(drawn)])
+    note = (
+        f"{text.n:,} windows of {text.window} tokens. Rise: nats a token above intact. "
+        "In brackets 95 % bootstrap intervals over windows, or the range over draws."
+    )
+    scales = ["perplexity a token", *(["perplexity a byte"] if bytes_too else [])]
+    return Table(f"Perplexity of {text.text}", note, ["mask", *scales, "rise"], rows)
+
+
+def _perplexities(drawn: Sequence[TextNats], bytes_too: bool) -> list[Cell]:
     """Perplexity on each scale: with its interval, or the mean over draws with their range."""
-    cells = []
-    for key in keys:
-        entries = drawn if key is None else [entry[key] for entry in drawn]
-        values = [entry["perplexity"] for entry in entries]
-        low, high = entries[0]["perplexity_ci"]
-        beside = f"[{low:.4g}, {high:.4g}]"
-        if len(values) > 1:
-            beside = f"({min(values):.4g} to {max(values):.4g})"
-        cells.append(Cell(f"{sum(values) / len(values):.4g}", beside))
-    return cells
+    by_byte = [entry.per_byte for entry in drawn if entry.per_byte is not None]
+    return [_drawn_perplexity(scale) for scale in (drawn, by_byte if bytes_too else []) if scale]
 
 
-def _rise(drawn: list[dict[str, Any]]) -> Cell:
-    rises = [entry["rise"] for entry in drawn]
-    low, high = drawn[0]["rise_ci"]
+def _drawn_perplexity(entries: Sequence[Nats]) -> Cell:
+    values = [entry.perplexity for entry in entries]
+    low, high = entries[0].perplexity_ci
+    beside = f"[{low:.4g}, {high:.4g}]"
+    if len(values) > 1:
+        beside = f"({min(values):.4g} to {max(values):.4g})"
+    return Cell(f"{sum(values) / len(values):.4g}", beside)
+
+
+def _rise(drawn: Sequence[TextUnderMask]) -> Cell:
+    rises = [entry.rise for entry in drawn]
+    low, high = drawn[0].rise_ci
     beside = f"[{low:+.3f}, {high:+.3f}]"
     if len(rises) > 1:
         beside = f"({min(rises):+.3f} to {max(rises):+.3f})"

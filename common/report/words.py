@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from common.effects.described import TokenLengths
 from common.effects.paired import RESAMPLES
+from common.effects.results import Results
 from common.effects.words import percent
 
 POOLED = {
@@ -33,82 +35,76 @@ REFERENCES = (
 )
 
 
-def facts(results: dict[str, Any]) -> list[tuple[str, str]]:
-    model, found = results["model"], results["selectivity"]
-    localizer, tested = results["localizer"], results["evaluation"]
-    target, other = tested["target"], tested["other"]
-    intact = results["intact"]
+def facts(results: Results) -> list[tuple[str, str]]:
+    model, found = results.model, results.selectivity
+    localizer, tested = results.localizer, results.evaluation
+    target, other = results.groups
+    intact = results.intact
     facts = [
-        ("Model", f"{model['name']}{' (untrained)' if model['untrained'] else ''}, "
-         f"{model['n_parameters']:,} parameters"),
-        ("Localizer", f"{localizer['name']}: {localizer['n_target']:,} target, "
-         f"{localizer['n_control']:,} control stimuli"),
-        ("Units", f"{found['n_units']:,} {found['unit']}s at {n_sites(found['n_sites'])}"),
-        ("Selective", f"{found['n_selective_q05']:,} units with t > 0 and q < 0.05; "
-         f"highest t {found['t_max']:.1f}"),
-        ("Evaluated on", f"{tested['name']}: {intact[target]['n']:,} {target}, "
-         f"{intact[other]['n']:,} {other}"),
-        ("Intact accuracy", f"{target} {percent(intact[target]['accuracy'])}, "
-         f"{other} {percent(intact[other]['accuracy'])}"),
+        ("Model", f"{model.name}{' (untrained)' if model.untrained else ''}, "
+         f"{model.n_parameters:,} parameters"),
+        ("Localizer", f"{localizer.name}: {localizer.n_target:,} target, "
+         f"{localizer.n_control:,} control stimuli"),
+        ("Units", f"{found.n_units:,} {found.unit}s at {n_sites(found.n_sites)}"),
+        ("Selective", f"{found.n_selective_q05:,} units with t > 0 and q < 0.05; "
+         f"highest t {found.t_max:.1f}"),
+        ("Evaluated on", f"{tested.name}: {intact[target].n:,} {target}, "
+         f"{intact[other].n:,} {other}"),
+        ("Intact accuracy", f"{target} {percent(intact[target].accuracy)}, "
+         f"{other} {percent(intact[other].accuracy)}"),
     ]  # fmt: skip
-    if tokens := localizer.get("tokens"):
+    if tokens := localizer.tokens:
         facts.append(
             ("Tokens a text", ", ".join(f"{side} {_tokens(tokens[side])}" for side in tokens))
         )
-    if half := found.get("split_half"):
-        facts.append(("Split-half reliability", f"r = {half['correlation']:.3f} over units"))
-    if area := results.get("area"):
-        share = _by_dose(area["share"], results["headline_percent"])
-        within = f"{percent(share['of_top'])} of the top units lie in it" if share else "see below"
-        facts.append(("Built-in area", f"{area['n_units']:,} units; {within}"))
+    if half := found.split_half:
+        facts.append(("Split-half reliability", f"r = {half.correlation:.3f} over units"))
+    if area := results.area:
+        share = area.at(results.headline_percent)
+        within = f"{percent(share.of_top)} of the top units lie in it" if share else "see below"
+        facts.append(("Built-in area", f"{area.n_units:,} units; {within}"))
     return facts
 
 
-def _tokens(entry: dict[str, Any]) -> str:
+def _tokens(entry: TokenLengths) -> str:
     """Mean and range as they were read, and the mean of whole texts where any was cut."""
-    low, high = entry["range"]
-    whole = f" of {entry['whole_mean']:.1f} whole" if entry["n_cut"] else ""
-    return f"{entry['mean']:.1f}{whole} ({low}–{high})"
+    low, high = entry.range
+    whole = f" of {entry.whole_mean:.1f} whole" if entry.n_cut else ""
+    return f"{entry.mean:.1f}{whole} ({low}–{high})"
 
 
 def n_sites(n: int) -> str:
     return f"{n:,} site" if n == 1 else f"{n:,} sites"
 
 
-def _by_dose(entries: dict[str, Any], dose: float) -> Any:
-    """The entry of a dose: JSON knows only strings as keys."""
-    return next((entry for key, entry in entries.items() if float(key) == dose), None)
-
-
-def reliability(results: dict[str, Any]) -> list[str]:
-    half = results["selectivity"].get("split_half")
+def reliability(results: Results) -> list[str]:
+    half = results.selectivity.split_half
     if half is None:
         return []
     told = [
-        f"{percent(share)} at {dose} % ({percent(half['dice_chance'][dose])} expected of random "
-        "masks)"
-        for dose, share in half["dice"].items()
+        f"{percent(share)} at {dose} % ({percent(half.dice_chance[dose])} expected of random masks)"
+        for dose, share in half.dice.items()
     ]
     return [
         "Each condition was split in two random halves and a map made from each. t of the two maps "
-        f"correlates with r = {half['correlation']:.3f} over units. Their top masks share (Dice): "
+        f"correlates with r = {half.correlation:.3f} over units. Their top masks share (Dice): "
         f"{'; '.join(told)}."
     ]
 
 
-def area(results: dict[str, Any]) -> list[str]:
+def area(results: Results) -> list[str]:
     """How much of a phantom's built-in area the localizer found."""
-    area = results.get("area")
+    area = results.area
     if area is None:
         return []
     told = [
-        f"of the top {dose} %, {percent(share['of_top'])} lie in it, and they are "
-        f"{percent(share['of_area'])} of it"
-        for dose, share in area["share"].items()
+        f"of the top {dose} %, {percent(share.of_top)} lie in it, and they are "
+        f"{percent(share.of_area)} of it"
+        for dose, share in area.share.items()
     ]
     return [
-        f"The phantom was built with an area of {area['n_units']:,} units "
-        f"({area['percent']:.1f} % of all), so the right answer is known: {'; '.join(told)}."
+        f"The phantom was built with an area of {area.n_units:,} units "
+        f"({area.percent:.1f} % of all), so the right answer is known: {'; '.join(told)}."
     ]
 
 
@@ -117,42 +113,39 @@ def settings(run: dict[str, Any]) -> list[tuple[str, str]]:
     return [(name.replace("_", " "), str(v)) for name, v in told.items() if v is not None]
 
 
-def method(results: dict[str, Any], run: dict[str, Any]) -> list[str]:
-    found, localizer = results["selectivity"], results["localizer"]
-    what = "absolute activation" if found["statistic"] == "magnitude" else "signed activation"
-    pooled = POOLED.get(found["pooling"], f"positions pooled by {found['pooling']}")
-    rules: dict[str, int] = {}
-    for entry in results["ablations"]:
-        if entry["percent"] == results["headline_percent"] and entry["rule"] != "top":
-            rules[entry["rule"]] = rules.get(entry["rule"], 0) + 1
-    doses = ", ".join(f"{d:g} %" for d in dict.fromkeys(e["percent"] for e in results["ablations"]))
+def method(results: Results, run: dict[str, Any]) -> list[str]:
+    found, localizer = results.selectivity, results.localizer
+    what = "absolute activation" if found.statistic == "magnitude" else "signed activation"
+    pooled = POOLED.get(found.pooling, f"positions pooled by {found.pooling}")
+    rules = {entry.rule: entry.draws for entry in results.rivals(results.headline_percent)}
+    doses = ", ".join(f"{dose:g} %" for dose in results.doses)
     replaced = {
         "zero": "by zero",
         "mean": "by each unit’s own mean over the control condition",
-    }.get(results["ablation"], f"by {results['ablation'].removeprefix('scale:')} times itself")
+    }.get(results.ablation, f"by {results.ablation.removeprefix('scale:')} times itself")
     return [
-        f"The model ({results['model']['name']}, {results['model']['dtype']}, its own "
-        f"preprocessing) was shown {localizer['n_target']} target stimuli "
-        f"({', '.join(localizer['target'])}) and {localizer['n_control']} control stimuli "
-        f"({', '.join(localizer['control'])}). At {n_sites(found['n_sites'])} the {what} of "
-        f"{found['n_units']:,} units was recorded, {pooled}. For each unit Welch’s t between "
+        f"The model ({results.model.name}, {results.model.dtype}, its own "
+        f"preprocessing) was shown {localizer.n_target} target stimuli "
+        f"({', '.join(localizer.target)}) and {localizer.n_control} control stimuli "
+        f"({', '.join(localizer.control)}). At {n_sites(found.n_sites)} the {what} of "
+        f"{found.n_units:,} units was recorded, {pooled}. For each unit Welch’s t between "
         f"target and control was computed from streamed moments in float64, with a two-sided p and "
         f"a q after Benjamini and Hochberg over all units. q says that a unit answers differently "
         f"to these stimuli, not that it has a function: stimuli differ in simple ways too, and "
         f"random weights give such units as well (compare --untrained).",
         f"The units with the highest t ({doses} of all) were ablated, their output replaced "
         f"{replaced}. {_controls_told(rules)}",
-        f"Accuracy was measured on {results['evaluation']['n_items']:,} items of "
-        f"{results['evaluation']['name']}, which the localizer had "
-        + ("partly seen" if results["evaluation"].get("overlap") else "not seen")
+        f"Accuracy was measured on {results.evaluation.n_items:,} items of "
+        f"{results.evaluation.name}, which the localizer had "
+        + ("partly seen" if results.evaluation.overlap else "not seen")
         + ". Effects are paired by item. Accuracies have Wilson intervals; drops and "
         f"interactions have percentile bootstrap intervals over {RESAMPLES:,} resamples of items; "
         f"each drop has an exact McNemar test{_p_told(results)}. Seed {run['settings']['seed']}.",
     ]
 
 
-def _p_told(results: dict[str, Any]) -> str:
-    if results["permutation_p"] is None:
+def _p_told(results: Results) -> str:
+    if results.permutation_p is None:
         return ""
     return (
         "; the p of the interaction is its rank among the control masks’, and the one in the "

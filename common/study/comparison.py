@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.base.files import read_json
-from common.effects.words import between, points, top_of
+from common.effects.results import Results
+from common.effects.words import between, points
 from common.study.folder import differences
 from common.study.listing import Entry
 
@@ -72,24 +73,23 @@ def _at(identity: Mapping[str, Any], name: str) -> str:
     return NOTHING if value is None else str(value)[:12]
 
 
-def outcomes(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[Compared]:
-    """What two runs found, from their ``results.json``, each at the dose of its verdict."""
-    left, right = _found(dict(one)), _found(dict(two))
+def outcomes(one: Results, two: Results) -> list[Compared]:
+    """What two runs found, each at the dose of its verdict."""
+    left, right = _found(one), _found(two)
     return [Compared(name, left[name], right[name]) for name in left]
 
 
-def _found(results: dict[str, Any]) -> dict[str, str]:
-    top, p = top_of(results), results["permutation_p"]
-    target, other = results["evaluation"]["target"], results["evaluation"]["other"]
+def _found(results: Results) -> dict[str, str]:
+    top, p = results.top(), results.permutation_p
+    target, other = results.groups
     found = {
-        "units": f"{top['n_units']:,} ({top['percent']:g} % of "
-        f"{results['selectivity']['n_units']:,})",
+        "units": f"{top.n_units:,} ({top.percent:g} % of {results.selectivity.n_units:,})",
     }
     for word, group in (("target", target), ("other", other)):
-        effect = top["groups"][group]
+        effect = top.groups[group]
         found[f"drop on the {word} group"] = (
-            f"{group}: {points(effect['drop'])} {between(effect['drop_ci'])}, n = {effect['n']:,}"
+            f"{group}: {points(effect.drop)} {between(effect.drop_ci)}, n = {effect.n:,}"
         )
-    found["interaction"] = f"{points(top['interaction'])} {between(top['interaction_ci'])}"
+    found["interaction"] = f"{points(top.interaction)} {between(top.interaction_ci)}"
     found["p against control masks"] = NOTHING if p is None else f"{p:.3f}"
     return found

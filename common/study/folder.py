@@ -19,15 +19,13 @@ from __future__ import annotations
 
 import platform
 import shutil
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
@@ -41,32 +39,13 @@ from common.base.files import (
     save_json,
     write_atomically,
 )
+from common.effects.items import Outcome
+from common.effects.results import Results
+from common.study.results import NAME, load_results, save_results
 
 FORMAT = 1
 BESIDE = "beside/"  # what an outcome's other numbers are called while they are kept
 LIBRARIES = ("funcloc", "torch", "torchvision", "timm", "transformers", "numpy", "scipy")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What the model did with every evaluation item under one mask.
-
-    Attributes
-    ----------
-    prediction : array of int of shape (n_items,)
-        The class (or the alternative) that the model chose.
-    correct : array of bool of shape (n_items,)
-        Whether that was right.
-    margin : array of float32 of shape (n_items,)
-        Logit of the right answer minus the highest logit of a wrong one.
-    beside : mapping of str to array
-        What else was measured under the same mask, by name: nats of each window of a text.
-    """
-
-    prediction: np.ndarray
-    correct: np.ndarray
-    margin: np.ndarray
-    beside: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class RunFolder:
@@ -126,7 +105,7 @@ class RunFolder:
         """Remove what a killed process left behind: drafts, and parts of a run that is finished."""
         for draft in self.path.rglob(".*.part"):
             draft.unlink(missing_ok=True)
-        if (self.path / "results.json").exists():
+        if (self.path / NAME).exists():
             shutil.rmtree(self.partial, ignore_errors=True)
 
     def _strangers(self) -> list[Path]:
@@ -179,10 +158,9 @@ class RunFolder:
         """What a running run keeps to itself; gone when it is finished."""
         return self.path / "partial"
 
-    def results(self) -> dict[str, Any] | None:
+    def results(self) -> Results | None:
         """The results of a finished run; ``None`` before that."""
-        path = self.path / "results.json"
-        return read_json(path) if path.exists() else None
+        return load_results(self.path) if (self.path / NAME).exists() else None
 
     def outcome(self, name: str) -> Outcome | None:
         """The outcome under a mask, if it has been measured and can be read."""
@@ -207,10 +185,10 @@ class RunFolder:
         }
         save_arrays(self.partial / f"{name}.safetensors", arrays, {})
 
-    def finish(self, items: Iterable[pd.DataFrame], results: dict[str, Any]) -> None:
+    def finish(self, items: Iterable[pd.DataFrame], results: Results) -> None:
         """Write ``items.csv``, then ``results.json``, and drop what was kept to resume."""
         write_atomically(self.path / "items.csv", lambda draft: _write_tables(draft, items))
-        save_json(self.path / "results.json", results)
+        save_results(self.path, results)
         shutil.rmtree(self.partial, ignore_errors=True)
 
 

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from common.base.errors import RunError
 from common.base.files import read_json
+from common.study.results import NAME, load_results
 
 RUNS = Path("runs")
 
@@ -58,11 +59,11 @@ def list_runs(root: Path = RUNS) -> list[Entry]:
 def _entry(folder: Path) -> Entry | None:
     try:
         about = read_json(folder / "run.json")
-        finished = (folder / "results.json").is_file()
+        finished = (folder / NAME).is_file()
         localizing = not finished and "evaluation" not in about["identity"]
         verdict = "a map only" if localizing else "not finished"
         if finished:
-            verdict = str(read_json(folder / "results.json")["verdict"])
+            verdict = load_results(folder).verdict
         return Entry(
             folder,
             str(about["settings"]["model"]),

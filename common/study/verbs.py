@@ -18,18 +18,18 @@ import pandas as pd
 from common.base.errors import DataError, RunError
 from common.base.files import digest_of, read_json, write_atomically
 from common.base.progress import Progress, silent
+from common.effects.described import DescribedEvaluation, DescribedLocalizer, DescribedModel
+from common.effects.items import Items, Outcome
+from common.effects.localized import describe_map
+from common.effects.perplexity import MeasuredText
+from common.effects.results import Localized, Results
 from common.measure.masks import Mask, parse_controls, save_masks, top_percent
 from common.measure.scores import SelectivityMap
 from common.report import make_report
-from common.study.experiment import (
-    Described,
-    Items,
-    MeasuredText,
-    describe_map,
-    run_experiment,
-)
-from common.study.folder import Outcome, RunFolder
+from common.study.experiment import Described, run_experiment
+from common.study.folder import RunFolder
 from common.study.plan import Plan
+from common.study.results import checked, load_results
 from common.study.settings import Settings, command, known_settings
 
 Model = TypeVar("Model")
@@ -43,7 +43,7 @@ class Localizing(Generic[Model]):
     ----------
     model : Model
         The front end's own.
-    described, localizer : dict
+    described, localizer : DescribedModel, DescribedLocalizer
         What ``results.json`` says of the model and of the localizer.
     stimuli : DataFrame
         ``stimuli.csv``: columns stimulus, condition, side, digest.
@@ -54,8 +54,8 @@ class Localizing(Generic[Model]):
     """
 
     model: Model
-    described: dict[str, Any]
-    localizer: dict[str, Any]
+    described: DescribedModel
+    localizer: DescribedLocalizer
     stimuli: pd.DataFrame
     identity: dict[str, Any]
     make_map: Callable[[Progress], SelectivityMap]
@@ -63,7 +63,7 @@ class Localizing(Generic[Model]):
     def fresh_map(self, progress: Progress) -> SelectivityMap:
         """The map, which knows the model that it belongs to."""
         found = self.make_map(progress)
-        found.about["model_fingerprint"] = self.described["fingerprint"]
+        found.about["model_fingerprint"] = self.described.fingerprint
         return found
 
 
@@ -75,8 +75,8 @@ class Evaluating:
     ----------
     items : Items
         In one order for all masks.
-    described : dict
-        What ``results.json`` says of it; its ``name`` too.
+    described : DescribedEvaluation
+        What ``results.json`` says of it.
     stimuli : str
         Fingerprint of all of it.
     digests : sequence of (str, str)
@@ -94,7 +94,7 @@ class Evaluating:
     """
 
     items: Items
-    described: dict[str, Any]
+    described: DescribedEvaluation
     stimuli: str
     digests: Sequence[tuple[str, str]]
     word: str
@@ -110,7 +110,7 @@ class FrontEnd(Protocol[Model]):
     program: str
     settings: type[Settings]
 
-    def load(self, settings: Settings) -> tuple[Model, dict[str, Any]]:
+    def load(self, settings: Settings) -> tuple[Model, DescribedModel]:
         """The model, and what ``results.json`` says of it."""
         ...
 
@@ -125,12 +125,12 @@ class FrontEnd(Protocol[Model]):
 
 def run(
     front: FrontEnd[Model], settings: Settings, out: Path | None, progress: Progress = silent
-) -> tuple[dict[str, Any], Path, bool]:
+) -> tuple[Results, Path, bool]:
     """The whole experiment, from wherever an earlier run of the same settings stopped.
 
     Returns
     -------
-    (dict, Path, bool)
+    (Results, Path, bool)
         What ``results.json`` holds, the run folder, and whether it had been finished before.
     """
     plan = settings.plan
@@ -153,12 +153,12 @@ def run(
 
 def localize_only(
     front: FrontEnd[Model], settings: Settings, out: Path | None, progress: Progress = silent
-) -> tuple[dict[str, Any], SelectivityMap, Path]:
+) -> tuple[Localized, SelectivityMap, Path]:
     """The first half: the selectivity map and its top masks in a folder.
 
     Returns
     -------
-    (dict, SelectivityMap, Path)
+    (Localized, SelectivityMap, Path)
         What ``results.json`` would say of model, localizer and map; the map; the folder.
     """
     percents = settings.percents
@@ -173,8 +173,10 @@ def localize_only(
         found = SelectivityMap.load(folder.selectivity)
         if not folder.masks.exists():
             save_masks(folder.masks, [top_percent(found, percent) for percent in percents])
-    parts = {"model": at_hand.described, "localizer": at_hand.localizer}
-    return {**parts, "selectivity": describe_map(found)}, found, path
+    told = Localized(
+        model=at_hand.described, localizer=at_hand.localizer, selectivity=describe_map(found)
+    )
+    return told, found, path
 
 
 @dataclass(frozen=True)
@@ -185,16 +187,19 @@ class Source(Generic[Model]):
     ----------
     settings : Settings
         The folder's own, with what was changed.
-    entry : dict
-        Its ``run.json``.
+    identity : dict
+        Of its model, as its ``run.json`` has it.
+    localizer : DescribedLocalizer
+        Of its map.
     """
 
     settings: Settings
-    entry: dict[str, Any]
+    identity: dict[str, Any]
+    localizer: DescribedLocalizer
     found: SelectivityMap
     digests: list[str]
     model: Model
-    described: dict[str, Any]
+    described: DescribedModel
 
 
 def open_source(front: FrontEnd[Model], folder: Path, **changed: Any) -> Source[Model]:
@@ -214,15 +219,16 @@ def open_source(front: FrontEnd[Model], folder: Path, **changed: Any) -> Source[
     found = SelectivityMap.load(folder / "selectivity.safetensors")
     try:
         settings = front.settings(**{**known_settings(entry["settings"]), **changed})
-        known = entry["identity"]["model"]
+        known, contrast = entry["identity"]["model"], entry["localizer"]
         digests = pd.read_csv(folder / "stimuli.csv")["digest"].tolist()
     except (KeyError, TypeError, OSError, ValueError) as error:
         raise RunError(f"{folder}: not the folder of a map ({error})") from error
+    localizer = checked(DescribedLocalizer, contrast, folder / "run.json")
     settings.plan  # noqa: B018  (a setting that makes no sense is told before the model is loaded)
     model, described = front.load(settings)
-    if described["fingerprint"] != known["fingerprint"]:
+    if described.fingerprint != known["fingerprint"]:
         raise RunError(f"{folder}: its map was made on other weights of {settings.model}")
-    return Source(settings, entry, found, digests, model, described)
+    return Source(settings, known, localizer, found, digests, model, described)
 
 
 def evaluate_map(
@@ -231,7 +237,7 @@ def evaluate_map(
     out: Path | None,
     progress: Progress = silent,
     **changed: Any,
-) -> tuple[dict[str, Any], Path, bool]:
+) -> tuple[Results, Path, bool]:
     """The second half: evaluate under masks chosen from the map in another folder.
 
     Parameters
@@ -242,11 +248,11 @@ def evaluate_map(
         The settings of the evaluation; those of the localizer are the folder's own.
     """
     at_hand = open_source(front, source, **changed)
-    settings, localizer = at_hand.settings, at_hand.entry["localizer"]
+    settings, localizer = at_hand.settings, at_hand.localizer
     tested = front.evaluating(settings, at_hand.model, progress)
     identity = {
         "map": at_hand.found.fingerprint,
-        "model": at_hand.entry["identity"]["model"],
+        "model": at_hand.identity,
         **_evaluation_identity(settings, tested),
     }
     path = out or _default_folder(settings, identity)
@@ -261,13 +267,18 @@ def evaluate_map(
     return results, path, False
 
 
+def report_again(folder: Path) -> Path:
+    """Make the report of a finished run again; see :func:`common.report.make_report`."""
+    return make_report(folder, load_results(folder))
+
+
 # --- the steps ---
 
 
-def _finished(folder: RunFolder) -> dict[str, Any] | None:
+def _finished(folder: RunFolder) -> Results | None:
     done = folder.results()
     if done is not None and not folder.report.exists():
-        make_report(folder.path)
+        make_report(folder.path, done)
     return done
 
 
@@ -278,7 +289,7 @@ def _measure(
     tested: Evaluating,
     make_map: Callable[[], SelectivityMap],
     progress: Progress,
-) -> dict[str, Any]:
+) -> Results:
     def outcome(mask: Mask | None, found: SelectivityMap) -> Outcome:
         return tested.outcome(folder, mask, found)
 
@@ -289,7 +300,7 @@ def _measure(
     results = run_experiment(
         folder, plan, tested.items, words, make_map, outcome, progress, illustrate
     )
-    make_report(folder.path)
+    make_report(folder.path, results)
     return results
 
 
@@ -305,7 +316,7 @@ def check_overlap(tested: Evaluating, used: Collection[str], allowed: bool) -> i
     shared = list(dict.fromkeys(name for name, digest in tested.digests if digest in seen))
     if shared and not allowed:
         raise DataError(
-            f"{tested.described['name']}: {len(shared)} of its {tested.word} were shown to the "
+            f"{tested.described.name}: {len(shared)} of its {tested.word} were shown to the "
             f"localizer, the first: {', '.join(shared[:3])}; take others, or say --allow-overlap"
         )
     return len(shared)
@@ -317,7 +328,7 @@ def check_overlap(tested: Evaluating, used: Collection[str], allowed: bool) -> i
 def _evaluation_identity(settings: Settings, tested: Evaluating) -> dict[str, Any]:
     return {
         "evaluation": {
-            "name": tested.described["name"],
+            "name": tested.described.name,
             "stimuli": tested.stimuli,
             "target": tested.items.target,
             "other": tested.items.other,
@@ -329,9 +340,9 @@ def _evaluation_identity(settings: Settings, tested: Evaluating) -> dict[str, An
     }
 
 
-def _about(settings: Settings, localizer: dict[str, Any], repeat: str) -> dict[str, Any]:
+def _about(settings: Settings, localizer: DescribedLocalizer, repeat: str) -> dict[str, Any]:
     plain = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(settings).items()}
-    return {"command": repeat, "settings": plain, "localizer": localizer}
+    return {"command": repeat, "settings": plain, "localizer": localizer.as_json()}
 
 
 def _keep_stimuli(folder: RunFolder, at_hand: Localizing[Any]) -> None:
@@ -340,10 +351,9 @@ def _keep_stimuli(folder: RunFolder, at_hand: Localizing[Any]) -> None:
 
 
 def _described(
-    model: dict[str, Any], localizer: dict[str, Any], tested: Evaluating, overlap: int
+    model: DescribedModel, localizer: DescribedLocalizer, tested: Evaluating, overlap: int
 ) -> Described:
-    shown = {**tested.described, "overlap": overlap}
-    return Described(model, localizer, shown, tested.area, tested.texts)
+    return Described(model, localizer, tested.described, overlap, tested.area, tested.texts)
 
 
 def _default_folder(settings: Settings, identity: dict[str, Any]) -> Path:

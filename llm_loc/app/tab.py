@@ -17,10 +17,11 @@ from browser.events import BAR, told
 from browser.outcome import outcome
 from browser.page import Page
 from browser.running import Running, start_with, starters
-from common.base.files import read_json
+from common.effects.results import Results
 from common.report import figures, tables
 from common.report.parts import profile_of
 from common.report.sections import say_lost, say_profile
+from common.study.results import load_results
 from llm_loc.app import tab_units, tab_write
 from llm_loc.app.visit import DEMO, OFFER, STEPS, Found, found_in, owns
 from llm_loc.experiment import FRONT
@@ -66,7 +67,7 @@ def run_chosen(
 
 def language_parts(found: Found) -> list[Any]:
     """What only a language run has: response profile, what was lost most, all numbers."""
-    results = read_json(found.folder / "results.json")
+    results = load_results(found.folder)
     numbers = [*tables.breakdown(results), *tables.perplexity(results)]
     numbers += tables.profile(found.folder)
     return [
@@ -84,11 +85,9 @@ def _profile(found: Found) -> Any:
     return pictures.drawn(figures.response_profile(answered), say_profile(answered))
 
 
-def _lost_most(results: dict[str, Any]) -> Any:
+def _lost_most(results: Results) -> Any:
     """The parts that lost most, of the finest level that a figure can show."""
-    levels: dict[str, list[dict[str, Any]]] = {}
-    for entry in tables.headline_breakdown(results):
-        levels.setdefault(entry["level"], []).append(entry)
+    levels = results.lost_parts()
     fit = [level for level, parts in levels.items() if 1 < len(parts) <= MOST_PARTS]
     if not fit:
         return pictures.drawn(None, "")

@@ -43,16 +43,16 @@ def test_the_folder_and_its_results_keep_the_contract(settings: Settings, tmp_pa
     results, _, was_done = run(settings, folder)
     assert not was_done
     named = {"model", "localizer", "selectivity", "intact", "ablations", "permutation_p", "verdict"}
-    assert named <= set(results)
-    assert results["intact"]["animals"]["n"] == 20
-    assert results["localizer"]["tokens"]["target"]["n_cut"] == 0
+    assert named <= set(results.as_json())
+    assert results.intact["animals"].n == 20
+    assert results.localizer.tokens["target"].n_cut == 0
     found = SelectivityMap.load(folder / "selectivity.safetensors")
     arrays = load_file(folder / "selectivity.safetensors")
     for site in found.sites:
         assert all(arrays[f"{site}/{name}"].dtype == np.float64 for name in CONTRACT)
-    fingerprint = results["model"]["fingerprint"]
+    fingerprint = results.model.fingerprint
     masks = load_masks(folder / "masks.safetensors", found, fingerprint)
-    assert {entry["mask"] for entry in results["ablations"]} == set(masks)
+    assert {entry.mask for entry in results.ablations} == set(masks)
     assert (folder / "report.html").is_file()
     items = pd.read_csv(folder / "items.csv")
     assert len(items) == 30 * (1 + len(masks))
@@ -65,19 +65,17 @@ def test_the_breakdown_and_the_perplexity_are_paired_with_intact(
 ) -> None:
     results, folder, _ = run(settings, tmp_path / "run")
     items = pd.read_csv(folder / "items.csv")
-    everything = results["breakdown"][0]
-    assert (everything["level"], everything["n"]) == ("all", 30)
+    everything = results.breakdown[0]
+    assert (everything.level, everything.n) == ("all", 30)
     by_mask = items.groupby("mask")["correct"].mean()
-    assert everything["drop"] == pytest.approx(by_mask["intact"] - by_mask["top-10"])
-    assert set(everything["controls"]) == {"random", "layer-matched"}
-    (text,) = results["perplexity"]
-    assert [entry["mask"] for entry in text["ablations"]] == [
-        entry["mask"] for entry in results["ablations"]
-    ]
-    for entry in text["ablations"]:
-        assert entry["rise"] == pytest.approx(entry["nats"] - text["intact"]["nats"])
-        assert entry["perplexity"] == pytest.approx(np.exp(entry["nats"]))
-        assert entry["rise_ci"][0] <= entry["rise"] <= entry["rise_ci"][1]
+    assert everything.drop == pytest.approx(by_mask["intact"] - by_mask["top-10"])
+    assert set(everything.controls) == {"random", "layer-matched"}
+    (text,) = results.perplexity
+    assert [entry.mask for entry in text.ablations] == [entry.mask for entry in results.ablations]
+    for entry in text.ablations:
+        assert entry.rise == pytest.approx(entry.nats - text.intact.nats)
+        assert entry.perplexity == pytest.approx(np.exp(entry.nats))
+        assert entry.rise_ci[0] <= entry.rise <= entry.rise_ci[1]
 
 
 def test_a_run_that_was_stopped_ends_in_the_same_bytes(
@@ -115,8 +113,8 @@ def test_batch_size_is_no_part_of_a_run_and_protocol_is(settings: Settings, tmp_
 
 def test_the_papers_protocol_says_what_it_cut(settings: Settings, tmp_path: Path) -> None:
     results, _, _ = run(replace(settings, protocol="paper"), tmp_path / "run")
-    assert results["localizer"]["tokens"]["target"]["n_cut"] > 0
-    assert any("cut texts at 12 tokens" in warning for warning in results["warnings"])
+    assert results.localizer.tokens["target"].n_cut > 0
+    assert any("cut texts at 12 tokens" in warning for warning in results.warnings)
 
 
 def test_localize_then_evaluate_is_run(settings: Settings, tmp_path: Path) -> None:
@@ -127,7 +125,7 @@ def test_localize_then_evaluate_is_run(settings: Settings, tmp_path: Path) -> No
         for name in ("evaluation", "target_group", "other_group", "top", "controls")
     }
     halves, _, _ = evaluate_map(tmp_path / "map", tmp_path / "eval", **changed)
-    assert halves["ablations"] == whole["ablations"]
+    assert halves.ablations == whole.ablations
     assert halves["perplexity"] == whole["perplexity"]
 
 
@@ -139,7 +137,7 @@ def test_texts_that_the_localizer_used_are_refused_in_whatever_case(
     with pytest.raises(DataError, match="1 of its texts were shown to the localizer"):
         run(settings, tmp_path / "run")
     results, _, _ = run(replace(settings, allow_overlap=True), tmp_path / "run")
-    assert results["evaluation"]["overlap"] == 1
+    assert results.evaluation.overlap == 1
     with pytest.raises(DataError, match="--allow-overlap"):
         run(settings, tmp_path / "run")
 
@@ -159,7 +157,7 @@ def test_continuations_side_by_side(settings: Settings, tmp_path: Path) -> None:
 
 def test_an_untrained_model_says_so(settings: Settings, tmp_path: Path) -> None:
     results, _, _ = run(replace(settings, untrained=True), tmp_path / "run")
-    assert any("untrained" in warning for warning in results["warnings"])
+    assert any("untrained" in warning for warning in results.warnings)
     assert json.loads((tmp_path / "run" / "results.json").read_text())["model"]["seed"] == 0
 
 

@@ -93,7 +93,7 @@ def test_a_run_keeps_both_and_its_report_shows_them(settings: Settings, tmp_path
     report = (folder / "report.html").read_text()
     for heading in ("Continuations side by side", "What the chosen units answer to"):
         assert heading in report
-    assert results["verdict"]
+    assert results.verdict
 
 
 def test_what_was_kept_before_a_run_was_stopped_is_not_made_again(

@@ -125,7 +125,7 @@ def test_masks_can_be_loaded_for_their_model_only(finished: Path) -> None:
 def test_results_do_not_depend_on_the_batch_size(finished: Path, tmp_path: Path) -> None:
     results, _, _ = run(replace(PLANTED, batch_size=7), tmp_path / "run")
     whole = json.loads((finished / "results.json").read_text())
-    assert results["ablations"] == whole["ablations"]
+    assert results.as_json()["ablations"] == whole["ablations"]
     one = SelectivityMap.load(finished / "selectivity.safetensors")
     two = SelectivityMap.load(tmp_path / "run" / "selectivity.safetensors")
     np.testing.assert_allclose(one.t, two.t, rtol=1e-6, atol=1e-6)
@@ -157,15 +157,15 @@ def test_evaluate_on_the_map_of_a_run_gives_the_numbers_of_the_run(
         device="cpu",
     )
     whole = json.loads((finished / "results.json").read_text())
-    assert results["ablations"] == whole["ablations"]
+    assert results.as_json()["ablations"] == whole["ablations"]
 
 
 def test_ablation_by_the_mean_and_by_a_factor_run_through(tmp_path: Path) -> None:
     small = replace(PLANTED, controls="bottom:1")
     by_mean, _, _ = run(replace(small, ablation="mean"), tmp_path / "mean")
     by_one, _, _ = run(replace(small, ablation="scale:1"), tmp_path / "scale")
-    assert by_mean["ablations"][0]["groups"]["target"]["drop"] == 1
-    assert by_one["ablations"][0]["groups"]["target"]["drop"] == 0
+    assert by_mean.ablations[0].groups["target"].drop == 1
+    assert by_one.ablations[0].groups["target"].drop == 0
 
 
 def test_untrained_weights_are_another_run_and_say_so(tmp_path: Path) -> None:
@@ -178,9 +178,9 @@ def test_untrained_weights_are_another_run_and_say_so(tmp_path: Path) -> None:
         device="cpu",
     )
     results, _, _ = run(settings, tmp_path / "run")
-    assert results["model"]["untrained"]
-    assert any("untrained" in warning for warning in results["warnings"])
-    assert results["intact"]["face"]["accuracy"] < 0.2
+    assert results.model.untrained
+    assert any("untrained" in warning for warning in results.warnings)
+    assert results.intact["face"].accuracy < 0.2
 
 
 def test_stimuli_that_the_localizer_used_are_refused(
@@ -198,7 +198,7 @@ def test_stimuli_that_the_localizer_used_are_refused(
     with pytest.raises(DataError, match="8 of its pictures were shown to the localizer"):
         run(PLANTED, tmp_path / "run")
     results, _, _ = run(replace(PLANTED, allow_overlap=True), tmp_path / "run")
-    assert any("in the localizer too" in warning for warning in results["warnings"])
+    assert any("in the localizer too" in warning for warning in results.warnings)
 
 
 @pytest.mark.parametrize(

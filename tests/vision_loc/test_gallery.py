@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.study.folder import Outcome
+from common.effects.items import Outcome
 from vision_loc.gallery import SHOWN, SIDE, _jpeg, save_gallery
 from vision_loc.stimuli import Benchmark, Picture
 

@@ -21,9 +21,9 @@ def test_intact_accuracy_is_the_published_one(reference: Path, tmp_path: Path) -
         device="cpu",
     )
     results, _, _ = run(settings, tmp_path / "run")
-    assert results["selectivity"]["n_units"] == 3264
-    assert results["selectivity"]["n_sites"] == 13
-    face, nonface = results["intact"]["face"], results["intact"]["nonface"]
-    assert (round(100 * face["accuracy"], 2), face["n"]) == (31.08, 222)
-    assert (round(100 * nonface["accuracy"], 2), nonface["n"]) == (53.53, 2468)
-    assert results["selectivity"]["split_half"]["correlation"] > 0.9
+    assert results.selectivity.n_units == 3264
+    assert results.selectivity.n_sites == 13
+    face, nonface = results.intact["face"], results.intact["nonface"]
+    assert (round(100 * face.accuracy, 2), face.n) == (31.08, 222)
+    assert (round(100 * nonface.accuracy, 2), nonface.n) == (53.53, 2468)
+    assert results.selectivity.split_half.correlation > 0.9

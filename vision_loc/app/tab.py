@@ -17,9 +17,9 @@ from browser.events import BAR, told
 from browser.outcome import outcome
 from browser.page import Page
 from browser.running import Running, start_with, starters
-from common.base.files import read_json
 from common.report.sections import galleries
 from common.report.tables import losers
+from common.study.results import load_results
 from vision_loc.app import tab_try, tab_units
 from vision_loc.app.visit import DEMO, OFFER, STEPS, Found, found_in, owns
 from vision_loc.experiment import FRONT
@@ -73,7 +73,7 @@ def lost_html(found: Found) -> str:
 
 
 def _lost_classes(found: Found) -> str:
-    results = read_json(found.folder / "results.json")
+    results = load_results(found.folder)
     rows = losers(results, found.folder)
     if not rows:
         return fragments.note("No class lost a picture under the top mask.")
@@ -84,7 +84,7 @@ def _lost_classes(found: Found) -> str:
             [row[name] for name in ("name", "group", "n", "intact", "ablated", "controls")]
             for row in rows
         ],
-        f"Under the top {results['headline_percent']:g} %, by the number of pictures lost. Chosen "
+        f"Under the top {results.headline_percent:g} %, by the number of pictures lost. Chosen "
         "after the fact, so no p is given.",
     )
 

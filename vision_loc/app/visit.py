@@ -13,13 +13,13 @@ from browser.form import QUICK, Offer, belonging
 from browser.found import FoundMap, localized, settings_in
 from browser.visitors import Shelf
 from common.base.errors import DataError, MaskError
-from common.base.files import read_json
 from common.base.progress import Progress, silent
 from common.data.manifest import contrasts_here, manifests_here
 from common.measure.masks import Mask, control
 from common.measure.scores import SelectivityMap
 from common.measure.sites import UNITS
 from common.models.catalogue import Entry, bundled, on_this_machine
+from common.study.results import load_results
 from vision_loc import phantom
 from vision_loc.catalogue import downloaded
 from vision_loc.experiment import FRONT, Settings, open_model
@@ -143,8 +143,8 @@ def found_in(folder: Path) -> Found:
 
 def _classes(folder: Path, settings: Settings) -> dict[int, str]:
     if (folder / "results.json").is_file():
-        named = read_json(folder / "results.json")["evaluation"].get("classes", {})
-        return {int(index): str(name) for index, name in named.items()}
+        named = load_results(folder).evaluation.classes
+        return {int(index): name for index, name in named.items()}
     return dict(benchmark(settings.evaluation, settings.data_root).classes)
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from common.base.errors import DataError
 from common.base.files import digest_of, write_atomically
 from common.base.progress import Progress, silent
+from common.effects.described import SkippedStimulus
 from vision_loc.models import Preprocess
 from vision_loc.stimuli.benchmarks import Benchmark
 from vision_loc.stimuli.localizers import Localizer
@@ -68,9 +68,9 @@ def identified(digest: str, skipped: Sequence[Skipped]) -> str:
     return digest_of([digest, [each.name for each in skipped]]) if skipped else digest
 
 
-def reported(skipped: Sequence[Skipped]) -> list[dict[str, Any]]:
+def reported(skipped: Sequence[Skipped]) -> tuple[SkippedStimulus, ...]:
     """What ``results.json`` says of the pictures that were left out."""
-    return [asdict(each) for each in skipped]
+    return tuple(SkippedStimulus(name=each.name, reason=each.reason) for each in skipped)
 
 
 # --- pixels ---

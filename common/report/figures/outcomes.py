@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from common.effects.words import chance_of
+from common.effects.breakdown import LostPart
+from common.effects.results import Results
 from common.report.figures.canvas import (
     GREY,
     INK,
@@ -31,34 +32,33 @@ if TYPE_CHECKING:
 MOST_PARTS = 15  # of a level; the table has all
 
 
-def dose_curve(results: dict[str, Any]) -> Figure:
+def dose_curve(results: Results) -> Figure:
     """Accuracy of both groups by dose, under the top mask and under the matched controls.
 
     Parameters
     ----------
-    results : dict
-        What ``results.json`` holds.
+    results : Results
+        Of a run.
     """
     figure, axes = figure_with_axes(4.4)
-    doses = sorted({entry["percent"] for entry in results["ablations"]})
-    groups = (results["evaluation"]["target"], results["evaluation"]["other"])
+    doses = sorted(results.doses)
     # Set a little apart, or one group would hide the other where both stay the same.
     handles: list[Any] = []
     for group, colour, mark, dots, shift in zip(
-        groups, (TARGET, OTHER), "os", (":", (0, (1, 4))), (0.985, 1.015), strict=True
+        results.groups, (TARGET, OTHER), "os", (":", (0, (1, 4))), (0.985, 1.015), strict=True
     ):
-        intact = results["intact"][group]
-        axes.axhline(100 * intact["accuracy"], color=colour, lw=1, ls=dots)
-        top = [_at(results, dose, "top")[0]["groups"][group] for dose in doses]
-        middle = np.array([100 * effect["accuracy"] for effect in top])
-        low, high = (np.array([100 * effect["ci"][i] for effect in top]) for i in (0, 1))
+        intact = results.intact[group]
+        axes.axhline(100 * intact.accuracy, color=colour, lw=1, ls=dots)
+        top = [results.top(dose).groups[group] for dose in doses]
+        middle = np.array([100 * effect.accuracy for effect in top])
+        low, high = (np.array([100 * effect.ci[i] for effect in top]) for i in (0, 1))
         bars = axes.errorbar(
             np.array(doses) * shift, middle, (middle - low, high - middle), color=colour,
             marker=mark, ms=5, capsize=3, lw=1.8, label=f"{short(group, 18)}: top",
         )  # fmt: skip
         band = _control_band(axes, results, doses, group, colour, mark)
         handles += [bars, *band]
-    handles += _chance(axes, dict.fromkeys(chance_of(results, group) for group in groups))
+    handles += _chance(axes, dict.fromkeys(map(results.chance, results.groups)))
     dose_axis(axes, doses)
     axes.set_ylabel("accuracy (%)")
     axes.set_ylim(0, 104)
@@ -79,23 +79,17 @@ def _chance(axes: Axes, levels: Iterable[float | None]) -> list[Line2D]:
     return lines[:1]
 
 
-def _at(results: dict[str, Any], dose: float, rule: str) -> list[dict[str, Any]]:
-    return [e for e in results["ablations"] if e["percent"] == dose and e["rule"] == rule]
-
-
 def _control_band(
-    axes: Axes, results: dict[str, Any], doses: list[float], group: str, colour: str, mark: str
+    axes: Axes, results: Results, doses: list[float], group: str, colour: str, mark: str
 ) -> list[Line2D]:
     """Mean and range over the draws of the best matched rule, told apart as the group is."""
     for rule in ("magnitude-matched", "layer-matched", "random"):
-        tried = [dose for dose in doses if _at(results, dose, rule)]
+        tried = [dose for dose in doses if results.at(dose, rule)]
         if tried:
             break
     else:
         return []
-    draws = [
-        [100 * e["groups"][group]["accuracy"] for e in _at(results, dose, rule)] for dose in tried
-    ]
+    draws = [[100 * e.groups[group].accuracy for e in results.at(dose, rule)] for dose in tried]
     label = f"{short(group, 18)}: {rule}"
     low, high = [min(each) for each in draws], [max(each) for each in draws]
     axes.fill_between(
@@ -108,20 +102,19 @@ def _control_band(
     )
 
 
-def interactions(results: dict[str, Any], dose: float | None = None) -> Figure:
+def interactions(results: Results, dose: float | None = None) -> Figure:
     """The interaction under the top mask, with its interval, beside that of every control draw."""
-    dose = results["headline_percent"] if dose is None else dose
-    rules = [r for r in dict.fromkeys(e["rule"] for e in results["ablations"]) if r != "top"]
-    rules = [rule for rule in rules if _at(results, dose, rule)]
+    dose = results.headline_percent if dose is None else dose
+    rules = [rule for rule in results.rules(dose) if rule != "top"]
     figure, axes = figure_with_axes(1.5 + 0.45 * (len(rules) + 1))
-    top = _at(results, dose, "top")[0]
-    value, (low, high) = 100 * top["interaction"], (100 * x for x in top["interaction_ci"])
+    top = results.top(dose)
+    value, (low, high) = 100 * top.interaction, (100 * x for x in top.interaction_ci)
     axes.errorbar(
         [value], [0], xerr=[[value - low], [high - value]], color=TARGET, marker="o", capsize=4
     )
     rng = np.random.default_rng(0)
     for row, rule in enumerate(rules, start=1):
-        values = [100 * entry["interaction"] for entry in _at(results, dose, rule)]
+        values = [100 * entry.interaction for entry in results.at(dose, rule)]
         mark = RULE_MARKS.get(rule, "x")
         jitter = rng.uniform(-0.18, 0.18, len(values)) if len(values) > 1 else 0.0
         axes.plot(values, row + jitter, mark, color=GREY, ms=5, alpha=0.8, mec=INK, mew=0.3)
@@ -131,26 +124,26 @@ def interactions(results: dict[str, Any], dose: float | None = None) -> Figure:
     not_flat(axes)
     axes.set_yticks(range(len(rules) + 1), ["top", *rules])
     axes.set_ylim(len(rules) + 0.6, -0.6)
-    target, other = results["evaluation"]["target"], results["evaluation"]["other"]
+    target, other = results.groups
     axes.set_xlabel(say(f"interaction: drop on {target} minus drop on {other} (percentage points)"))
     against = "against control masks of the same size" if rules else "alone: no control masks"
     axes.set_title(f"Top {dose:g} % {against}", fontsize="medium")
     return figure
 
 
-def lost_parts(entries: Sequence[dict[str, Any]]) -> Figure:
+def lost_parts(entries: Sequence[LostPart]) -> Figure:
     """The parts of a level that lost most under the top mask, with their intervals.
 
     Parameters
     ----------
-    entries : sequence of dict
-        The entries of one level and dose of ``breakdown`` in ``results.json``.
+    entries : sequence of LostPart
+        All parts of one level at one dose.
     """
-    worst = sorted(entries, key=lambda entry: -entry["drop"])[:MOST_PARTS]
+    worst = sorted(entries, key=lambda entry: -entry.drop)[:MOST_PARTS]
     figure, axes = figure_with_axes(1.7 + 0.27 * len(worst))
     rows = np.arange(len(worst))
-    drops = np.array([100 * entry["drop"] for entry in worst])
-    low, high = (np.array([100 * entry["drop_ci"][end] for entry in worst]) for end in (0, 1))
+    drops = np.array([100 * entry.drop for entry in worst])
+    low, high = (np.array([100 * entry.drop_ci[end] for entry in worst]) for end in (0, 1))
     bars = axes.errorbar(
         drops, rows - 0.12, xerr=around(drops, low, high), color=TARGET, marker="o", ms=4,
         capsize=2, lw=0, elinewidth=1.4, label="top (bar: 95 % interval)",
@@ -158,10 +151,9 @@ def lost_parts(entries: Sequence[dict[str, Any]]) -> Figure:
     rule = _nearest_rule(worst)
     handles: list[Any] = [bars]
     if rule is not None:
-        drawn = [entry["controls"][rule] for entry in worst]
-        mean, most = (
-            np.array([100 * each[key] for each in drawn]) for key in ("drop_mean", "drop_max")
-        )
+        drawn = [entry.controls[rule] for entry in worst]
+        mean = np.array([100 * each.drop_mean for each in drawn])
+        most = np.array([100 * each.drop_max for each in drawn])
         handles += axes.plot(
             mean, rows + 0.18, RULE_MARKS[rule], color=GREY, mec=INK, mew=0.3, ms=4,
             label=f"{rule} (mean; line: to the largest draw)",
@@ -169,17 +161,17 @@ def lost_parts(entries: Sequence[dict[str, Any]]) -> Figure:
         axes.hlines(rows + 0.18, mean, most, color=GREY, lw=1)
     axes.axvline(0, color=INK, lw=0.8, ls=":")
     not_flat(axes)
-    axes.set_yticks(rows, [short(entry["part"], 30) for entry in worst], fontsize=8)
+    axes.set_yticks(rows, [short(entry.part, 30) for entry in worst], fontsize=8)
     axes.set_ylim(len(worst) - 0.4, -0.6)
     axes.set_xlabel("drop: intact minus ablated accuracy\n(percentage points)")
     figure.legend(handles=handles, loc="outside lower center", frameon=False, fontsize="small")
-    level, dose = worst[0]["level"], worst[0]["percent"]
+    level, dose = worst[0].level, worst[0].percent
     some = "" if len(worst) == len(entries) else f" ({len(worst)} of {len(entries)})"
     title = f"Drop by {level}{some} under the top {dose:g} %"
     axes.set_title(say(title, 32), fontsize="medium")
     return figure
 
 
-def _nearest_rule(entries: Sequence[dict[str, Any]]) -> str | None:
+def _nearest_rule(entries: Sequence[LostPart]) -> str | None:
     """The control that is matched best among those that were drawn."""
-    return next((rule for rule in RULES_SHOWN[::-1] if rule in entries[0]["controls"]), None)
+    return next((rule for rule in RULES_SHOWN[::-1] if rule in entries[0].controls), None)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from common.effects.perplexity import TextPerplexity
 from common.report.figures.canvas import (
     GREY,
     INK,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def perplexity_curve(text: dict[str, Any]) -> Figure:
+def perplexity_curve(text: TextPerplexity) -> Figure:
     """Perplexity of one text by dose, intact, under the top mask and under the drawn controls.
 
     Windows of a text differ more from each other than a mask changes them, so the interval shown is
@@ -32,18 +33,16 @@ def perplexity_curve(text: dict[str, Any]) -> Figure:
 
     Parameters
     ----------
-    text : dict
-        One entry of ``perplexity`` in ``results.json``.
+    text : TextPerplexity
+        One of a run.
     """
     figure, axes = figure_with_axes(4.3)
-    doses = sorted({entry["percent"] for entry in text["ablations"]})
-    intact = text["intact"]["perplexity"]
+    doses = sorted(text.doses)
+    intact = text.intact.perplexity
     handles: list[Any] = [axes.axhline(intact, color=INK, lw=1.2, ls=":", label="intact")]
-    tops = [entry for entry in text["ablations"] if entry["rule"] == "top"]
-    tops.sort(key=lambda entry: entry["percent"])
-    middle = np.array([entry["perplexity"] for entry in tops])
+    middle = np.array([entry.perplexity for entry in text.tops])
     low, high = (
-        intact * np.exp([min(entry["rise_ci"][end], 600.0) for entry in tops]) for end in (0, 1)
+        intact * np.exp([min(entry.rise_ci[end], 600.0) for entry in text.tops]) for end in (0, 1)
     )
     handles.append(
         axes.errorbar(
@@ -56,18 +55,18 @@ def perplexity_curve(text: dict[str, Any]) -> Figure:
     dose_axis(axes, doses)
     axes.set_xlim(doses[0] / 1.2, doses[-1] * 1.2)
     _perplexity_axis(axes)
-    axes.set_ylabel(f"perplexity a token (windows of {text['window']})")
-    axes.set_title(say(f"Perplexity of {text['text']} by dose"), fontsize="medium")
+    axes.set_ylabel(f"perplexity a token (windows of {text.window})")
+    axes.set_title(say(f"Perplexity of {text.text} by dose"), fontsize="medium")
     figure.legend(handles=handles, loc="outside lower center", frameon=False, fontsize="small")
     return figure
 
 
-def _perplexities_of(axes: Axes, text: dict[str, Any], rule: str, shift: float) -> list[Any]:
+def _perplexities_of(axes: Axes, text: TextPerplexity, rule: str, shift: float) -> list[Any]:
     """Mean and range of a rule's draws at every dose, set apart from the others by `shift`."""
     drawn: dict[float, list[float]] = {}
-    for entry in text["ablations"]:
-        if entry["rule"] == rule:
-            drawn.setdefault(entry["percent"], []).append(entry["perplexity"])
+    for entry in text.ablations:
+        if entry.rule == rule:
+            drawn.setdefault(entry.percent, []).append(entry.perplexity)
     if not drawn:
         return []
     doses = sorted(drawn)

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from common.effects.paired import (
+    MaskResult,
     Permutation,
     bootstrap_means,
     headline_p,
@@ -19,6 +20,7 @@ from common.effects.paired import (
     permutations,
     rate,
 )
+from tests.common.made import ablation, permutation
 
 
 def brute_force_interval(values: np.ndarray, resamples: int = 20_000) -> tuple[float, float]:
@@ -193,8 +195,8 @@ def test_permutation_p_is_the_rank_of_the_top(top: float, controls: list, p: flo
     assert permutation_p(top, controls) == pytest.approx(p, rel=1e-12)
 
 
-def entry(rule: str, percent: float, interaction: float) -> dict[str, Any]:
-    return {"rule": rule, "percent": percent, "interaction": interaction}
+def entry(rule: str, percent: float, interaction: float) -> MaskResult:
+    return MaskResult.model_validate(ablation(rule, percent, interaction=interaction))
 
 
 def test_the_top_is_compared_with_each_rule_at_its_own_percentage() -> None:
@@ -206,15 +208,15 @@ def test_the_top_is_compared_with_each_rule_at_its_own_percentage() -> None:
         entry("top", 5.0, 0.5),
         entry("random", 5.0, 0.9),
     ]
-    assert permutations(ablations) == [
-        Permutation(1.0, "random", 2, pytest.approx(2 / 3), pytest.approx(0.25), 0.4),
-        Permutation(1.0, "bottom", 1, 0.5, -0.1, -0.1),
-        Permutation(5.0, "random", 1, 1.0, 0.9, 0.9),
+    assert [tuple(each.as_json().values()) for each in permutations(ablations)] == [
+        (1.0, "random", 2, pytest.approx(2 / 3), pytest.approx(0.25), 0.4),
+        (1.0, "bottom", 1, 0.5, -0.1, -0.1),
+        (5.0, "random", 1, 1.0, 0.9, 0.9),
     ]
 
 
 def compared(rule: str, draws: int, p: float, percent: float = 1.0) -> Permutation:
-    return Permutation(percent, rule, draws, p, 0.0, 0.0)
+    return Permutation.model_validate(permutation(rule, draws, p, percent))
 
 
 @pytest.mark.parametrize(

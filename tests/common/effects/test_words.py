@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from common.effects.words import between, has_evidence, percent, points, verdict, warnings
+from tests.common.made import ablation, effect, made, permutation
 
 MATCHED = [("layer-matched", 20), ("magnitude-matched", 20)]
 
@@ -24,45 +25,39 @@ def results(
         "object": {"accuracy": 0.8, "ci": [0.77, 0.83], "n": 1000},
     }
     groups = {
-        name: {
-            "accuracy": intact[name]["accuracy"] - drop,
-            "n": intact[name]["n"],
-            "drop": drop,
-            "drop_ci": [drop - 0.05, drop + 0.03],
-        }
+        name: effect(intact[name]["accuracy"] - drop, drop, intact[name]["n"])
         for name, drop in zip(intact, drops, strict=True)
     }
-    top = {
-        "rule": "top",
-        "percent": 1.0,
-        "n_units": 12,
-        "groups": groups,
-        "interaction": drops[0] - drops[1],
-        "interaction_ci": list(interaction_ci),
-    }
+    gap = drops[0] - drops[1]
+    top = ablation(groups=groups, interaction=gap, interaction_ci=list(interaction_ci))
     compared = [
-        {"percent": 1.0, "rule": rule, "draws": draws, "p": p}
-        for rule, draws in (MATCHED if rules is None else rules)
+        permutation(rule, draws, p) for rule, draws in (MATCHED if rules is None else rules)
     ]
     return {
-        "model": {},
-        "localizer": {"name": "floc:faces"},
-        "selectivity": {"n_units": 1200, "n_selective_q05": 90},
-        "evaluation": {"target": "face", "other": "object"},
-        "ablation": "zero",
         "intact": intact,
         "ablations": [top],
-        "headline_percent": 1.0,
         "permutations": compared,
         "permutation_p": p,
         **changes,
     }
 
 
+def told(given: dict[str, Any]) -> str:
+    return verdict(made(**given))
+
+
+def evident(given: dict[str, Any], dose: float | None = None) -> bool:
+    return has_evidence(made(**given), dose)
+
+
+def doubts(given: dict[str, Any]) -> list[str]:
+    return warnings(made(**given))
+
+
 def test_evidence_is_said_in_full() -> None:
     found = results()
-    assert has_evidence(found)
-    assert verdict(found) == (
+    assert evident(found)
+    assert told(found) == (
         "Zeroing the 12 units (1 % of 1,200) most selective for floc:faces changed accuracy "
         "on face by -42.0 points [-45.0, -37.0] (from 90.0 % to 48.0 %, n = 200) and "
         "on object by -1.6 points [-4.6, +3.4] (from 80.0 % to 78.4 %, n = 1,000). "
@@ -77,27 +72,25 @@ def test_evidence_is_said_in_full() -> None:
 )
 def test_no_evidence_is_said_when_either_test_fails(ci: tuple[float, float], p: float) -> None:
     found = results(interaction_ci=ci, p=p)
-    assert not has_evidence(found)
-    assert "No evidence that these units serve face more than object: " in verdict(found)
-    assert f"p = {p:.3f}" in verdict(found)
+    assert not evident(found)
+    assert "No evidence that these units serve face more than object: " in told(found)
+    assert f"p = {p:.3f}" in told(found)
 
 
 def test_p_of_exactly_5_in_100_is_evidence() -> None:
-    assert has_evidence(results(p=1 / 20))
+    assert evident(results(p=1 / 20))
 
 
 def test_the_opposite_is_called_no_evidence_and_named() -> None:
     found = results((0.01, 0.3), (-0.4, -0.2), p=1.0)
-    assert not has_evidence(found)
-    assert "No evidence for face; object lost more: the interaction is -29.0 points" in verdict(
-        found
-    )
+    assert not evident(found)
+    assert "No evidence for face; object lost more: the interaction is -29.0 points" in told(found)
 
 
 def test_without_control_masks_nothing_is_evidence() -> None:
     found = results(p=None, rules=[])
-    assert not has_evidence(found)
-    assert verdict(found).endswith(
+    assert not evident(found)
+    assert told(found).endswith(
         "The interaction is +40.4 points [+31.0, +50.0]; "
         "without drawn control masks that is no evidence."
     )
@@ -113,28 +106,28 @@ def test_without_control_masks_nothing_is_evidence() -> None:
     ],
 )
 def test_the_ablation_is_named(ablation: str, words: str) -> None:
-    assert verdict(results(ablation=ablation)).startswith(words)
+    assert told(results(ablation=ablation)).startswith(words)
 
 
 def test_one_unit_is_no_units() -> None:
     found = results()
     found["ablations"][0]["n_units"] = 1
-    assert "the 1 unit (" in verdict(found)
+    assert "the 1 unit (" in told(found)
 
 
 def test_the_verdict_is_about_the_headline_dose() -> None:
     found = results()
     other = {**found["ablations"][0], "percent": 5.0, "n_units": 60, "interaction_ci": [-1, 1]}
     found["ablations"].insert(0, other)
-    found["permutations"].append({"percent": 5.0, "rule": "random", "draws": 20, "p": 1 / 21})
-    assert "the 12 units (1 % of 1,200)" in verdict(found)
-    assert has_evidence(found)
-    assert has_evidence(found, 1.0)
-    assert not has_evidence(found, 5.0)
+    found["permutations"].append(permutation("random", 20, 1 / 21, 5.0))
+    assert "the 12 units (1 % of 1,200)" in told(found)
+    assert evident(found)
+    assert evident(found, 1.0)
+    assert not evident(found, 5.0)
 
 
 @pytest.mark.parametrize(
-    ("rules", "evident"),
+    ("rules", "yes"),
     [
         ([("random", 10, 0.9), ("layer-matched", 20, 0.04)], True),
         ([("random", 10, 0.01), ("layer-matched", 20, 0.9)], False),
@@ -143,19 +136,17 @@ def test_the_verdict_is_about_the_headline_dose() -> None:
         ([("bottom", 1, 0.01)], False),
     ],
 )
-def test_evidence_at_a_dose_rests_on_the_matched_controls(rules: list, evident: bool) -> None:
+def test_evidence_at_a_dose_rests_on_the_matched_controls(rules: list, yes: bool) -> None:
     found = results(rules=[])
-    found["permutations"] = [
-        {"percent": 1.0, "rule": rule, "draws": draws, "p": p} for rule, draws, p in rules
-    ]
-    assert has_evidence(found, 1.0) is evident
+    found["permutations"] = [permutation(*each) for each in rules]
+    assert evident(found, 1.0) is yes
 
 
 @pytest.mark.parametrize("nothing", [0.0, -0.0, -0.0004, 0.0004])
 def test_nothing_is_never_minus_nothing(nothing: float) -> None:
     assert points(nothing) == "+0.0"
     assert between((-nothing, nothing)) == "[+0.0, +0.0]"
-    assert "-0.0" not in verdict(results((nothing, -nothing), (nothing, nothing)))
+    assert "-0.0" not in told(results((nothing, -nothing), (nothing, nothing)))
 
 
 @pytest.mark.parametrize(("share", "text"), [(0.0, "0.0 %"), (0.31149, "31.1 %"), (1.0, "100.0 %")])
@@ -167,7 +158,7 @@ def test_a_share_is_a_percentage(share: float, text: str) -> None:
 
 
 def test_a_plain_run_needs_no_warning() -> None:
-    assert warnings(results()) == []
+    assert doubts(results()) == []
 
 
 def test_every_reason_for_doubt_is_a_warning() -> None:
@@ -176,9 +167,9 @@ def test_every_reason_for_doubt_is_a_warning() -> None:
         evaluation={"target": "face", "other": "object", "overlap": 7, "warning": "Blurred."},
     )
     found["intact"]["face"]["n"] = 29
-    found["selectivity"]["n_selective_q05"] = found["ablations"][0]["n_units"] - 1
+    found["selectivity"] = {"n_selective_q05": found["ablations"][0]["n_units"] - 1}
     found["ablations"].append({**found["ablations"][0], "percent": 2.0})
-    assert warnings(found) == [
+    assert doubts(found) == [
         "The model is a phantom: the run shows that the instrument works, nothing about brains.",
         "The weights are untrained: units with q < 0.05 show that the stimuli differ, not that "
         "anything was learned about them.",
@@ -195,15 +186,15 @@ def test_every_reason_for_doubt_is_a_warning() -> None:
 
 def test_each_group_has_the_chance_of_its_own_items() -> None:
     found = results()
-    found["evaluation"]["chances"] = {"face": 0.01, "object": 0.99}
-    (told,) = warnings(found)
-    assert told == "Intact accuracy on object is not above chance (99.0 %)."
+    found["evaluation"] = {"chances": {"face": 0.01, "object": 0.99}}
+    (doubt,) = doubts(found)
+    assert doubt == "Intact accuracy on object is not above chance (99.0 %)."
 
 
 def test_accuracy_above_chance_and_enough_items_are_no_warning() -> None:
     found = results(model={"chance": 0.5, "phantom": False, "untrained": False})
     found["intact"]["face"]["n"] = 30
-    assert warnings(found) == []
+    assert doubts(found) == []
 
 
 @pytest.mark.parametrize(
@@ -220,4 +211,4 @@ def test_accuracy_above_chance_and_enough_items_are_no_warning() -> None:
 )
 def test_too_few_draws_for_any_p_are_a_warning(rules: list, few: bool) -> None:
     wanted = ["Too few control masks were drawn for p to fall to 0.05."] if few else []
-    assert warnings(results(rules=rules)) == wanted
+    assert doubts(results(rules=rules)) == wanted

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,38 +12,34 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from common.effects.breakdown import LostPart
+from common.effects.perplexity import TextPerplexity
+from common.effects.results import Results
 from common.measure.masks import top_percent
 from common.measure.moments import Moments
 from common.measure.scores import SelectivityMap, welch
 from common.measure.sites import Site
 from common.report import figures
+from tests.common.made import RATE, ablation, effect, made
 
 
 def entry(rule: str, dose: float, face: float, house: float) -> dict[str, Any]:
-    def effect(share: float) -> dict[str, Any]:
-        return {"accuracy": share, "ci": [share - 0.02, share + 0.02], "n": 50, "drop": 1 - share}
-
     gap = house - face
-    return {
-        "rule": rule,
-        "percent": dose,
-        "groups": {"face": effect(face), "house": effect(house)},
-        "interaction": gap,
-        "interaction_ci": [gap - 0.05, gap + 0.05],
-    }
+    groups = {"face": effect(face, 1 - face), "house": effect(house, 1 - house)}
+    ends = [gap - 0.05, gap + 0.05]
+    return ablation(rule, dose, groups=groups, interaction=gap, interaction_ci=ends)
 
 
-def results(doses: tuple[float, ...], rules: tuple[str, ...] = ()) -> dict[str, Any]:
+def results(doses: tuple[float, ...], rules: tuple[str, ...] = ()) -> Results:
     ablations = [entry("top", dose, 0.3, 0.98) for dose in doses]
     ablations += [entry(rule, dose, 0.97, 0.98) for dose in doses for rule in rules * 2]
-    intact = {"accuracy": 0.98, "ci": [0.96, 1.0], "n": 50}
-    return {
-        "model": {"chance": 0.1},
-        "evaluation": {"target": "face", "other": "house"},
-        "intact": {"face": intact, "house": intact},
-        "ablations": ablations,
-        "headline_percent": doses[0],
-    }
+    return made(
+        model={"chance": 0.1},
+        evaluation={"target": "face", "other": "house"},
+        intact={"face": RATE, "house": RATE},
+        ablations=ablations,
+        headline_percent=doses[0],
+    )
 
 
 def inside(figure: Figure) -> None:
@@ -65,12 +60,10 @@ RULES = ("random", "layer-matched", "magnitude-matched", "bottom", "range:40-60"
 @pytest.mark.parametrize("doses", [(1.0,), (0.5, 1.0, 2.0, 5.0), (10.0, 100.0)])
 def test_dose_curve_and_interactions(doses: tuple[float, ...], rules: tuple[str, ...]) -> None:
     given = results(doses, rules)
-    before = json.dumps(given)
     for figure in (figures.dose_curve(given), figures.interactions(given)):
         inside(figure)
         (axes,) = figure.axes
         assert axes.get_xlabel()
-    assert json.dumps(given) == before
     curve = figures.dose_curve(given)
     assert "(%)" in curve.axes[0].get_ylabel()
     labels = [text.get_text() for text in curve.legends[0].get_texts()]
@@ -92,14 +85,14 @@ def test_the_legend_lies_outside_of_the_axes_and_groups_do_not_hide_each_other()
 
 def test_control_band_takes_the_doses_that_have_controls() -> None:
     given = results((1.0, 100.0), RULES)
-    given["ablations"] = [e for e in given["ablations"] if e["percent"] == 1 or e["rule"] == "top"]
+    kept = tuple(e for e in given.ablations if e.percent == 1 or e.rule == "top")
+    given = given.model_copy(update={"ablations": kept})
     inside(figures.dose_curve(given))
     inside(figures.interactions(given, 100.0))
 
 
 def test_no_effect_at_all_is_not_blown_up() -> None:
-    given = results((1.0,))
-    given["ablations"][0].update(interaction=0.0, interaction_ci=[0.0, 0.0])
+    given = made(ablations=[ablation(interaction=0.0, interaction_ci=[0.0, 0.0])])
     low, high = figures.interactions(given).axes[0].get_xlim()
     assert low <= -1
     assert high >= 1
@@ -107,8 +100,10 @@ def test_no_effect_at_all_is_not_blown_up() -> None:
 
 def test_long_and_odd_names_stay_inside() -> None:
     given = results((1.0, 2.0), RULES)
-    text = json.dumps(given).replace("house", "a $name$ of a folder_that_is really $ far too long")
-    for figure in (figures.dose_curve(json.loads(text)), figures.interactions(json.loads(text))):
+    text = given.model_dump_json()
+    text = text.replace("house", "a $name$ of a folder_that_is really $ far too long")
+    given = Results.model_validate_json(text)
+    for figure in (figures.dose_curve(given), figures.interactions(given)):
         inside(figure)
 
 
@@ -161,29 +156,23 @@ def test_thresholds_are_those_of_the_masks(make_map: Callable[..., SelectivityMa
     assert sum(bar.get_height() for bar in axes.patches) == found.n_units
 
 
-def part(name: str, drop: float, **controls: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "level": "paradigm",
-        "part": name,
-        "percent": 1.0,
-        "drop": drop,
-        "drop_ci": [drop - 0.03, drop + 0.02],
-        "controls": controls,
-    }
+def part(name: str, drop: float, **controls: dict[str, Any]) -> LostPart:
+    """One part of a level."""
+    which = {"level": "paradigm", "part": name, "percent": 1.0, "n": 50, "intact": RATE}
+    lost = {"top": RATE, "drop": drop, "drop_ci": [drop - 0.03, drop + 0.02], "mcnemar_p": 0.5}
+    return LostPart.model_validate({**which, **lost, "controls": controls})
 
 
 @pytest.mark.parametrize("n_parts", [2, 15, 67])
 def test_the_parts_that_lost_most_come_first(n_parts: int) -> None:
-    drawn = {"drop_mean": 0.01, "drop_max": 0.02}
+    drawn = {"draws": 20, "drop_mean": 0.01, "drop_max": 0.02, "p": 0.05}
     names = [f"a_phenomenon_with_$a$_really_long_name_{i}" for i in range(n_parts)]
     entries = [
         part(name, (i - 1) / 100, random=drawn, **{"magnitude-matched": drawn})
         for i, name in enumerate(names)
     ]
-    before = json.dumps(entries)
     figure = figures.lost_parts(entries)
     inside(figure)
-    assert json.dumps(entries) == before
     (axes,) = figure.axes
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert len(labels) == min(n_parts, figures.MOST_PARTS)
@@ -200,25 +189,27 @@ def test_parts_without_controls() -> None:
     inside(figures.lost_parts([part("one", 0.0), part("two", 0.0)]))
 
 
-def measured(doses: tuple[float, ...], rules: tuple[str, ...], factor: float) -> dict[str, Any]:
+def nats(mean: float) -> dict[str, Any]:
+    perplexity = float(np.exp(mean))
+    ends = {"nats_ci": [mean, mean], "perplexity_ci": [perplexity, perplexity]}
+    return {"nats": mean, "perplexity": perplexity, **ends}
+
+
+def measured(doses: tuple[float, ...], rules: tuple[str, ...], factor: float) -> TextPerplexity:
     intact = 3.9
     entries = []
     for dose in doses:
         for rule, rise in (("top", dose), *((rule, dose / 2) for rule in rules * 2)):
             entries.append(
                 {
-                    "rule": rule,
-                    "percent": dose,
-                    "perplexity": float(np.exp(intact + factor * rise)),
+                    **{"mask": rule, "rule": rule, "percent": dose, "seed": None},
+                    **nats(intact + factor * rise),
+                    "rise": factor * rise,
                     "rise_ci": [factor * rise * 0.9, factor * rise * 1.1],
                 }
             )
-    return {
-        "text": "my $text$",
-        "window": 128,
-        "intact": {"perplexity": float(np.exp(intact))},
-        "ablations": entries,
-    }
+    text = {"text": "my $text$", "window": 128, "n": 9, "intact": nats(intact)}
+    return TextPerplexity.model_validate({**text, "ablations": entries})
 
 
 @pytest.mark.parametrize("rules", [(), ("random", "layer-matched", "magnitude-matched", "bottom")])
@@ -232,7 +223,7 @@ def test_perplexity_by_dose(
     inside(figure)
     (axes,) = figure.axes
     intact = axes.lines[0].get_ydata()
-    assert set(intact) == {given["intact"]["perplexity"]}
+    assert set(intact) == {given.intact.perplexity}
     low, high = axes.get_ylim()
     ticks = [tick for tick in axes.get_yticks() if low <= tick <= high]
     assert 1 <= len(ticks) <= 16

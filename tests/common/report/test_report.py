@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,12 +15,15 @@ import pytest
 
 from common.base.errors import RunError
 from common.base.files import read_json, save_bytes, save_json
+from common.effects.described import DescribedEvaluation, DescribedLocalizer, DescribedModel
+from common.effects.items import Items, Outcome
+from common.effects.perplexity import MeasuredText
 from common.measure.masks import ControlPlan, Mask
 from common.measure.scores import SelectivityMap, split_half
-from common.report import make_report
-from common.study.experiment import Described, Items, MeasuredText, run_experiment
-from common.study.folder import Outcome, RunFolder
+from common.study.experiment import Described, run_experiment
+from common.study.folder import RunFolder
 from common.study.plan import Plan
+from common.study.verbs import report_again
 
 N = 80
 HOSTILE = '"quoted" <script>alert(1)</script> & $x$'
@@ -90,19 +92,15 @@ def finished(tmp_path: Path, make_map: Callable[..., SelectivityMap]) -> Maker:
                 labels, right, right.astype(np.float32), {"prose": nats} if words else {}
             )
 
-        evaluation: dict[str, Any] = {"name": "pictures", "overlap": 0, "warning": None}
-        if classes is not None:
-            evaluation["classes"] = classes
         described = Described(
-            {
-                "name": model, "fingerprint": "f" * 32, "untrained": False, "seed": None,
-                "phantom": False, "n_parameters": 12345, "dtype": "float32", "chance": 0.125,
-            },
-            {
-                "name": "set:faces", "target": ["face"], "control": ["house", "car"],
-                "n_target": 12, "n_control": 15,
-            },
-            evaluation,
+            DescribedModel(
+                name=model, fingerprint="f" * 32, n_parameters=12345, dtype="float32", chance=0.125
+            ),
+            DescribedLocalizer(
+                name="set:faces", target=("face",), control=("house", "car"),
+                n_target=12, n_control=15,
+            ),
+            DescribedEvaluation(name="pictures", classes=classes or {}),
             area={"layer0": np.arange(5)},
             texts=[MeasuredText("prose", 32, np.full(6, 120))] if words else (),
         )  # fmt: skip
@@ -123,7 +121,7 @@ def finished(tmp_path: Path, make_map: Callable[..., SelectivityMap]) -> Maker:
 
 
 def page_of(folder: Path) -> Page:
-    return Page(make_report(folder).read_text(encoding="utf-8"))
+    return Page(report_again(folder).read_text(encoding="utf-8"))
 
 
 def test_it_holds_all_that_a_reader_needs(finished: Maker) -> None:
@@ -162,11 +160,11 @@ def test_it_is_self_contained_and_every_picture_has_words(finished: Maker) -> No
 
 def test_made_again_elsewhere_it_has_the_same_bytes(finished: Maker, tmp_path: Path) -> None:
     folder = finished()
-    first = make_report(folder).read_bytes()
-    assert make_report(folder).read_bytes() == first
+    first = report_again(folder).read_bytes()
+    assert report_again(folder).read_bytes() == first
     moved = shutil.copytree(folder, tmp_path / "elsewhere")
     (moved / "report.html").unlink()
-    assert make_report(moved).read_bytes() == first
+    assert report_again(moved).read_bytes() == first
     assert len(first) < 3_000_000
 
 
@@ -186,7 +184,7 @@ def test_names_are_escaped(finished: Maker) -> None:
         ],
     )
     save_bytes(folder / "gallery" / "a.jpg", b"jpeg")
-    text = make_report(folder).read_text(encoding="utf-8")
+    text = report_again(folder).read_text(encoding="utf-8")
     assert "<script" not in text
     page = Page(text)
     assert page.text.count(HOSTILE) >= 8
@@ -256,7 +254,7 @@ def test_what_a_language_run_kept_is_shown(finished: Maker) -> None:
 def test_texts_are_escaped_and_a_set_may_be_called_na(finished: Maker) -> None:
     folder = finished(words=True)
     keep_texts(folder, name="NA", said=HOSTILE)
-    text = make_report(folder).read_text(encoding="utf-8")
+    text = report_again(folder).read_text(encoding="utf-8")
     assert "<script" not in text
     page = Page(text)
     assert HOSTILE in page.text
@@ -291,7 +289,7 @@ def test_a_part_that_is_gone_is_named(finished: Maker, name: str) -> None:
     folder = finished(classes={"0": "a"})
     (folder / name).unlink()
     with pytest.raises(RunError, match=re.escape(name)):
-        make_report(folder)
+        report_again(folder)
 
 
 def test_a_picture_that_is_gone_is_named(finished: Maker) -> None:
@@ -299,11 +297,11 @@ def test_a_picture_that_is_gone_is_named(finished: Maker) -> None:
     entry = {"file": "7.jpg", "alt": "", "caption": ""}
     save_json(folder / "gallery" / "gallery.json", [{"heading": "", "pictures": [entry]}])
     with pytest.raises(RunError, match=r"7\.jpg"):
-        make_report(folder)
+        report_again(folder)
 
 
 def test_losers_are_counted_in_items(finished: Maker) -> None:
     folder = finished(classes={str(n): f"class-{n}" for n in range(8)})
-    rows = re.findall(r'<th scope="row">(class-\d)</th>', make_report(folder).read_text())
+    rows = re.findall(r'<th scope="row">(class-\d)</th>', report_again(folder).read_text())
     assert rows == ["class-2", "class-4", "class-6"]  # faces but those of class 0; no house
     assert json.loads((folder / "results.json").read_text())["headline_percent"] == 1

@@ -14,18 +14,18 @@ import pytest
 from safetensors.numpy import load_file
 
 from common.base.errors import DataError, SettingError
+from common.effects.described import DescribedEvaluation, DescribedLocalizer, DescribedModel
+from common.effects.items import Items, Outcome
+from common.effects.localized import Area, AreaShare, describe_map
+from common.effects.results import Results
 from common.measure.ablate import Ablation
 from common.measure.masks import Mask, parse_controls
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site
-from common.study.experiment import (
-    Described,
-    Items,
-    describe_map,
-    run_experiment,
-)
-from common.study.folder import Outcome, RunFolder
+from common.study.experiment import Described, run_experiment
+from common.study.folder import RunFolder
 from common.study.plan import DEFAULT_CONTROLS, Plan, parse_ablation, parse_percents
+from common.study.results import SCHEMA
 from tests.common.conftest import MapMaker
 
 N_FACES, N_OBJECTS = 40, 60
@@ -67,7 +67,7 @@ class Bench:
         margin = strength.astype(np.float32)
         return Outcome((margin > 0).astype(np.int64), margin > 0, margin)
 
-    def run(self, path: Path, plan: Plan = PLAN, **more: Any) -> dict[str, Any]:
+    def run(self, path: Path, plan: Plan = PLAN, **more: Any) -> Results:
         with RunFolder(path, {"seed": plan.seed}, {}) as folder:
             return run_experiment(
                 folder, plan, ITEMS, DESCRIBED, self.localize, self.evaluate, **more
@@ -82,7 +82,13 @@ ITEMS = Items(
     labels=np.arange(N_FACES + N_OBJECTS) % 7,
 )
 DESCRIBED = Described(
-    {"name": "phantom/cnn", "phantom": True}, {"name": "phantom:faces"}, {"name": "phantom"}
+    DescribedModel(
+        name="phantom/cnn", fingerprint="f", phantom=True, n_parameters=9, dtype="float32"
+    ),
+    DescribedLocalizer(
+        name="phantom:faces", target=("face",), control=("object",), n_target=9, n_control=9
+    ),
+    DescribedEvaluation(name="phantom"),
 )
 
 
@@ -100,12 +106,13 @@ def test_a_run_evaluates_intact_first_and_then_every_mask_in_order(bench, tmp_pa
     results = one.run(tmp_path)
     assert one.localized == 1
     assert one.evaluated == ORDER
-    assert [entry["mask"] for entry in results["ablations"]] == ORDER[1:]
+    assert [entry.mask for entry in results.ablations] == ORDER[1:]
 
 
 def test_results_hold_what_the_contract_says(bench, tmp_path: Path) -> None:
-    results = bench().run(tmp_path)
-    assert json.loads((tmp_path / "results.json").read_text()) == json.loads(json.dumps(results))
+    found = bench().run(tmp_path)
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results == {"schema": SCHEMA, **found.as_json()}
     named = {"model", "localizer", "selectivity", "intact", "ablations", "permutation_p", "verdict"}
     assert named <= set(results)
     assert {"n_units", "n_sites"} <= set(results["selectivity"])
@@ -133,11 +140,11 @@ def test_numbers_in_the_results_are_those_of_the_items(bench, tmp_path: Path) ->
         assert rows["group"].tolist() == ITEMS.groups.tolist()
         assert rows["label"].tolist() == ITEMS.labels.tolist()
     share = table.groupby(["mask", "group"])["correct"].mean()
-    for entry in results["ablations"]:
+    for entry in results.ablations:
         for group in ("face", "object"):
-            assert entry["groups"][group]["accuracy"] == share[entry["mask"], group]
-            wanted = share["intact", group] - share[entry["mask"], group]
-            assert entry["groups"][group]["drop"] == pytest.approx(wanted)
+            assert entry.groups[group].accuracy == share[entry.mask, group]
+            wanted = share["intact", group] - share[entry.mask, group]
+            assert entry.groups[group].drop == pytest.approx(wanted)
 
 
 def test_masks_and_map_are_in_the_folder(bench, tmp_path: Path) -> None:
@@ -161,8 +168,8 @@ def test_the_headlines_mask_and_outcomes_are_given_away_for_pictures(bench, tmp_
     results = bench().run(tmp_path, illustrate=lambda *parts: given.append(parts))
     [(found, top, intact, ablated)] = given
     assert (found.n_units, top.name) == (300, "top-1")
-    assert intact.correct[:N_FACES].mean() == results["intact"]["face"]["accuracy"]
-    wanted = results["ablations"][0]["groups"]["face"]["accuracy"]
+    assert intact.correct[:N_FACES].mean() == results.intact["face"].accuracy
+    wanted = results.ablations[0].groups["face"].accuracy
     assert ablated.correct[:N_FACES].mean() == wanted
 
 
@@ -217,7 +224,7 @@ def test_a_finished_run_does_nothing_and_says_the_same(bench, tmp_path: Path) ->
     first = bench().run(tmp_path)
     before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in tmp_path.iterdir()}
     again = bench()
-    assert again.run(tmp_path) == json.loads(json.dumps(first))
+    assert again.run(tmp_path) == first
     assert (again.localized, again.evaluated) == (0, [])
     assert {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in tmp_path.iterdir()} == before
 
@@ -247,14 +254,14 @@ def test_the_headline_is_one_percent_or_the_first(percents: tuple, headline: flo
 def test_the_ablation_is_in_the_results(
     bench, tmp_path: Path, ablation: Ablation, text: str
 ) -> None:
-    assert bench().run(tmp_path, Plan((1.0,), [], ablation=ablation))["ablation"] == text
+    assert bench().run(tmp_path, Plan((1.0,), [], ablation=ablation)).ablation == text
 
 
 def test_a_run_without_controls_has_no_p(bench, tmp_path: Path) -> None:
     results = bench().run(tmp_path, Plan((1.0,), []))
-    assert results["permutation_p"] is None
-    assert results["permutations"] == []
-    assert "no evidence" in results["verdict"]
+    assert results.permutation_p is None
+    assert results.permutations == ()
+    assert "no evidence" in results.verdict
 
 
 def test_the_map_is_described_by_its_units_in_favour_of_the_target(make_map: MapMaker) -> None:
@@ -262,11 +269,11 @@ def test_the_map_is_described_by_its_units_in_favour_of_the_target(make_map: Map
     q[:10], q[10] = 0.01, 0.05
     t = np.where(np.arange(100) < 6, 4.0, -4.0)
     described = describe_map(replace(make_map(), q=q, t=t))
-    assert described["n_selective_q05"] == 6
-    assert described["t_max"] == 4.0
-    assert (described["n_units"], described["n_sites"]) == (100, 2)
-    assert (described["n_target"], described["n_control"]) == (12, 15)
-    assert described["model_fingerprint"] == "model-a"
+    assert described.n_selective_q05 == 6
+    assert described.t_max == 4.0
+    assert (described.n_units, described.n_sites) == (100, 2)
+    assert (described.n_target, described.n_control) == (12, 15)
+    assert described.model_fingerprint == "model-a"
 
 
 def test_the_share_of_a_built_in_area_is_counted_both_ways(bench, tmp_path: Path) -> None:
@@ -277,7 +284,8 @@ def test_the_share_of_a_built_in_area_is_counted_both_ways(bench, tmp_path: Path
     described = replace(DESCRIBED, area=first)
     with RunFolder(tmp_path, {}, {}) as folder:
         results = run_experiment(folder, PLAN, ITEMS, described, one.localize, one.evaluate)
-    assert results["area"] == {
+    assert results.area is not None
+    assert results.area.as_json() == {
         "n_units": 6,
         "percent": 2.0,
         "share": {
@@ -301,12 +309,13 @@ def test_an_area_of_channels_holds_all_their_neurons(tmp_path: Path) -> None:
     with RunFolder(tmp_path, {}, {}) as folder:
         plan = Plan((20.0,), [])
         results = run_experiment(folder, plan, ITEMS, described, one.localize, one.evaluate)
-    assert results["area"]["n_units"] == 4
-    assert results["area"]["share"] == {"20": {"of_top": 1.0, "of_area": 1.0}}
+    assert results.area == Area(
+        n_units=4, percent=20.0, share={"20": AreaShare(of_top=1.0, of_area=1.0)}
+    )
 
 
 def test_a_run_without_a_built_in_area_says_nothing_of_one(bench, tmp_path: Path) -> None:
-    assert "area" not in bench().run(tmp_path)
+    assert "area" not in bench().run(tmp_path).as_json()
 
 
 # --- options ---

@@ -30,8 +30,10 @@ from common.base.files import (
     save_text,
     write_atomically,
 )
+from common.effects.items import Outcome
 from common.study import folder as runs
-from common.study.folder import Outcome, RunFolder, differences
+from common.study.folder import RunFolder, differences
+from tests.common.made import made
 
 IDENTITY = {"model": {"name": "phantom/cnn", "fingerprint": "a1"}, "seed": 0, "top": [1.0]}
 ABOUT = {"device": "cpu"}
@@ -249,6 +251,9 @@ def test_an_outcome_of_other_arrays_counts_as_not_measured(tmp_path: Path) -> No
 # --- finishing ---
 
 
+FOUND = made()
+
+
 def a_table(mask: str) -> pd.DataFrame:
     return pd.DataFrame({"item": ["a,b", "c"], "mask": mask, "margin": np.array([0.1, -2], "f4")})
 
@@ -257,8 +262,8 @@ def test_finishing_writes_the_items_and_the_results_and_drops_the_rest(tmp_path:
     with a_run(tmp_path) as run:
         assert run.results() is None
         run.keep_outcome("intact", an_outcome())
-        run.finish((a_table(mask) for mask in ("intact", "top-1")), {"answer": 1.5})
-        assert run.results() == {"answer": 1.5}
+        run.finish((a_table(mask) for mask in ("intact", "top-1")), FOUND)
+        assert run.results() == FOUND
     names = sorted(file.name for file in tmp_path.iterdir() if file.name != ".lock")
     assert names == ["items.csv", "results.json", "run.json"]
     assert (tmp_path / "items.csv").read_bytes() == (
@@ -279,13 +284,13 @@ def test_results_that_cannot_be_written_leave_the_folder_resumable(
         with monkeypatch.context() as patch:
             patch.setattr(Path, "replace", replace)
             with pytest.raises(RunError, match=r"results\.json: cannot write \(No space left"):
-                run.finish([a_table("intact")], {"answer": 1})
+                run.finish([a_table("intact")], FOUND)
         assert run.results() is None
         assert (tmp_path / "items.csv").exists()
     with a_run(tmp_path) as run:
         assert run.outcome("intact") is not None
-        run.finish([a_table("intact")], {"answer": 1})
-        assert run.results() == {"answer": 1}
+        run.finish([a_table("intact")], FOUND)
+        assert run.results() == FOUND
 
 
 def test_items_that_cannot_be_written_leave_no_results(tmp_path: Path) -> None:
@@ -295,7 +300,7 @@ def test_items_that_cannot_be_written_leave_no_results(tmp_path: Path) -> None:
 
     with a_run(tmp_path) as run:
         with pytest.raises(RunError, match=r"items\.csv: cannot write"):
-            run.finish(tables(), {})
+            run.finish(tables(), FOUND)
         assert run.results() is None
         assert not (tmp_path / "items.csv").exists()
 
@@ -303,7 +308,7 @@ def test_items_that_cannot_be_written_leave_no_results(tmp_path: Path) -> None:
 def test_results_that_are_no_json_are_refused(tmp_path: Path) -> None:
     with a_run(tmp_path) as run:
         with pytest.raises(ValueError, match="not JSON compliant"):
-            run.finish([], {"p": float("nan")})
+            run.finish([], made(permutation_p=float("nan")))
         assert run.results() is None
 
 

@@ -10,6 +10,8 @@ import pytest
 from browser import fragments
 from common.base.errors import RunError
 from common.study.listing import Entry, finished_run, list_runs, run_named
+from common.study.results import save_results
+from tests.common.made import made
 
 
 def make_run(root: Path, name: str, verdict: str | None = "It did.", started: str = "1") -> Path:
@@ -24,7 +26,7 @@ def make_run(root: Path, name: str, verdict: str | None = "It did.", started: st
     }
     (folder / "run.json").write_text(json.dumps(about))
     if verdict is not None:
-        (folder / "results.json").write_text(json.dumps({"verdict": verdict}))
+        save_results(folder, made(verdict=verdict))
     return folder
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from common.base.errors import DataError
+from common.effects.localized import Area, AreaShare
 from vision_loc import phantom
 from vision_loc.experiment import Settings, run
 from vision_loc.phantom import PLANTED
@@ -301,17 +302,15 @@ def test_two_folders_from_pixels_to_verdict(tmp_path: Path) -> None:
     )
     results, folder, was_done = run(settings, tmp_path / "run")
     assert not was_done
-    assert results["localizer"]["name"] == "patterned-vs-plain"
-    assert (results["evaluation"]["target"], results["evaluation"]["other"]) == (
-        "target",
-        "control",
-    )
-    assert results["intact"]["target"]["n"] == results["intact"]["control"]["n"] == 15
+    assert results.localizer.name == "patterned-vs-plain"
+    assert results.groups == ("target", "control")
+    assert results.intact["target"].n == results.intact["control"].n == 15
     n_planted = sum(map(len, PLANTED.values()))
-    assert results["area"]["n_units"] == n_planted
-    assert results["area"]["share"]["6.25"] == {"of_top": 1, "of_area": 1}
-    top = results["ablations"][0]["groups"]
-    assert (top["target"]["accuracy"], top["control"]["accuracy"]) == (0, 1)
+    assert results.area == Area(
+        n_units=n_planted, percent=6.25, share={"6.25": AreaShare(of_top=1, of_area=1)}
+    )
+    top = results.ablations[0].groups
+    assert (top["target"].accuracy, top["control"].accuracy) == (0, 1)
     assert (folder / "results.json").is_file()
 
 

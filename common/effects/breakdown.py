@@ -1,0 +1,117 @@
+"""What every part of the evaluation lost, and how much it lost under the control masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from common.effects.items import Items, Outcome
+from common.effects.paired import (
+    Rate,
+    bootstrap_means,
+    interval,
+    mcnemar_p,
+    permutation_p,
+    rate,
+)
+from common.effects.parts import Interval, Part
+from common.measure.masks import Mask
+
+
+class PartControl(Part):
+    """What one part lost under the draws of a control rule."""
+
+    draws: int
+    """How many masks were drawn."""
+    drop_mean: float
+    """Mean drop over them."""
+    drop_max: float
+    """The largest of their drops."""
+    p: float | None
+    """Rank of the top mask's drop among them; ``null`` for a single mask."""
+
+
+class LostPart(Part):
+    """What one part of the evaluation lost under one top mask."""
+
+    level: str
+    """Which way of sorting the items; ``all`` is all of them in one part."""
+    part: str
+    """Which part of that level."""
+    percent: float
+    """The dose of the top mask."""
+    n: int
+    """Items of the part."""
+    intact: Rate
+    """Accuracy without a mask."""
+    top: Rate
+    """Accuracy under the top mask."""
+    drop: float
+    """Intact minus ablated accuracy."""
+    drop_ci: Interval
+    """Its 95 % bootstrap interval over items."""
+    mcnemar_p: float
+    """Exact McNemar test of the items that changed."""
+    controls: dict[str, PartControl]
+    """The same under each control rule of that dose."""
+
+
+def breakdown(
+    items: Items, masks: Sequence[Mask], outcomes: Mapping[str, Outcome], seed: int
+) -> tuple[LostPart, ...]:
+    """What every part of every level lost under each top mask, and under its controls.
+
+    The first level is ``all``, with all items as its one part: what is lost at large, which the
+    interaction cannot see. p is the rank of the top mask's drop among the drops of a rule's draws;
+    no p here is corrected for the number of parts.
+    """
+    everything = {"all": np.full(len(items.names), "all"), **items.levels}
+    parts = [(level, name) for level, of in everything.items() for name in sorted(set(of.tolist()))]
+    found = []
+    for top in (mask for mask in masks if mask.rule == "top"):
+        rivals = [mask for mask in masks if mask.percent == top.percent and mask.rule != "top"]
+        for level, name in parts:
+            inside = everything[level] == name
+            correct = {
+                mask: outcomes[mask].correct[inside]
+                for mask in ("intact", top.name, *(rival.name for rival in rivals))
+            }
+            found.append(_part(level, name, correct, top, rivals, seed))
+    return tuple(found)
+
+
+def _part(
+    level: str,
+    name: str,
+    correct: Mapping[str, np.ndarray],
+    top: Mask,
+    rivals: Sequence[Mask],
+    seed: int,
+) -> LostPart:
+    intact, ablated = correct["intact"], correct[top.name]
+    lost = intact.astype(float) - ablated.astype(float)
+    drops: dict[str, list[float]] = {}
+    for rival in rivals:
+        drops.setdefault(rival.rule, []).append(float(intact.mean() - correct[rival.name].mean()))
+    return LostPart(
+        level=level,
+        part=name,
+        percent=top.percent,
+        n=len(intact),
+        intact=rate(intact),
+        top=rate(ablated),
+        drop=float(lost.mean()),
+        drop_ci=interval(bootstrap_means(lost, np.random.default_rng(seed))),
+        mcnemar_p=mcnemar_p(intact, ablated),
+        controls={rule: _control(float(lost.mean()), values) for rule, values in drops.items()},
+    )
+
+
+def _control(drop: float, drawn: Sequence[float]) -> PartControl:
+    return PartControl(
+        draws=len(drawn),
+        drop_mean=float(np.mean(drawn)),
+        drop_max=max(drawn),
+        p=permutation_p(drop, drawn) if len(drawn) > 1 else None,
+    )

@@ -1,0 +1,121 @@
+"""What a front end says of its model, its localizer and its evaluation."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from common.effects.items import Items
+from common.effects.parts import OpenPart, Part
+
+
+class DescribedModel(OpenPart):
+    """Which model was used."""
+
+    name: str
+    """As it was asked for: ``phantom/cnn``."""
+    fingerprint: str
+    """Of its class and all its weights."""
+    untrained: bool = False
+    """Whether its weights are random."""
+    seed: int | None = None
+    """Of random weights."""
+    phantom: bool = False
+    """Whether it is one of the bundled calibration models."""
+    n_parameters: int
+    """How many numbers it was trained in."""
+    dtype: str
+    """Type of its numbers: ``float32``."""
+    n_classes: int | None = None
+    """How many classes it tells apart (vision)."""
+    chance: float | None = None
+    """The share that guessing gets right, where it is the same for all items."""
+    context: int | None = None
+    """The longest text that it reads, in tokens (language)."""
+    preprocessing: str | None = None
+    """What is done to a stimulus before the model sees it."""
+
+
+class SkippedStimulus(Part):
+    """A stimulus that was left out."""
+
+    name: str
+    """Which one."""
+    reason: str
+    """Why it could not be read."""
+
+
+class TokenLengths(Part):
+    """How long the texts of one side are, in tokens."""
+
+    mean: float
+    """As they were read, on average."""
+    range: tuple[int, int]
+    """The shortest and the longest."""
+    whole_mean: float
+    """On average before any was cut."""
+    n_cut: int
+    """How many were cut."""
+
+
+class DescribedLocalizer(OpenPart):
+    """Which contrast found the units."""
+
+    name: str
+    """As it was asked for: ``floc:faces``."""
+    target: tuple[str, ...]
+    """Conditions that the units shall prefer."""
+    control: tuple[str, ...]
+    """Conditions that they are held against."""
+    n_target: int
+    """Stimuli of the target conditions."""
+    n_control: int
+    """Stimuli of the control conditions."""
+    skipped: tuple[SkippedStimulus, ...] = ()
+    """Stimuli that were broken or missing and left out because the settings said so."""
+    protocol: str | None = None
+    """``full``, or ``paper`` where texts are cut as the paper did (language)."""
+    tokens: dict[str, TokenLengths] | None = None
+    """Length of the texts by side, ``target`` and ``control`` (language)."""
+    warning: str | None = None
+    """What a reader should know of its stimuli."""
+
+
+class DescribedEvaluation(OpenPart):
+    """On what the masks were tried: what the front end says of it."""
+
+    name: str
+    """As it was asked for: ``tinyimagenet100``."""
+    warning: str | None = None
+    """What a reader should know of its items."""
+    skipped: tuple[SkippedStimulus, ...] = ()
+    """Items that were broken or missing and left out because the settings said so."""
+    classes: dict[str, str] = Field(default_factory=dict)
+    """Names of the classes of its items by their number (vision)."""
+    chances: dict[str, float] = Field(default_factory=dict)
+    """By group, the share that guessing gets right (language)."""
+
+    def of(self, items: Items, overlap: int) -> Evaluation:
+        """The same with what the items say.
+
+        Parameters
+        ----------
+        items : Items
+            What was evaluated on.
+        overlap : int
+            How many of them the localizer had used.
+        """
+        sizes = {"target": items.target, "other": items.other, "n_items": len(items.names)}
+        return Evaluation.model_validate({**self.as_json(), "overlap": overlap, **sizes})
+
+
+class Evaluation(DescribedEvaluation):
+    """On what the masks were tried."""
+
+    overlap: int = 0
+    """Items that the localizer had used too."""
+    target: str
+    """The group that the units are said to serve."""
+    other: str
+    """The group that it is held against."""
+    n_items: int
+    """Items of all groups."""

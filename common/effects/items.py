@@ -1,0 +1,71 @@
+"""The evaluation items, and what the model did with every one of them under a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from common.base.errors import DataError
+
+
+@dataclass(frozen=True)
+class Items:
+    """The evaluation items, in one order for all masks.
+
+    Attributes
+    ----------
+    names : sequence of str
+        What each item is called in ``items.csv``.
+    groups : array of str of shape (n_items,)
+        The group of each item.
+    target, other : str
+        The interaction contrasts these two groups.
+    labels : array of shape (n_items,), optional
+        The right answer of each item.
+    levels : mapping of str to array of str of shape (n_items,)
+        Other ways to sort the items, coarse ones first (field, phenomenon): a column each in
+        ``items.csv``, and the parts of each in the breakdown.
+    """
+
+    names: Sequence[str]
+    groups: np.ndarray
+    target: str
+    other: str
+    labels: np.ndarray | None = None
+    levels: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.target == self.other:
+            raise DataError(f"evaluation group {self.target!r} is set against itself")
+        for group in (self.target, self.other):
+            if not (self.groups == group).any():
+                raise DataError(f"evaluation group {group!r} is empty")
+
+    @property
+    def every_group(self) -> list[str]:
+        """All groups, the target first and then the other."""
+        return [*dict.fromkeys([self.target, self.other, *sorted(set(self.groups.tolist()))])]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the model did with every evaluation item under one mask.
+
+    Attributes
+    ----------
+    prediction : array of int of shape (n_items,)
+        The class (or the alternative) that the model chose.
+    correct : array of bool of shape (n_items,)
+        Whether that was right.
+    margin : array of float32 of shape (n_items,)
+        Logit of the right answer minus the highest logit of a wrong one.
+    beside : mapping of str to array
+        What else was measured under the same mask, by name: nats of each window of a text.
+    """
+
+    prediction: np.ndarray
+    correct: np.ndarray
+    margin: np.ndarray
+    beside: Mapping[str, np.ndarray] = field(default_factory=dict)

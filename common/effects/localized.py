@@ -1,0 +1,129 @@
+"""What the localizer found, in numbers: selective units, and a phantom's own area among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from common.effects.parts import OpenPart, Part
+from common.measure.scores import SelectivityMap, n_chosen
+from common.measure.sites import Site
+
+
+class SplitHalves(Part):
+    """How well maps of two random halves of the stimuli agree."""
+
+    correlation: float
+    """Pearson's r of the two halves' scores over units."""
+    dice: dict[str, float]
+    """By dose, the overlap (Dice) of the two halves' top masks."""
+    dice_chance: dict[str, float]
+    """By dose, the overlap that random masks of that size would have."""
+
+
+class Selectivity(OpenPart):
+    """What the localizer found."""
+
+    n_units: int
+    """Units of all sites."""
+    n_sites: int
+    """Sites that were read."""
+    unit: str
+    """``channel`` or ``neuron``."""
+    pooling: str
+    """How positions became one number."""
+    statistic: str
+    """``magnitude`` (absolute activation) or ``signed``."""
+    n_target: int
+    """Stimuli of the target conditions that the map rests on."""
+    n_control: int
+    """Stimuli of the control conditions that it rests on."""
+    n_selective_q05: int
+    """Units with t > 0 and q < 0.05."""
+    t_max: float
+    """The highest t."""
+    model_fingerprint: str | None = None
+    """Of the model that the map belongs to."""
+    protocol: str | None = None
+    """As in ``localizer`` (language)."""
+    split_half: SplitHalves | None = None
+    """How well two halves of the stimuli agree."""
+
+
+class AreaShare(Part):
+    """How far a top mask and a built-in area are the same units."""
+
+    of_top: float
+    """Share of the top units that lie in the area."""
+    of_area: float
+    """Share of the area that is among the top units."""
+
+
+class Area(Part):
+    """A phantom's built-in area, so that the right answer is known."""
+
+    n_units: int
+    """How large it is."""
+    percent: float
+    """How large it is, in percent of all units."""
+    share: dict[str, AreaShare]
+    """By dose, how much of it the top mask is."""
+
+    def at(self, dose: float) -> AreaShare | None:
+        """The share at a dose: JSON knows only strings as keys."""
+        return next((share for key, share in self.share.items() if float(key) == dose), None)
+
+
+def describe_map(found: SelectivityMap) -> Selectivity:
+    """What the results say of a map."""
+    selective = (found.q < 0.05) & (found.t > 0)
+    return Selectivity.model_validate(
+        {
+            "n_units": found.n_units,
+            "n_sites": len(found.sites),
+            "unit": found.unit,
+            "pooling": found.pooling,
+            "statistic": found.statistic,
+            "n_target": found.n_target,
+            "n_control": found.n_control,
+            "n_selective_q05": int(selective.sum()),
+            "t_max": float(found.t.max()),
+            **found.about,
+        }
+    )
+
+
+def share_of_area(
+    area: Mapping[str, np.ndarray], found: SelectivityMap, percents: Sequence[float]
+) -> Area:
+    """How much of a built-in area the top units are (a phantom knows its own).
+
+    Parameters
+    ----------
+    area : mapping of str to array of int
+        The area's channels by module.
+    found : SelectivityMap
+        The map.
+    percents : sequence of float
+        The doses.
+    """
+    inside = np.concatenate(
+        [_inside(area.get(site.module), site.unit_shape(found.unit), site) for site in found.sites]
+    )
+    size = int(inside.sum())
+    shares = {}
+    for percent in percents:
+        k = n_chosen(found.n_units, percent)
+        hits = int(inside[found.ranking[:k]].sum())
+        shares[f"{percent:g}"] = AreaShare(of_top=hits / k, of_area=hits / size if size else 0.0)
+    return Area(n_units=size, percent=100 * size / found.n_units, share=shares)
+
+
+def _inside(channels: np.ndarray | None, shape: tuple[int, ...], site: Site) -> np.ndarray:
+    inside = np.zeros(shape, dtype=bool)
+    if channels is not None:
+        place: list[slice | np.ndarray] = [slice(None)] * len(shape)
+        place[0 if len(shape) == 1 else site.axis - 1] = channels
+        inside[tuple(place)] = True
+    return inside.ravel()

@@ -1,0 +1,93 @@
+"""All that a run found: the tree of ``results.json``, each key an attribute of a type.
+
+The branches are filled in where their numbers are computed; files are read and written in
+:mod:`common.study.results`.
+"""
+
+from __future__ import annotations
+
+from common.effects.breakdown import LostPart
+from common.effects.described import DescribedLocalizer, DescribedModel, Evaluation
+from common.effects.localized import Area, Selectivity
+from common.effects.paired import MaskResult, Permutation, Rate
+from common.effects.parts import Part
+from common.effects.perplexity import TextPerplexity
+
+
+class Localized(Part):
+    """What is known once the units have been found."""
+
+    model: DescribedModel
+    """Which model was used."""
+    localizer: DescribedLocalizer
+    """Which contrast found the units."""
+    selectivity: Selectivity
+    """What it found."""
+
+
+class Results(Localized):
+    """All that a run found."""
+
+    evaluation: Evaluation
+    """On what the masks were tried."""
+    ablation: str
+    """How units were replaced: ``zero``, ``mean`` or ``scale:X``."""
+    intact: dict[str, Rate]
+    """By group, accuracy without a mask."""
+    ablations: tuple[MaskResult, ...]
+    """One entry a mask."""
+    headline_percent: float
+    """The dose that the verdict is about: 1 where it was tried, else the first."""
+    permutations: tuple[Permutation, ...]
+    """Each top mask against each control rule of its dose."""
+    permutation_p: float | None
+    """At the headline dose, the largest p over the matched rules; ``null`` without drawn
+    controls."""
+    breakdown: tuple[LostPart, ...] = ()
+    """What every part of the evaluation lost, where its items have levels."""
+    perplexity: tuple[TextPerplexity, ...] = ()
+    """How well running texts are predicted, where they were measured (language)."""
+    area: Area | None = None
+    """The built-in area of a phantom that has one."""
+    warnings: tuple[str, ...] = ()
+    """What a reader should know before believing the verdict; made from the numbers."""
+    verdict: str = ""
+    """The finding in words; made from the numbers."""
+
+    @property
+    def doses(self) -> tuple[float, ...]:
+        """The doses in the order of the masks."""
+        return tuple(dict.fromkeys(entry.percent for entry in self.ablations))
+
+    @property
+    def groups(self) -> tuple[str, str]:
+        """The target group and the other."""
+        return self.evaluation.target, self.evaluation.other
+
+    def top(self, dose: float | None = None) -> MaskResult:
+        """The entry of the top mask at a dose, by default the one that the verdict is about."""
+        return self.at(self.headline_percent if dose is None else dose, "top")[0]
+
+    def at(self, dose: float, rule: str) -> list[MaskResult]:
+        """The masks of a rule at a dose, in the order of their draws."""
+        return [e for e in self.ablations if e.percent == dose and e.rule == rule]
+
+    def rules(self, dose: float) -> list[str]:
+        """The rules of the masks at a dose, in their order."""
+        return [*dict.fromkeys(e.rule for e in self.ablations if e.percent == dose)]
+
+    def rivals(self, dose: float) -> list[Permutation]:
+        """The comparisons of the top mask at a dose, one a control rule."""
+        return [entry for entry in self.permutations if entry.percent == dose]
+
+    def chance(self, group: str) -> float | None:
+        """The share of a group's items that guessing gets right, where it is known."""
+        return self.evaluation.chances.get(group, self.model.chance)
+
+    def lost_parts(self) -> dict[str, list[LostPart]]:
+        """The breakdown at the dose of the finding by level; empty where items have no levels."""
+        levels: dict[str, list[LostPart]] = {}
+        for entry in self.breakdown:
+            if entry.percent == self.headline_percent:
+                levels.setdefault(entry.level, []).append(entry)
+        return levels

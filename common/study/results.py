@@ -1,0 +1,79 @@
+"""``results.json``: the one place where it is read and written, and what older ones become."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from common.base.errors import RunError
+from common.base.files import read_json, save_json
+from common.effects.results import Localized, Results
+
+NAME = "results.json"
+SCHEMA = 1
+"""Rises when a key goes, moves or changes its meaning; a further key needs no new number."""
+
+AnyPart = TypeVar("AnyPart", bound=BaseModel)
+
+
+def load_results(folder: Path) -> Results:
+    """What a finished run found.
+
+    Raises
+    ------
+    RunError
+        If the folder holds no finished run, or its results are damaged, naming the key.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise RunError(f"{folder}: holds no finished run (no {NAME})")
+    return checked(Results, _migrated(read_json(path), path), path)
+
+
+def save_results(folder: Path, results: Results) -> None:
+    """Write the results of a run, which makes it a finished one.
+
+    Raises
+    ------
+    RunError
+        If they cannot be written.
+    """
+    save_json(folder / NAME, results_json(results))
+
+
+def results_json(results: Localized) -> dict[str, Any]:
+    """What JSON holds of the results, or of their first half."""
+    return {"schema": SCHEMA, **results.as_json()}
+
+
+def checked(kind: type[AnyPart], value: Any, where: Path) -> AnyPart:
+    """A part of a file as its type.
+
+    Raises
+    ------
+    RunError
+        If it is none, naming the file and the first key that is wrong.
+    """
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        key = ".".join(map(str, first["loc"])) or "all of it"
+        raise RunError(f"{where}: damaged at {key} ({first['msg']})") from error
+
+
+def _migrated(value: Any, path: Path) -> Any:
+    """The results of any schema as those of today; without a number they are the first ones."""
+    if not isinstance(value, dict):
+        return value
+    schema = value.get("schema", 0)
+    if not isinstance(schema, int):
+        raise RunError(f"{path}: damaged at schema (it is no number)")
+    if schema > SCHEMA:
+        raise RunError(
+            f"{path}: was written by a newer funcloc (schema {schema}; this one reads up to "
+            f"{SCHEMA}); update funcloc"
+        )
+    return {key: each for key, each in value.items() if key != "schema"}
