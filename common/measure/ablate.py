@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from common.base.errors import SettingError
-from common.measure import prefix
 from common.measure.attach import (
     Once,
     after_pass,
@@ -24,6 +23,7 @@ from common.measure.attach import (
 )
 from common.measure.masks import Mask
 from common.measure.moments import Array
+from common.measure.row import leave
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site, Unit
 
@@ -103,7 +103,7 @@ class _Replacement:
 
     def __call__(self, value: Any) -> Any:
         self.once.fire(self.site)
-        prefix.leave()  # from here on it is another pass than the intact one
+        leave()  # from here on it is another pass than the intact one
         tensor = tensor_of(self.site, value)
         chosen, fill = self._fit(tensor)
         new = tensor * self.by if isinstance(self.by, (int, float)) else fill

@@ -20,7 +20,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from common.base.errors import SiteError
-from common.measure import prefix
+from common.measure.row import aside
 from common.measure.sites import Site
 
 
@@ -74,9 +74,11 @@ def attached(hooks: Sequence[Callable[[], Any]]) -> Iterator[None]:
         yield
 
 
-def attach(module: nn.Module, end: str, act: Callable[[Any], Any]) -> Callable[[], Any]:
+def attach(
+    module: nn.Module, end: str, act: Callable[[Any], Any], *, reads: bool = True
+) -> Callable[[], Any]:
     """A registration of `act` on a module's input or output; what `act` returns replaces it."""
-    act = prefix.aside(act)
+    act = aside(act, reads)
     if end == "output":
         return lambda: module.register_forward_hook(lambda _module, _args, out: act(out))
 
@@ -106,13 +108,13 @@ def part_of(model: nn.Module, path: str) -> nn.Module:
 
 def before_pass(model: nn.Module, act: Callable[[], None]) -> Callable[[], Any]:
     """A registration of `act` before each pass of the model."""
-    act = prefix.aside(act)
+    act = aside(act)
     return lambda: model.register_forward_pre_hook(lambda *_: act())
 
 
 def after_pass(model: nn.Module, act: Callable[[], None]) -> Callable[[], Any]:
     """A registration of `act` after each pass of the model."""
-    act = prefix.aside(act)
+    act = aside(act)
     return lambda: model.register_forward_hook(lambda *_: act())
 
 

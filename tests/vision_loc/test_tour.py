@@ -454,12 +454,10 @@ def test_ablating_half_of_a_site_changes_the_logits(stop: str, kind: Kind) -> No
     with ablate(model, mask):
         ablated = logits_of(model, pixels)
     assert not torch.equal(ablated, intact)
-    prefix = Prefix()
-    with prefix.keep():
-        assert torch.equal(logits_of(model, pixels), intact)
-    with ablate(model, mask), prefix.reuse() as reused:
-        assert torch.equal(logits_of(model, pixels), ablated)
-    assert reused.answered
+    prefix = Prefix(model, lambda: logits_of(model, pixels), [middle])
+    assert torch.equal(prefix.intact, intact)
+    assert torch.equal(prefix.under(mask), ablated)
+    assert prefix.n_whole == 0
     with ablate(model, mask, by=1.0):
         assert torch.equal(logits_of(model, pixels), intact)
     assert torch.equal(logits_of(model, pixels), intact)

@@ -1,7 +1,7 @@
 """One picture, as a model sees it intact and without the units of a mask: the core of Try it.
 
-The intact pass is made once a picture. It gives the probability of every class and the response of
-every unit, so what a mask's units answer is known without another pass, and everything that comes
+The intact model sees the picture first. That gives the probability of every class and the response
+of every unit, so what a mask's units answer is known without another pass, and all that comes
 before the first ablated site. What comes after it is computed once a mask, and its outcome kept.
 """
 
@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
-from common.measure.ablate import Ablation, under
+from common.measure.ablate import Ablation
 from common.measure.masks import Mask, top_percent
 from common.measure.prefix import Prefix
 from common.measure.respond import relative, respond_each
@@ -37,36 +38,33 @@ class Look:
         Probability of every class.
     responses : array of shape (n_units,)
         Of every unit of the map, in the map's order and in the units of its means.
-    prefix : Prefix
-        The operations of the intact pass.
+    prefix : Prefix of tensor of shape (1, n_classes)
+        The intact pass, and what it hands on to the passes of masks.
     """
 
     pixels: np.ndarray
     intact: np.ndarray
     responses: np.ndarray
-    prefix: Prefix
+    prefix: Prefix[Tensor]
     _seen: dict[tuple[Ablation, bytes], np.ndarray] = field(default_factory=dict, repr=False)
 
     def known(self, mask: Mask, by: Ablation) -> np.ndarray | None:
         """The probabilities under a mask that was looked through before."""
         return self._seen.get((by, mask.units.tobytes()))
 
-    def without(
-        self, model: VisionModel, mask: Mask, by: Ablation, found: SelectivityMap
-    ) -> np.ndarray:
+    def without(self, mask: Mask, by: Ablation, found: SelectivityMap) -> np.ndarray:
         """Probability of every class with a mask's units replaced, shape (n_classes,).
 
         Parameters
         ----------
-        model : VisionModel
-            The one that the look was taken with, held by the caller.
         mask, by, found
-            As in :func:`common.measure.ablate.under`.
+            As in :func:`common.measure.ablate.under`, of the model that the look was taken with,
+            which the caller holds.
         """
         shares = self.known(mask, by)
         if shares is None:
-            with torch.inference_mode(), under(model.module, mask, by, found), self.prefix.reuse():
-                shares = _shares(model, self.pixels)
+            with torch.inference_mode():
+                shares = _shares(self.prefix.under(mask, by, found))
             self._seen[by, mask.units.tobytes()] = shares
         return shares
 
@@ -100,16 +98,19 @@ def look(model: VisionModel, picture: Image.Image, found: SelectivityMap) -> Loo
         A map of this model: says which units there are.
     """
     pixels = model.preprocess.geometry(picture).transpose(2, 0, 1)[None].copy()
-    every, prefix = top_percent(found, 100), Prefix()
-    with torch.inference_mode(), respond_each(model.module, every, found) as passes, prefix.keep():
-        intact = _shares(model, pixels)
+    every = top_percent(found, 100)
+
+    def logits() -> Tensor:
+        return model.logits(torch.from_numpy(pixels))
+
+    with torch.inference_mode(), respond_each(model.module, every, found) as passes:
+        prefix = Prefix(model.module, logits, found.sites)
     responses = np.empty(found.n_units)
     responses[every.units] = passes[0][0]
-    return Look(pixels, intact, responses, prefix)
+    return Look(pixels, _shares(prefix.intact), responses, prefix)
 
 
-def _shares(model: VisionModel, pixels: np.ndarray) -> np.ndarray:
-    logits = model.logits(torch.from_numpy(pixels))
+def _shares(logits: Tensor) -> np.ndarray:
     shares: np.ndarray = logits.softmax(dim=1)[0].cpu().numpy()
     return shares
 

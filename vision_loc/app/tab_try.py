@@ -139,8 +139,8 @@ def show(
     masks = [top] if rival is None else [top, rival]
     seen = [held.look.known(mask, found.by) for mask in masks]
     if any(shares is None for shares in seen):
-        with MODELS.held(found.settings) as model:
-            seen = [held.look.without(model, mask, found.by, found.map) for mask in masks]
+        with MODELS.held(found.settings):  # the one of the look, and nobody else's meanwhile
+            seen = [held.look.without(mask, found.by, found.map) for mask in masks]
     named = [
         top_five(each, found.classes) for each in (held.look.intact, *seen) if each is not None
     ]

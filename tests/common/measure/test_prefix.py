@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
+from functools import partial
 from threading import Thread
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -15,10 +18,9 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from common.measure.ablate import ablate
-from common.measure.masks import top_percent, units_mask
+from common.measure.masks import units_mask
 from common.measure.prefix import Prefix
 from common.measure.record import record
-from common.measure.respond import respond_each
 from common.measure.scores import SelectivityMap, welch
 from common.measure.sites import Site
 
@@ -86,81 +88,161 @@ def n_linear(seen: Counter[str]) -> int:
     return sum(seen[name] for name in LINEAR)
 
 
+@pytest.mark.parametrize("by", ["zero", 0.5])
 @pytest.mark.parametrize("quiet", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("layer", [0, 1, 2])
 def test_the_numbers_are_those_of_a_whole_pass(
-    model: nn.Module, given: Tensor, layer: int, quiet: Callable[[], Any]
+    model: nn.Module, given: Tensor, layer: int, quiet: Callable[[], Any], by: Any
 ) -> None:
     found = map_of(model, given)
     mask = units_mask(found, [6 * layer, 6 * layer + 4])
-    prefix = Prefix()
     with quiet():
         intact = model(given)
-        with prefix.keep():
-            assert torch.equal(model(given), intact)
-        with ablate(model, mask):
+        with ablate(model, mask, by):
             whole = model(given)
         assert not torch.equal(whole, intact)
+        prefix = Prefix(model, lambda: model(given), found.sites)
+        assert torch.equal(prefix.intact, intact)
         for _ in range(2):  # what was kept is not written into
-            with counted() as seen, ablate(model, mask), prefix.reuse() as reused:
-                assert torch.equal(model(given), whole)
+            with counted() as seen:
+                assert torch.equal(prefix.under(mask, by), whole)
             assert n_linear(seen) == 2 - layer  # the one that is ablated was computed before it
-            assert reused.answered > layer
-        with counted() as seen, prefix.reuse():
-            assert torch.equal(model(given), intact)
-        assert n_linear(seen) == 0
+        assert prefix.n_whole == 0
         assert torch.equal(model(given), intact)
 
 
-def test_what_a_reading_hook_computes_is_none_of_it(model: nn.Module, given: Tensor) -> None:
+def test_masks_that_begin_nowhere_known_are_computed_whole(model: nn.Module, given: Tensor) -> None:
     found = map_of(model, given)
-    alone, read = Prefix(), Prefix()
-    with alone.keep():
+    prefix = Prefix(model, lambda: model(given), found.sites[1:])
+    mask = units_mask(found, [0, 13])  # in the first and the third site
+    with ablate(model, mask):
+        whole = model(given)
+    assert torch.equal(prefix.under(mask), whole)
+    assert prefix.n_whole == 1
+
+
+def test_memory_is_bounded_and_an_earlier_site_serves(model: nn.Module, given: Tensor) -> None:
+    found = map_of(model, given)
+    free = Prefix(model, lambda: model(given), found.sites)
+    tight = Prefix(model, lambda: model(given), found.sites, memory=free.n_bytes - 1)
+    none = Prefix(model, lambda: model(given), found.sites, memory=0)
+    assert none.n_bytes == 0 < tight.n_bytes < free.n_bytes
+    for units in ([2], [8], [14]):
+        mask = units_mask(found, units)
+        with ablate(model, mask):
+            whole = model(given)
+        for prefix in (free, tight, none):
+            assert torch.equal(prefix.under(mask), whole)
+    assert (free.n_whole, none.n_whole) == (0, 3)
+    assert tight.n_whole < 3
+
+
+def test_a_plan_serves_all_batches_of_a_shape(model: nn.Module, given: Tensor) -> None:
+    found, plans = map_of(model, given), {}  # type: ignore[var-annotated]
+    mask = units_mask(found, [8])
+    passes = Counter[str]()
+    count = model.register_forward_hook(lambda *_: passes.update(["pass"]))
+    for number, batch in enumerate((given, given + 1, given[:2], given[2:])):
+        passes.clear()
+        run = partial(model, batch)
+        prefix = Prefix(model, run, found.sites, plans=plans, key=batch.shape)
+        assert passes["pass"] == (2 if number in (0, 2) else 1)
+        with ablate(model, mask):
+            whole = model(batch)
+        assert torch.equal(prefix.under(mask), whole)
+        assert prefix.n_whole == 0
+    count.remove()
+
+
+def test_edited_weights_are_noticed(model: nn.Module, given: Tensor) -> None:
+    found = map_of(model, given)
+    mask = units_mask(found, [14])
+    prefix = Prefix(model, lambda: model(given), found.sites)
+    with torch.no_grad():
+        model.get_submodule("first").weight[0] += 1
+    with ablate(model, mask):
+        whole = model(given)
+    assert torch.equal(prefix.under(mask), whole)
+    assert torch.equal(prefix.intact, model(given))
+
+
+def test_a_reader_gets_numbers(model: nn.Module, given: Tensor) -> None:
+    """Before the boundary there are none, so that a pass that is read is computed whole."""
+    found = map_of(model, given)
+    mask = units_mask(found, [14])
+    prefix = Prefix(model, lambda: model(given), found.sites)
+    with record(model, found.sites) as there, ablate(model, mask):
         model(given)
-    every = top_percent(found, 100)
-    with respond_each(model, every, found), record(model, found.sites), read.keep():
+    with record(model, found.sites) as here:
+        prefix.under(mask)
+    for site in found.sites:
+        assert np.array_equal(here.moments[site].mean, there.moments[site].mean)
+    assert prefix.n_whole == 1
+
+
+def test_an_outer_ablation_counts_as_the_model(model: nn.Module, given: Tensor) -> None:
+    found = map_of(model, given)
+    outer, inner = units_mask(found, [1]), units_mask(found, [8])
+    with ablate(model, outer):
+        with ablate(model, inner):
+            whole = model(given)
+        prefix = Prefix(model, lambda: model(given), found.sites)
+        assert torch.equal(prefix.under(inner), whole)
+
+
+class Drawing(nn.Module):
+    """Draws between its two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(6, 6), nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        return self.second(x + torch.rand_like(x))
+
+
+def test_what_is_drawn_is_drawn_again(given: Tensor) -> None:
+    torch.manual_seed(0)
+    model = Drawing().requires_grad_(False)
+    where = [Site(name, shape=(6,)) for name in ("first", "second")]
+    with record(model, where) as recorder:
+        recorder.expect([0, 0, 1, 1])
         model(given)
-    assert [each.operation for each in read.steps] == [each.operation for each in alone.steps]
+    found = welch(recorder.group(0), recorder.group(1))
+    prefix = Prefix(model, lambda: model(given), where)
+    for units in ([1], [7]):
+        mask = units_mask(found, units)
+        torch.manual_seed(5)
+        with ablate(model, mask):
+            whole = model(given)
+        torch.manual_seed(5)
+        assert torch.equal(prefix.under(mask), whole)
+    assert prefix.n_whole == 1  # the second layer stands behind the draw
 
 
-def test_what_is_too_large_is_left_out_from_there_on(model: nn.Module, given: Tensor) -> None:
-    whole, short = Prefix(), Prefix(largest=2 * given.nbytes)
-    for prefix in (whole, short):
-        with prefix.keep():
-            intact = model(given)
-    assert 0 < short.n_bytes <= short.largest < whole.n_bytes
-    assert 0 < len(short.steps) < len(whole.steps)
-    with short.reuse() as reused:
-        assert torch.equal(model(given), intact)
-    assert 0 < reused.answered <= len(short.steps)
+class Attending(nn.Module):
+    """Attention between two layers; its dropout rests."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(6, 6), nn.Linear(6, 6)
 
-def test_what_is_drawn_is_drawn_again_and_so_is_what_follows(given: Tensor) -> None:
-    class Drawing(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            drawn = torch.rand_like(x.square())
-            return F.scaled_dot_product_attention(drawn, x, x)
-
-    model, prefix = Drawing(), Prefix()
-    with prefix.keep():
-        model(given)
-    torch.manual_seed(5)
-    with prefix.reuse() as reused:
-        again = model(given)
-    torch.manual_seed(5)
-    assert torch.equal(again, model(given))
-    assert reused.answered == 1
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)[None, None]
+        seen: Tensor = self.second(F.scaled_dot_product_attention(x, x, x))
+        return seen
 
 
 def test_attention_that_draws_nothing_is_not_computed_again(given: Tensor) -> None:
-    prefix = Prefix()
-    with torch.inference_mode():
-        with prefix.keep():
-            seen = F.scaled_dot_product_attention(given, given, given)
-        with prefix.reuse() as reused:
-            again = F.scaled_dot_product_attention(given, given, given)
-    assert torch.equal(seen, again)
-    assert reused.answered == 1
+    model = Attending().requires_grad_(False)
+    site = Site("second", shape=(1, 4, 6), axis=3)
+    with torch.inference_mode(), record(model, [site]) as recorder:
+        model(given)
+    found = welch(recorder.moments, recorder.moments)
+    prefix = Prefix(model, lambda: model(given), [site])
+    prefix.under(units_mask(found, [1]))
+    assert prefix.n_whole == 0
 
 
 class Caching(nn.Module):
@@ -169,58 +251,65 @@ class Caching(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.one, self.two = (nn.Parameter(torch.randn(6)) for _ in range(2))
+        self.last = nn.Linear(6, 6)
         self.sum: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         if self.sum is None:
             self.sum = self.one + self.two
-        return (x + self.sum).square()
+        found: Tensor = self.last((x + self.sum).square())
+        return found
 
 
 def test_a_pass_that_goes_another_way_is_computed(given: Tensor) -> None:
-    model, prefix = Caching().requires_grad_(False), Prefix()
+    model = Caching().requires_grad_(False)
+    site = Site("last", shape=(6,))
     with torch.inference_mode():
-        with prefix.keep():
-            first = model(given)
-        with prefix.reuse() as reused:
-            assert torch.equal(model(given), first)
-    assert reused.answered == 0
+        prefix = Prefix(model, lambda: model(given), [site])
+        first = prefix.intact
+        with record(model, [site]) as recorder:
+            model(given)
+        mask = units_mask(welch(recorder.moments, recorder.moments), [2])
+        with ablate(model, mask):
+            whole = model(given)
+        assert torch.equal(prefix.under(mask), whole)
+        assert torch.equal(model(given), first)
 
 
-def test_other_arguments_are_another_pass(given: Tensor) -> None:
-    prefix = Prefix()
-    with prefix.keep():
-        given.sum(dim=0)
-    with prefix.reuse() as reused:
-        given.sum(dim=1)
-    assert reused.answered == 0
+class Listing(nn.Module):
+    """Looks at its own numbers past torch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(6, 6), nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        found: Tensor = self.second(x * max(x[0].tolist()))
+        return found
 
 
-def test_the_first_are_dropped_when_all_together_are_too_large(
-    model: nn.Module, given: Tensor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first, second = Prefix(), Prefix()
-    with first.keep():
-        intact = model(given)
-    monkeypatch.setattr("common.measure.prefix.TOGETHER", first.n_bytes)
-    with second.keep():
+def test_numbers_that_are_read_past_torch_are_computed(given: Tensor) -> None:
+    model = Listing().requires_grad_(False)
+    site = Site("second", shape=(6,))
+    with torch.no_grad(), record(model, [site]) as recorder:
         model(given)
-    assert (first.steps, first.n_bytes) == ([], 0)
-    assert second.steps
-    with first.reuse() as reused:
-        assert torch.equal(model(given), intact)
-    assert reused.answered == 0
+        mask = units_mask(welch(recorder.moments, recorder.moments), [2])
+        with ablate(model, mask):
+            whole = model(given)
+        prefix = Prefix(model, lambda: model(given), [site])
+        assert torch.equal(prefix.under(mask), whole)
+    assert prefix.n_whole == 1
 
 
 def test_nothing_stays_behind(model: nn.Module, given: Tensor) -> None:
     found = map_of(model, given)
-    mask, prefix = units_mask(found, [7]), Prefix()
-    with prefix.keep():
-        model(given)
+    mask = units_mask(found, [7])
     intact = model(given)
-    broken = model.third.register_forward_hook(lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError), ablate(model, mask), prefix.reuse():
-        model(given)
+    prefix = Prefix(model, lambda: model(given), found.sites)
+    broken = model.get_submodule("third").register_forward_hook(lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        prefix.under(mask)
     broken.remove()
     with counted() as seen:
         assert torch.equal(model(given), intact)
@@ -228,17 +317,20 @@ def test_nothing_stays_behind(model: nn.Module, given: Tensor) -> None:
 
 
 def test_each_thread_has_its_own(model: nn.Module, given: Tensor) -> None:
-    prefix, seen = Prefix(), []
+    found, seen, other = map_of(model, given), [], deepcopy(model)
 
     def elsewhere() -> None:
         with counted() as there:
-            model(given)
+            other(given)
         seen.append(n_linear(there))
 
-    with prefix.keep():
-        model(given)
-    with prefix.reuse():
+    def compute() -> Tensor:
         thread = Thread(target=elsewhere)
         thread.start()
         thread.join()
-    assert seen == [3]
+        result: Tensor = model(given)
+        return result
+
+    prefix = Prefix(model, compute, found.sites)
+    prefix.under(units_mask(found, [14]))
+    assert seen == [3, 3, 3]

@@ -1,0 +1,426 @@
+"""A pass as a row of operations, seen through a torch dispatch mode.
+
+:class:`Row` writes down what a pass does: each operation with where its arguments came from, which
+memory it writes into and what it gave. Hooks of this project stand aside: what they compute is not
+the model's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
+from torch.utils.weak import WeakIdKeyDictionary
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Root = tuple[Any, ...]
+UNSEEN = {Tensor.tolist, Tensor.numpy, Tensor.__array__, Tensor.data_ptr}  # read past the mode
+
+
+class Lost(Exception):
+    """A pass goes another way than the row that was written down."""
+
+
+class Watcher(Protocol):
+    """Sees the operations of a pass until it has ended."""
+
+    ended: bool
+
+    def __call__(self, operation: Any, args: Any, kwargs: Any) -> Any:
+        """What the operation gives."""
+
+    def read(self) -> None:
+        """Somebody reads a tensor of the pass."""
+
+    def leave(self) -> None:
+        """Somebody replaces a tensor of the pass."""
+
+
+_PASS: ContextVar[Watcher | None] = ContextVar("_PASS", default=None)
+_ASIDE: ContextVar[bool] = ContextVar("_ASIDE", default=False)
+
+
+def aside(act: Callable[P, R], reads: bool = False) -> Callable[P, R]:
+    """A function whose own operations pass by: a hook's, which are not the model's.
+
+    Parameters
+    ----------
+    act : callable
+        The function.
+    reads : bool, default=False
+        Whether it reads tensors of the pass, which have numbers only where they were computed.
+    """
+
+    def passing(*args: P.args, **kwargs: P.kwargs) -> R:
+        see = _PASS.get()
+        if reads and see is not None:
+            see.read()
+        token = _ASIDE.set(True)
+        try:
+            return act(*args, **kwargs)
+        finally:
+            _ASIDE.reset(token)
+
+    return passing
+
+
+def leave() -> None:
+    """Say that the pass under way is another one than the intact from here on."""
+    see = _PASS.get()
+    if see is not None:
+        see.leave()
+
+
+class _Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Shows every operation of a pass to `see`, until that has ended."""
+
+    def __init__(self, see: Watcher) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.see = see
+
+    def __torch_dispatch__(
+        self,
+        operation: Any,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        # The mode stays to the end: it cannot be left inside what a model has entered since.
+        if self.see.ended or _ASIDE.get():
+            return operation(*args, **(kwargs or {}))
+        return self.see(operation, args, kwargs or {})
+
+
+@contextmanager
+def running(see: Watcher) -> Iterator[None]:
+    """Show the operations of this block to `see`."""
+    token = _PASS.set(see)
+    try:
+        with _Mode(see):
+            yield
+    finally:
+        _PASS.reset(token)
+
+
+class reading(TorchFunctionMode):
+    """Tells a row of numbers that are read past the dispatch mode, as ``tolist`` reads them."""
+
+    def __init__(self, row: Row) -> None:
+        super().__init__()
+        self.row = row
+
+    def __torch_function__(
+        self,
+        function: Any,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if function in UNSEEN and not _ASIDE.get() and self.row.place_of(args[0]) is not None:
+            self.row.leave()
+        return function(*args, **(kwargs or {}))
+
+
+@dataclass(frozen=True)
+class Blank:
+    """A tensor without its numbers."""
+
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+
+    def empty(self) -> Tensor:
+        """A tensor of that form, with whatever numbers lie in its memory."""
+        return torch.empty_strided(self.size, self.stride, dtype=self.dtype, device=self.device)
+
+
+@dataclass(frozen=True)
+class Given:
+    """The result is the argument of that number: an operation that wrote into it."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Form:
+    """The form of what an operation gave: blanks and arguments, nested as its result was."""
+
+    parts: tuple[Blank | Given | None, ...]
+    nest: TreeSpec | None
+
+    def empty(self, args: Any, kwargs: Any) -> Any:
+        """Such a result, without its numbers."""
+        leaves = [self._part(part, args, kwargs) for part in self.parts]
+        return leaves[0] if self.nest is None else tree_unflatten(leaves, self.nest)
+
+    @staticmethod
+    def _part(part: Blank | Given | None, args: Any, kwargs: Any) -> Any:
+        if isinstance(part, Blank):
+            return part.empty()
+        return None if part is None else tree_leaves((args, kwargs))[part.number]
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the numbers, each as often as it shows."""
+        return sum(
+            int(torch.Size(part.size).numel()) * part.dtype.itemsize
+            for part in self.parts
+            if isinstance(part, Blank)
+        )
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether a copy of it has the same strides."""
+        return all(
+            torch.empty_strided(part.size, part.stride, device="meta").clone().stride()
+            == part.stride
+            for part in self.parts
+            if isinstance(part, Blank)
+        )
+
+
+def form_of(result: Any, args: Any, kwargs: Any) -> Form | None:
+    """The form of a result, or nothing if it holds no tensor.
+
+    Raises
+    ------
+    Lost
+        If it holds something besides plain tensors.
+    """
+    leaves, nest = ([result], None) if isinstance(result, Tensor) else tree_flatten(result)
+    if not any(isinstance(leaf, Tensor) for leaf in leaves):
+        return None
+    given = [id(leaf) for leaf in tree_leaves((args, kwargs))]
+    parts: list[Blank | Given | None] = []
+    for leaf in leaves:
+        if leaf is None:
+            parts.append(None)
+        elif id(leaf) in given:
+            parts.append(Given(given.index(id(leaf))))
+        elif type(leaf) is Tensor and leaf.layout == torch.strided and not leaf.is_quantized:
+            parts.append(Blank(tuple(leaf.shape), leaf.stride(), leaf.dtype, leaf.device))
+        else:
+            raise Lost
+    return Form(tuple(parts), nest)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One operation of a pass.
+
+    Attributes
+    ----------
+    operation : callable
+        Of torch.
+    given : object
+        Its arguments, with the place in the row of each tensor instead of it.
+    reads : tuple of int
+        The operations that gave its arguments.
+    form : Form or None
+        Of what it gave; nothing if that is no tensor.
+    made : int
+        The operation that made the object which it gave: itself, unless it wrote into another's.
+    roots : tuple
+        The memory in which each part of its result lies, named by what gave that first.
+    writes : tuple
+        The memory into which it writes.
+    """
+
+    operation: Any
+    given: Any
+    reads: tuple[int, ...]
+    form: Form | None
+    made: int
+    roots: tuple[Root, ...]
+    writes: tuple[Root, ...]
+
+    @property
+    def lends(self) -> bool:
+        """Whether it gives a view, which lies in the memory of its argument."""
+        return is_view(self.operation)
+
+    @property
+    def writes_own(self) -> bool:
+        """Whether it writes into a tensor that no operation of the pass gave."""
+        return any(root[0] == "own" for root in self.writes)
+
+
+class Places:
+    """Tells tensors by their place in the row: which operation gave them."""
+
+    def __init__(self) -> None:
+        self._places: Any = WeakIdKeyDictionary()
+        self.length = 0
+
+    def given(self, args: Any, kwargs: Any) -> Any:
+        """The arguments of an operation, with the place of each tensor instead of it."""
+        return self._told(args), self._told(list(kwargs.items())) if kwargs else None
+
+    def _told(self, value: Any) -> Any:
+        if isinstance(value, Tensor):
+            # What no operation of the row gave is the model's own, or the input.
+            own = id(value) if isinstance(value, nn.Parameter) else (value.shape, value.dtype)
+            return self._places.get(value, own)
+        if isinstance(value, (tuple, list)):
+            return [self._told(each) for each in value]
+        return value
+
+    def label(self, value: Tensor) -> tuple[int, int] | None:
+        """The operation that gave a tensor, and as which of its results."""
+        label: tuple[int, int] | None = self._places.get(value)
+        return label
+
+    def place(self, result: Any) -> None:
+        """Give the results of the next operation their place."""
+        if isinstance(result, Tensor):
+            self._places[result] = (self.length, 0)
+        else:
+            for number, each in enumerate(tensors_of(result)):
+                self._places[each] = (self.length, number)
+        self.length += 1
+
+
+class Row:
+    """Writes a pass down, operation by operation, while it is computed.
+
+    Attributes
+    ----------
+    steps : list of Step
+        In the order in which they ran.
+    sure : int or None
+        How many of them are the same in every pass on this input; all of them if nothing.
+    """
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.steps: list[Step] = []
+        self.sure: int | None = None
+        self._places = Places()
+        self._roots: Any = WeakIdKeyDictionary()
+
+    def place_of(self, value: Tensor) -> int | None:
+        """The operation that gave a tensor; nothing if none of the row did."""
+        label = self._places.label(value)
+        return None if label is None else label[0]
+
+    def read(self) -> None:
+        """All tensors of the pass have their numbers."""
+
+    def leave(self) -> None:
+        """From here on passes may differ."""
+        if self.sure is None:
+            self.sure = len(self.steps)
+
+    def __call__(self, operation: Any, args: Any, kwargs: Any) -> Any:
+        place = len(self.steps)
+        given = self._places.given(args, kwargs)
+        there = tensors_of((args, kwargs))
+        reads = {at for each in there if (at := self.place_of(each)) is not None}
+        writes = tuple(self._root(each) for each in _written(operation, args, kwargs))
+        before = _random_state(operation, there)
+        result = operation(*args, **kwargs)
+        if before is not None and not _same(before, _random_state(operation, there)):
+            self.leave()  # it drew random numbers
+        try:
+            form = form_of(result, args, kwargs)
+        except Lost:
+            self.leave()
+            form = None
+        made, roots = self._made(result, form, there, place)
+        self._places.place(result)
+        self.steps.append(Step(operation, given, tuple(reads), form, made, roots, writes))
+        return result
+
+    def _root(self, tensor: Tensor) -> Root:
+        root: Root | None = self._roots.get(tensor)
+        return ("own", _memory(tensor)) if root is None else root
+
+    def _made(
+        self, result: Any, form: Form | None, there: Sequence[Tensor], place: int
+    ) -> tuple[int, tuple[Root, ...]]:
+        """Who made the object that an operation gave, and the memory in which its parts lie."""
+        lent = {memory: each for each in there if (memory := _memory(each))}
+        made, roots = place, []
+        for number, each in enumerate(tensors_of(result)):
+            lender = lent.get(_memory(each))
+            root = (place, number) if lender is None else self._root(lender)
+            if any(each is known for known in there):
+                label = self._places.label(each)
+                made = place if label is None else self._maker(label[0])
+                if form is not None and len(form.parts) > 1:
+                    self.leave()  # one of several results is an argument: too tangled to answer
+            self._roots[each] = root
+            roots.append(root)
+        return made, tuple(roots)
+
+    def _maker(self, place: int) -> int:
+        return self.steps[place].made if place < len(self.steps) else place
+
+
+def tensors_of(value: Any) -> list[Tensor]:
+    """All tensors of a nest."""
+    if isinstance(value, Tensor):
+        return [value]
+    return [each for each in tree_leaves(value) if isinstance(each, Tensor)]
+
+
+def _memory(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr() if tensor.layout == torch.strided else 0
+
+
+def _written(operation: Any, args: Any, kwargs: Any) -> list[Tensor]:
+    """The tensors into which an operation writes."""
+    if not operation._schema.is_mutable or operation is torch.ops.aten.detach_.default:
+        return []  # detach_ writes into torch's books alone
+    names = _written_names(operation)
+    named = zip((each.name for each in operation._schema.arguments), args, strict=False)
+    return tensors_of([value for name, value in (*named, *kwargs.items()) if name in names])
+
+
+@cache
+def is_view(operation: Any) -> bool:
+    """Whether an operation gives views and writes into nothing."""
+    schema = operation._schema
+    return not schema.is_mutable and any(each.alias_info is not None for each in schema.returns)
+
+
+@cache
+def _written_names(operation: Any) -> frozenset[str]:
+    arguments = operation._schema.arguments
+    return frozenset(
+        each.name for each in arguments if each.alias_info is not None and each.alias_info.is_write
+    )
+
+
+def _random_state(operation: Any, given: Sequence[Tensor]) -> list[Tensor] | None:
+    """How far the random numbers have come, if the operation is one that may draw some.
+
+    Attention may: it has a dropout, which rests.
+    """
+    if torch.Tag.nondeterministic_seeded not in operation.tags:
+        return None
+    devices = {each.device for each in given} | {torch.device("cpu")}
+    return [_state(device) for device in sorted(devices, key=str)]
+
+
+def _state(device: torch.device) -> Tensor:
+    if device.type == "cpu":
+        return torch.get_rng_state()
+    state: Tensor = torch.get_device_module(device).get_rng_state(device)
+    return state
+
+
+def _same(one: Sequence[Tensor], other: Sequence[Tensor] | None) -> bool:
+    return other is not None and all(map(torch.equal, one, other))
