@@ -123,6 +123,8 @@ class Prefix(Generic[Result]):
     ) -> None:
         self.model, self.compute, self.sites, self.memory = model, compute, tuple(sites), memory
         self.n_whole = 0
+        self._kept: dict[int, dict[int, Any]] = {}
+        self._said: dict[int, Any] = {}
         self._plans: dict[Hashable, Plan] = {} if plans is None else plans
         self._key = (key, self.sites, memory)
         self._make()
