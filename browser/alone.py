@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import gradio as gr
 
@@ -11,11 +11,8 @@ from browser import fragments, unit_fragments
 from browser.events import QUIET, VISITORS, session_of
 from browser.visitors import Shelf, Stopped
 from common.measure.scores import SelectivityMap
-from common.study.settings import Settings
+from common.study.front import FrontEnd, Model, S
 from common.study.single_unit import effect_alone
-from common.study.verbs import FrontEnd
-
-Model = TypeVar("Model")
 
 
 def alone_button() -> gr.Button:
@@ -61,9 +58,9 @@ def _settle(request: gr.Request) -> list[Any]:
 
 
 def shown_alone(
-    front: FrontEnd[Model],
-    models: Shelf[Model],
-    settings: Settings,
+    front: FrontEnd[S, Model],
+    models: Shelf[S, Model],
+    settings: S,
     found: SelectivityMap,
     unit: int,
     request: gr.Request | None,

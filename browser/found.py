@@ -15,8 +15,10 @@ from common.base.progress import Progress
 from common.measure.ablate import Ablation
 from common.measure.masks import Mask, top_percent
 from common.measure.scores import SelectivityMap
+from common.study.folder import check_front
+from common.study.front import FrontEnd
 from common.study.settings import Settings, known_settings
-from common.study.verbs import FrontEnd, localize_only
+from common.study.verbs import localize_only
 
 S = TypeVar("S", bound=Settings)
 F = TypeVar("F")
@@ -57,35 +59,35 @@ class FoundMap(Generic[S]):
         return top_percent(self.map, self.settings.plan.headline)
 
 
-def settings_in(folder: Path, kind: type[S], what: str) -> S:
+def settings_in(folder: Path, front: FrontEnd[S, Any]) -> S:
     """The settings of a run folder, for this machine.
 
     Parameters
     ----------
     folder : Path
         The run folder.
-    kind : type of Settings
-        The front end's; what it does not know is left out.
-    what : str
-        What kind of model its runs are of.
+    front : FrontEnd
+        Whose run it is; settings that it does not know are left out.
 
     Raises
     ------
     RunError
-        If the folder is of no such run.
+        If the folder is of no run, or of another front end's.
     """
-    known = {each.name for each in fields(kind)}
+    known = {each.name for each in fields(front.settings)}
+    entry = read_json(folder / "run.json")
+    check_front(entry, front.program, folder.name)
     try:
-        given = known_settings(read_json(folder / "run.json")["settings"])
-        settings = kind(**{name: value for name, value in given.items() if name in known})
+        given = known_settings(entry["settings"])
+        settings = front.settings(**{name: value for name, value in given.items() if name in known})
     except (KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{folder.name}: not a run of a {what} model") from error
+        raise RunError(f"{folder.name}: not a run ({error})") from error
     # The numbers of a run do not depend on the device, and the one that it had may not be here.
     return replace(settings, device="auto")
 
 
 def localized(
-    front: FrontEnd[Any], settings: Settings, found_in: Callable[[Path], F], progress: Progress
+    front: FrontEnd[S, Any], settings: S, found_in: Callable[[Path], F], progress: Progress
 ) -> F:
     """The map of some settings, for a visitor who has run nothing yet; made by one at a time.
 

@@ -24,8 +24,8 @@ class Page:
         The settings that a visitor chooses.
     found : gr.State
         The visitor's own: what they ran or opened last.
-    owns : callable
-        Whether a run's settings are of this front end.
+    front : str
+        The front end's program; runs say by it whose they are.
     fill : callable
         A run's settings as updates of the form, or a :class:`~common.base.errors.FunclocError`
         that says what is no longer on offer.
@@ -38,7 +38,7 @@ class Page:
     id: str
     form: list[Any]
     found: gr.State
-    owns: Callable[[Mapping[str, Any]], bool]
+    front: str
     fill: Callable[[Mapping[str, Any]], list[Any]]
     open: Callable[[Path], Any]
     remembered: Remembered | None = None

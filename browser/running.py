@@ -16,8 +16,8 @@ from browser.found import FoundMap
 from browser.outcome import Outcome, shown
 from browser.visitors import Stopped
 from common.study import verbs as study
+from common.study.front import FrontEnd
 from common.study.settings import Settings
-from common.study.verbs import FrontEnd
 
 F = TypeVar("F", bound=FoundMap[Any])
 
@@ -71,7 +71,7 @@ class Running(Generic[F]):
         How many places that fills.
     """
 
-    front: FrontEnd[Any]
+    front: FrontEnd[Any, Any]
     steps: Mapping[str, str]
     looking: str
     found_in: Callable[[Path], F]

@@ -183,7 +183,7 @@ def _report(entry: Entry) -> str:
 
 
 def _state(page: Page, entry: Entry) -> Any:
-    if not page.owns(entry.settings):
+    if page.front != entry.front:
         return gr.skip()
     try:
         return page.open(entry.folder)
@@ -202,9 +202,9 @@ def repeat(name: str | None, pages: Sequence[Page]) -> list[Any]:
         If the form cannot say its settings; the message has the command that can.
     """
     entry = run_named(name)
-    page = next((each for each in pages if each.owns(entry.settings)), None)
+    page = next((each for each in pages if each.front == entry.front), None)
     if page is None:
-        raise SettingError(f"{entry.name}: its settings are of no page here")
+        raise SettingError(f"{entry.name}: no page here is of {entry.front or 'its program'}")
     filled = page.fill(entry.settings)
     updates = [
         update

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import gradio as gr
 
@@ -31,14 +31,10 @@ from common.measure.masks import Mask, units_mask
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site
 from common.report import figures
-from common.study.settings import Settings
+from common.study.front import FrontEnd, Model, S
 from common.study.single_unit import Answers, site_named, unit_ranked, units_at
-from common.study.verbs import FrontEnd
 
 SHOWN = 6  # stimuli on either side
-
-Model = TypeVar("Model")
-S = TypeVar("S", bound=Settings)
 
 
 @dataclass(frozen=True, eq=False)  # held in a session, which asks for a hash
@@ -89,8 +85,8 @@ class UnitPages(Generic[Model, S]):
 
     page: str
     suffix: str
-    front: FrontEnd[Model]
-    models: Shelf[Model]
+    front: FrontEnd[S, Model]
+    models: Shelf[S, Model]
     steps: Mapping[str, str]
     answers: Callable[[Model, S, SelectivityMap, Mask, Progress], Answers[Any]]
     place: Callable[[str], Any]

@@ -13,13 +13,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from common.base.errors import FunclocError
 from common.base.progress import PART, Progress
-from common.study.settings import Settings
-
-Model = TypeVar("Model")
+from common.study.front import Model, S
 
 MODELS_KEPT = 2
 BAR_EVERY = 0.25  # seconds; a bar that moves more often takes its time from the work
@@ -130,7 +128,7 @@ class _Place(Generic[Model]):
     model: Model | None = None
 
 
-class Shelf(Generic[Model]):
+class Shelf(Generic[S, Model]):
     """The models in memory. Each is lent to one event at a time, and comes back without a hook.
 
     Parameters
@@ -141,14 +139,14 @@ class Shelf(Generic[Model]):
         How many stay in memory; one that is lent stays in any case.
     """
 
-    def __init__(self, load: Callable[[Settings], Model], kept: int = MODELS_KEPT) -> None:
+    def __init__(self, load: Callable[[S], Model], kept: int = MODELS_KEPT) -> None:
         self.kept = kept
         self._load = load
         self._guard = threading.Lock()
-        self._places: OrderedDict[Settings, _Place[Model]] = OrderedDict()
+        self._places: OrderedDict[S, _Place[Model]] = OrderedDict()
 
     @contextmanager
-    def held(self, settings: Settings) -> Iterator[Model]:
+    def held(self, settings: S) -> Iterator[Model]:
         """The model that the settings name, for this block alone."""
         key = _naming(settings)
         place = self._place(key)
@@ -157,7 +155,7 @@ class Shelf(Generic[Model]):
                 place.model = self._load(key)
             yield place.model
 
-    def _place(self, key: Settings) -> _Place[Model]:
+    def _place(self, key: S) -> _Place[Model]:
         with self._guard:
             place = self._places.setdefault(key, _Place())
             self._places.move_to_end(key)
@@ -168,7 +166,7 @@ class Shelf(Generic[Model]):
             return place
 
 
-def _naming(settings: Settings) -> Settings:
+def _naming(settings: S) -> S:
     """The settings that name a model, and defaults for all others."""
     given = {name: getattr(settings, name) for name in NAMES_A_MODEL if hasattr(settings, name)}
     return type(settings)(**given)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,19 @@ from common.effects.described import (
 )
 from common.effects.items import Items, Outcome
 from common.effects.perplexity import MeasuredText
-from common.effects.results import Localized, Results
 from common.measure.masks import Mask, plan_masks
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Pooling
 from common.study import verbs as study
-from common.study.folder import RunFolder
+from common.study.front import (
+    Evaluating,
+    FrontEnd,
+    Localizing,
+    chosen_localizer,
+    describe_localizer,
+    stimuli_table,
+)
 from common.study.settings import Settings as CommonSettings
-from common.study.verbs import Evaluating, Localizing
 from llm_loc.evaluate import Tokenized, evaluate
 from llm_loc.gallery import layer_matched, prompts, save_continuations
 from llm_loc.generate import Sampling, continuations
@@ -38,7 +44,7 @@ from llm_loc.load import load_model
 from llm_loc.localize import check_protocol, find_sites, lengths, localize
 from llm_loc.models import LanguageModel
 from llm_loc.profile import profile, save_profile, text_kinds
-from llm_loc.stimuli import Localizer, benchmark, localizer, localizer_of_files
+from llm_loc.stimuli import Benchmark, Localizer, benchmark, localizer, localizer_of_files
 
 PROFILE_DRAWS = 5  # control masks beside the top one in the response profile
 
@@ -52,27 +58,6 @@ class Settings(CommonSettings):
     target_group: str | None = None
     other_group: str | None = None
     device_map: str | None = None
-
-
-def run(
-    settings: Settings, out: Path | None = None, progress: Progress = silent
-) -> tuple[Results, Path, bool]:
-    """The whole experiment; see :func:`common.study.verbs.run`."""
-    return study.run(FRONT, settings, out, progress)
-
-
-def localize_only(
-    settings: Settings, out: Path | None = None, progress: Progress = silent
-) -> tuple[Localized, SelectivityMap, Path]:
-    """The map and its top masks alone; see :func:`common.study.verbs.localize_only`."""
-    return study.localize_only(FRONT, settings, out, progress)
-
-
-def evaluate_map(
-    source: Path, out: Path | None = None, progress: Progress = silent, **changed: Any
-) -> tuple[Results, Path, bool]:
-    """Evaluate under masks of an earlier map; see :func:`common.study.verbs.evaluate_map`."""
-    return study.evaluate_map(FRONT, source, out, progress, **changed)
 
 
 def generate_under(
@@ -147,7 +132,7 @@ def tasks_under(
     )
 
 
-def open_model(settings: CommonSettings) -> LanguageModel:
+def open_model(settings: Settings) -> LanguageModel:
     """The model that the settings name, where and in the type in which they want it.
 
     Raises
@@ -155,7 +140,7 @@ def open_model(settings: CommonSettings) -> LanguageModel:
     SettingError
         If both a device and a device map are asked for.
     """
-    device_map = _ours(settings).device_map
+    device_map = settings.device_map
     if device_map is not None and settings.device != "auto":
         raise SettingError("--device-map: chooses the devices; leave --device out")
     return load_model(
@@ -168,43 +153,98 @@ def open_model(settings: CommonSettings) -> LanguageModel:
     )
 
 
-class LanguageFront:
+@dataclass(kw_only=True, eq=False)
+class Texts(Evaluating):
+    """A benchmark's items and texts, read by a model.
+
+    Attributes
+    ----------
+    model, benchmark, settings
+        What is read by what, and how.
+    tokens : Tokenized
+        All of it in tokens.
+    """
+
+    model: LanguageModel
+    benchmark: Benchmark
+    settings: Settings
+    tokens: Tokenized
+
+    def outcome(
+        self, mask: Mask | None, found: SelectivityMap, progress: Progress = silent
+    ) -> Outcome:
+        """Which items the model still gets right, and how well it predicts the texts."""
+        return evaluate(
+            self.model,
+            self.tokens,
+            mask,
+            by=self.settings.plan.ablation,
+            found=found,
+            batch_size=self.settings.batch_size,
+            progress=progress,
+        )
+
+    def illustrate(
+        self,
+        folder: Path,
+        found: SelectivityMap,
+        top: Mask,
+        intact: Outcome,  # noqa: ARG002
+        ablated: Outcome,  # noqa: ARG002
+        progress: Progress = silent,
+    ) -> None:
+        """What the model writes, and what its top units answer to."""
+        settings = self.settings
+        controls = layer_matched(found, top.percent, settings.seed, PROFILE_DRAWS)
+        said = folder / "gallery" / "continuations.json"
+        if not said.exists():
+            save_continuations(
+                said,
+                self.model,
+                prompts(self.benchmark, settings.seed),
+                [top, *controls[:1]],
+                by=settings.plan.ablation,
+                found=found,
+                progress=progress,
+            )
+        answered = folder / "profile.csv"
+        if not answered.exists() and (used := _used(settings)) is not None:
+            table = profile(
+                self.model,
+                text_kinds(used, settings.data_root, settings.seed),
+                [top, *controls],
+                found,
+                protocol=settings.protocol,
+                seed=settings.seed,
+                batch_size=settings.batch_size,
+                progress=progress,
+            )
+            save_profile(answered, table)
+
+
+class LanguageFront(FrontEnd[Settings, LanguageModel]):
     """What the language front end brings to a run."""
 
     program = "llm-loc"
-    settings: type[CommonSettings] = Settings
+    settings = Settings
 
-    def load(self, settings: CommonSettings) -> tuple[LanguageModel, DescribedModel]:
+    def load(self, settings: Settings) -> tuple[LanguageModel, DescribedModel]:
         """The model, and what ``results.json`` says of it."""
         model = open_model(settings)
         return model, DescribedModel.model_validate(model.describe())
 
-    def localizing(self, settings: CommonSettings) -> Localizing[LanguageModel]:
+    def localizing(self, settings: Settings) -> Localizing[LanguageModel]:
         """The model, the localizer's texts and the sites to read."""
-        chosen = _ours(settings)
-        pooling, protocol = chosen.pooling or "last", chosen.protocol
+        pooling, protocol = settings.pooling or "last", settings.protocol
         check_protocol(protocol, pooling)
-        if chosen.unit != "channel":
-            raise SettingError(f"--unit {chosen.unit}: texts differ in length; a unit is a channel")
-        stimuli = localizer_of(chosen)
-        model, described = self.load(chosen)
-        sites = find_sites(model, chosen.kind, chosen.sites)
+        if settings.unit != "channel":
+            raise SettingError(
+                f"--unit {settings.unit}: texts differ in length; a unit is a channel"
+            )
+        stimuli = localizer_of(settings)
+        model, described = self.load(settings)
+        sites = find_sites(model, settings.kind, settings.sites)
         table = _table(stimuli)
-        identity = {
-            "model": {
-                "name": described.name,
-                "fingerprint": described.fingerprint,
-                "dtype": described.dtype,
-            },
-            "preprocessing": described.preprocessing,
-            "localizer": {"name": stimuli.name, "stimuli": digest_of(table.to_dict("list"))},
-            "protocol": protocol,
-            "sites": digest_of([str(site) for site in sites]),
-            "unit": "channel",
-            "pooling": pooling,
-            "statistic": chosen.statistic,
-            "seed": chosen.seed,
-        }
 
         def make_map(progress: Progress) -> SelectivityMap:
             return localize(
@@ -212,85 +252,57 @@ class LanguageFront:
                 stimuli,
                 sites,
                 pooling=pooling,
-                statistic=chosen.statistic,
+                statistic=settings.statistic,
                 protocol=protocol,
-                percents=chosen.percents,
-                seed=chosen.seed,
-                batch_size=chosen.batch_size,
+                percents=settings.percents,
+                seed=settings.seed,
+                batch_size=settings.batch_size,
                 progress=progress,
             )
 
-        shown = _describe_localizer(model, stimuli, protocol)
-        return Localizing(model, described, shown, table, identity, make_map)
-
-    def evaluating(
-        self,
-        settings: CommonSettings,
-        model: LanguageModel,
-        progress: Progress = silent,
-    ) -> Evaluating:
-        """The benchmark's items and texts, in tokens once a run."""
-        chosen = _ours(settings)
-        items = benchmark(
-            chosen.evaluation, chosen.data_root, chosen.target_group, chosen.other_group
+        return Localizing(
+            model=model,
+            described=described,
+            localizer=_describe_localizer(model, stimuli, protocol),
+            stimuli=table,
+            fingerprint=digest_of(table.to_dict("list")),
+            sites=sites,
+            settings=replace(settings, pooling=pooling),
+            make_map=make_map,
+            more={"protocol": protocol},
         )
-        tokens = Tokenized(model, items)
-        by, size = chosen.plan.ablation, chosen.batch_size
 
-        def outcome(_folder: RunFolder, mask: Mask | None, found: SelectivityMap) -> Outcome:
-            return evaluate(
-                model, tokens, mask, by=by, found=found, batch_size=size, progress=progress
-            )
-
-        def illustrate(
-            folder: RunFolder, found: SelectivityMap, top: Mask, _intact: Outcome, _ablated: Outcome
-        ) -> None:
-            controls = layer_matched(found, top.percent, chosen.seed, PROFILE_DRAWS)
-            said = folder.path / "gallery" / "continuations.json"
-            if not said.exists():
-                starts = prompts(items, chosen.seed)
-                voices = [top, *controls[:1]]
-                save_continuations(
-                    said, model, starts, voices, by=by, found=found, progress=progress
-                )
-            answered = folder.path / "profile.csv"
-            if not answered.exists() and (used := _used(chosen)) is not None:
-                table = profile(
-                    model,
-                    text_kinds(used, chosen.data_root, chosen.seed),
-                    [top, *controls],
-                    found,
-                    protocol=chosen.protocol,
-                    seed=chosen.seed,
-                    batch_size=size,
-                    progress=progress,
-                )
-                save_profile(answered, table)
-
-        labels = np.zeros(len(items.names), dtype=int)
-        return Evaluating(
-            items=Items(items.names, items.groups, items.target, items.other, labels, items.levels),
+    def evaluating(self, settings: Settings, model: LanguageModel) -> Texts:
+        """The benchmark's items and texts, in tokens."""
+        read = benchmark(
+            settings.evaluation, settings.data_root, settings.target_group, settings.other_group
+        )
+        tokens = Tokenized(model, read)
+        labels = np.zeros(len(read.names), dtype=int)
+        return Texts(
+            items=Items(read.names, read.groups, read.target, read.other, labels, read.levels),
             described=DescribedEvaluation(
-                name=items.name, warning=items.warning, chances=items.chances
+                name=read.name, warning=read.warning, chances=read.chances
             ),
-            stimuli=items.fingerprint(),
-            digests=items.digests(),
+            stimuli=read.fingerprint(),
+            digests=read.digests(),
             word="texts",
-            outcome=outcome,
             texts=[
-                MeasuredText(text.name, text.window, tokens.bytes[text.name])
-                for text in items.texts
+                MeasuredText(text.name, text.window, tokens.bytes[text.name]) for text in read.texts
             ],
-            illustrate=illustrate,
+            model=model,
+            benchmark=read,
+            settings=settings,
+            tokens=tokens,
         )
 
 
 FRONT = LanguageFront()
 
-
-def _ours(settings: CommonSettings) -> Settings:
-    assert isinstance(settings, Settings)
-    return settings
+# The verbs, from a notebook: run(Settings(…)); see common.study.verbs.
+run = partial(study.run, FRONT)
+localize_only = partial(study.localize_only, FRONT)
+evaluate_map = partial(study.evaluate_map, FRONT)
 
 
 def localizer_of(settings: Settings) -> Localizer:
@@ -303,12 +315,8 @@ def localizer_of(settings: Settings) -> Localizer:
     SettingError
         If the settings name no localizer, or two.
     """
-    own = (settings.target, settings.control)
-    if settings.localizer is not None and own == (None, None):
-        return localizer(settings.localizer, settings.data_root)
-    if settings.localizer is None and None not in own:
-        return localizer_of_files(*own)  # type: ignore[arg-type]
-    raise SettingError("give either --localizer, or both --target and --control")
+    root = settings.data_root
+    return chosen_localizer(settings, lambda name: localizer(name, root), localizer_of_files)
 
 
 def _used(settings: Settings) -> Localizer | None:
@@ -328,15 +336,11 @@ def _used(settings: Settings) -> Localizer | None:
 def _table(stimuli: Localizer) -> pd.DataFrame:
     """``stimuli.csv``: the localizer's texts, their sides and fingerprints."""
     texts = [*stimuli.target, *stimuli.control]
-    n_target = len(stimuli.target)
-    return pd.DataFrame(
-        {
-            "stimulus": [text.name for text in texts],
-            "condition": [text.condition for text in texts],
-            "side": ["target" if i < n_target else "control" for i in range(len(texts))],
-            "digest": [text.digest() for text in texts],
-            "text": [text.text for text in texts],
-        }
+    return stimuli_table(
+        stimuli.target,
+        stimuli.control,
+        [text.digest() for text in texts],
+        text=[text.text for text in texts],
     )
 
 
@@ -344,12 +348,10 @@ def _describe_localizer(
     model: LanguageModel, stimuli: Localizer, protocol: str
 ) -> DescribedLocalizer:
     tokens = lengths(model, stimuli, protocol)
-    return DescribedLocalizer(
-        name=stimuli.name,
-        target=tuple(sorted({text.condition for text in stimuli.target})),
-        control=tuple(sorted({text.condition for text in stimuli.control})),
-        n_target=len(stimuli.target),
-        n_control=len(stimuli.control),
+    return describe_localizer(
+        stimuli.name,
+        stimuli.target,
+        stimuli.control,
         protocol=protocol,
         tokens=tokens,
         warning=_length_warning(tokens),

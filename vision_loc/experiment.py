@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from functools import cache
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from common.base.device import choose_device, choose_dtype
-from common.base.errors import SettingError
-from common.base.files import digest_of
 from common.base.progress import Progress, silent
-from common.effects.described import DescribedEvaluation, DescribedLocalizer, DescribedModel
+from common.effects.described import DescribedEvaluation, DescribedModel
 from common.effects.items import Items, Outcome
-from common.effects.results import Localized, Results
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from common.study import verbs as study
-from common.study.folder import RunFolder
+from common.study.front import (
+    Evaluating,
+    FrontEnd,
+    Localizing,
+    chosen_localizer,
+    describe_localizer,
+    stimuli_table,
+)
 from common.study.settings import Settings as Settings
-from common.study.verbs import Evaluating, Localizing
 from vision_loc.evaluate import check_labels, evaluate
 from vision_loc.gallery import responses, save_gallery
 from vision_loc.localize import find_sites, localize
@@ -41,27 +43,6 @@ from vision_loc.stimuli import (
 )
 
 
-def run(
-    settings: Settings, out: Path | None = None, progress: Progress = silent
-) -> tuple[Results, Path, bool]:
-    """The whole experiment; see :func:`common.study.verbs.run`."""
-    return study.run(FRONT, settings, out, progress)
-
-
-def localize_only(
-    settings: Settings, out: Path | None = None, progress: Progress = silent
-) -> tuple[Localized, SelectivityMap, Path]:
-    """The map and its top masks alone; see :func:`common.study.verbs.localize_only`."""
-    return study.localize_only(FRONT, settings, out, progress)
-
-
-def evaluate_map(
-    source: Path, out: Path | None = None, progress: Progress = silent, **changed: Any
-) -> tuple[Results, Path, bool]:
-    """Evaluate under masks of an earlier map; see :func:`common.study.verbs.evaluate_map`."""
-    return study.evaluate_map(FRONT, source, out, progress, **changed)
-
-
 def open_model(settings: Settings) -> VisionModel:
     """The model that the settings name, where and in the type in which they want it."""
     return load_model(
@@ -73,7 +54,63 @@ def open_model(settings: Settings) -> VisionModel:
     )
 
 
-class VisionFront:
+@dataclass(kw_only=True, eq=False)
+class Pictures(Evaluating):
+    """A benchmark's pictures, shown to a model.
+
+    Attributes
+    ----------
+    model, benchmark, settings
+        What is shown to what, and how.
+    pixels : array of uint8 of shape (n_pictures, 3, H, W)
+        Decoded and resized, once prepared.
+    """
+
+    model: VisionModel
+    benchmark: Benchmark
+    settings: Settings
+    pixels: np.ndarray = field(init=False)
+
+    def prepare(self, scratch: Path, progress: Progress = silent) -> None:
+        """Decode every picture into a file that all masks read."""
+        self.pixels = pixel_store(
+            self.benchmark.pictures,
+            self.model.preprocess,
+            scratch / "pixels.npy",
+            self.settings.batch_size,
+            progress,
+        )
+
+    def outcome(
+        self, mask: Mask | None, found: SelectivityMap, progress: Progress = silent
+    ) -> Outcome:
+        """Which pictures the model still gets right."""
+        return evaluate(
+            self.model,
+            self.pixels,
+            np.asarray(self.items.labels),
+            mask,
+            by=self.settings.plan.ablation,
+            found=found,
+            batch_size=self.settings.batch_size,
+            progress=progress,
+        )
+
+    def illustrate(
+        self,
+        folder: Path,
+        found: SelectivityMap,
+        top: Mask,
+        intact: Outcome,
+        ablated: Outcome,
+        progress: Progress = silent,  # noqa: ARG002  (it is done in no time)
+    ) -> None:
+        """The pictures that drive the top units, and those that are no longer recognised."""
+        driven = responses(self.model, self.pixels, top, found, self.settings.batch_size)
+        save_gallery(folder / "gallery", self.benchmark, self.pixels, driven, intact, ablated)
+
+
+class VisionFront(FrontEnd[Settings, VisionModel]):
     """What the vision front end brings to a run."""
 
     program = "vision-loc"
@@ -91,20 +128,7 @@ class VisionFront:
         stimuli = _usable(stimuli, settings, model.preprocess)
         sites = find_sites(model, settings.kind, settings.sites)
         digest, digests = fingerprint([*stimuli.target, *stimuli.control])
-        identity = {
-            "model": {
-                "name": described.name,
-                "fingerprint": described.fingerprint,
-                "dtype": described.dtype,
-            },
-            "preprocessing": described.preprocessing,
-            "localizer": {"name": stimuli.name, "stimuli": identified(digest, stimuli.skipped)},
-            "sites": digest_of([str(site) for site in sites]),
-            "unit": settings.unit,
-            "pooling": settings.pooling,
-            "statistic": settings.statistic,
-            "seed": settings.seed,
-        }
+        sides = (stimuli.target, stimuli.control)
 
         def make_map(progress: Progress) -> SelectivityMap:
             return localize(
@@ -120,55 +144,46 @@ class VisionFront:
                 progress=progress,
             )
 
-        shown = _describe_localizer(stimuli)
-        table = _table(stimuli, digests)
-        return Localizing(model, described, shown, table, identity, make_map)
+        return Localizing(
+            model=model,
+            described=described,
+            localizer=describe_localizer(stimuli.name, *sides, skipped=reported(stimuli.skipped)),
+            stimuli=stimuli_table(*sides, digests),
+            fingerprint=identified(digest, stimuli.skipped),
+            sites=sites,
+            settings=settings,
+            make_map=make_map,
+        )
 
-    def evaluating(
-        self, settings: Settings, model: VisionModel, progress: Progress = silent
-    ) -> Evaluating:
-        """The benchmark's pictures, decoded once a run."""
+    def evaluating(self, settings: Settings, model: VisionModel) -> Pictures:
+        """The benchmark's pictures, checked against the model's classes."""
         skip = settings.on_error == "skip"
-        items = benchmark(settings.evaluation, settings.data_root, model.wnids, skip=skip)
+        shown = benchmark(settings.evaluation, settings.data_root, model.wnids, skip=skip)
         if skip:
-            items = benchmark_without_broken(items, model.preprocess)
-        labels = check_labels(model, items)
-        digest, digests = fingerprint(items.pictures)
-        size, by = settings.batch_size, settings.plan.ablation
-
-        @cache
-        def pixels(folder: RunFolder) -> np.ndarray:
-            store = folder.partial / "pixels.npy"
-            return pixel_store(items.pictures, model.preprocess, store, size, progress)
-
-        def outcome(folder: RunFolder, mask: Mask | None, found: SelectivityMap) -> Outcome:
-            shown = pixels(folder)
-            return evaluate(
-                model, shown, labels, mask, by=by, found=found, batch_size=size, progress=progress
-            )
-
-        def illustrate(
-            folder: RunFolder, found: SelectivityMap, top: Mask, intact: Outcome, ablated: Outcome
-        ) -> None:
-            shown = pixels(folder)
-            driven = responses(model, shown, top, found, size)
-            save_gallery(folder.path / "gallery", items, shown, driven, intact, ablated)
-
-        names = [picture.name for picture in items.pictures]
-        groups = np.array([picture.condition for picture in items.pictures])
-        return Evaluating(
-            items=Items(names, groups, items.target, items.other, labels),
-            described=_describe_evaluation(items),
-            stimuli=identified(digest, items.skipped),
+            shown = benchmark_without_broken(shown, model.preprocess)
+        labels = check_labels(model, shown)
+        digest, digests = fingerprint(shown.pictures)
+        names = [picture.name for picture in shown.pictures]
+        groups = np.array([picture.condition for picture in shown.pictures])
+        return Pictures(
+            items=Items(names, groups, shown.target, shown.other, labels),
+            described=_describe_evaluation(shown),
+            stimuli=identified(digest, shown.skipped),
             digests=list(zip(names, digests, strict=True)),
             word="pictures",
-            outcome=outcome,
             area=model.area,
-            illustrate=illustrate,
+            model=model,
+            benchmark=shown,
+            settings=settings,
         )
 
 
 FRONT = VisionFront()
+
+# The verbs, from a notebook: run(Settings(…)); see common.study.verbs.
+run = partial(study.run, FRONT)
+localize_only = partial(study.localize_only, FRONT)
+evaluate_map = partial(study.evaluate_map, FRONT)
 
 
 def localizer_of(settings: Settings, preprocess: Preprocess) -> Localizer:
@@ -189,40 +204,9 @@ def _usable(stimuli: Localizer, settings: Settings, preprocess: Preprocess) -> L
 
 
 def _localizer(settings: Settings) -> Localizer:
-    own = (settings.target, settings.control)
-    if settings.localizer is not None and own == (None, None):
-        skip = settings.on_error == "skip"
-        return localizer(settings.localizer, settings.data_root, skip=skip)
-    if settings.localizer is None and None not in own:
-        return localizer_of_folders(*own)  # type: ignore[arg-type]
-    raise SettingError("give either --localizer, or both --target and --control")
-
-
-# --- what is written down ---
-
-
-def _table(stimuli: Localizer, digests: list[str]) -> pd.DataFrame:
-    """``stimuli.csv``: the localizer's stimuli, their sides and fingerprints."""
-    pictures = [*stimuli.target, *stimuli.control]
-    n_target = len(stimuli.target)
-    return pd.DataFrame(
-        {
-            "stimulus": [picture.name for picture in pictures],
-            "condition": [picture.condition for picture in pictures],
-            "side": ["target" if i < n_target else "control" for i in range(len(pictures))],
-            "digest": digests,
-        }
-    )
-
-
-def _describe_localizer(stimuli: Localizer) -> DescribedLocalizer:
-    return DescribedLocalizer(
-        name=stimuli.name,
-        target=tuple(sorted({picture.condition for picture in stimuli.target})),
-        control=tuple(sorted({picture.condition for picture in stimuli.control})),
-        n_target=len(stimuli.target),
-        n_control=len(stimuli.control),
-        skipped=reported(stimuli.skipped),
+    root, skip = settings.data_root, settings.on_error == "skip"
+    return chosen_localizer(
+        settings, lambda name: localizer(name, root, skip=skip), localizer_of_folders
     )
 
 

@@ -1,7 +1,8 @@
 """The experiment itself: localize, mask, ablate, evaluate, compare. Both front ends call it.
 
-A front end brings two functions, one that localizes and one that evaluates under a mask; this
-module brings the order of the steps, the controls, the resuming and the numbers.
+A front end brings a function that localizes and an object that evaluates under masks
+(:class:`common.study.front.Evaluating`); this module brings the order of the steps, the controls,
+the resuming and the numbers.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from common.effects.words import verdict, warnings
 from common.measure.masks import Mask, plan_masks, save_masks, top_percent
 from common.measure.scores import SelectivityMap
 from common.study.folder import RunFolder
+from common.study.front import Evaluating
 from common.study.plan import Plan
 
-Illustrate = Callable[[SelectivityMap, Mask, Outcome, Outcome], None]
+INTACT = "intact"  # what the outcome without a mask is called
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,10 @@ class Described:
 def run_experiment(
     folder: RunFolder,
     plan: Plan,
-    items: Items,
+    tested: Evaluating,
     described: Described,
     localize: Callable[[], SelectivityMap],
-    evaluate: Callable[[Mask | None, SelectivityMap], Outcome],
     progress: Progress = silent,
-    illustrate: Illustrate | None = None,
 ) -> Results:
     """Run all of it inside an open run folder, from wherever an earlier run stopped.
 
@@ -58,17 +58,12 @@ def run_experiment(
     ----------
     folder : RunFolder
         Open.
-    plan, items, described
+    plan, tested, described
         The masks to try, what they are tried on, and what the results say of it.
     localize : callable
         Gives the selectivity map.
-    evaluate : callable
-        Gives the outcome of all items under a mask, or intact for ``None``.
     progress : Progress
         Told of every mask.
-    illustrate : callable, optional
-        Called before the run is finished with the map, the top mask of the headline dose, and the
-        outcomes intact and under it: to keep what the report shows besides numbers.
 
     Returns
     -------
@@ -81,23 +76,41 @@ def run_experiment(
     masks = plan_masks(found, plan.percents, plan.controls, plan.seed)
     if not folder.masks.exists():
         save_masks(folder.masks, masks)
-    outcomes = {}
-    todo: list[Mask | None] = [None, *masks]
-    for number, mask in enumerate(todo):
-        progress("evaluate", number, len(todo))
-        name = "intact" if mask is None else mask.name
-        outcome = folder.outcome(name)
-        if outcome is None:
-            outcome = evaluate(mask, found)
-            folder.keep_outcome(name, outcome)
-        outcomes[name] = outcome
-    progress("evaluate", len(todo), len(todo))
-    results = summarize(plan, items, described, found, masks, outcomes)
-    if illustrate is not None:
-        top = top_percent(found, plan.headline)
-        illustrate(found, top, outcomes["intact"], outcomes[top.name])
-    folder.finish(_tables(items, outcomes), results)
+    tested.prepare(folder.partial, progress)
+    outcomes = _outcomes(folder, tested, found, masks, progress)
+    results = summarize(plan, tested.items, described, found, masks, outcomes)
+    top = top_percent(found, plan.headline)
+    intact, ablated = outcomes[INTACT], outcomes[top.name]
+    tested.illustrate(folder.path, found, top, intact, ablated, progress)
+    folder.finish(_tables(tested.items, outcomes), results)
     return folder.results() or results  # as every later call will read them
+
+
+def _outcomes(
+    folder: RunFolder,
+    tested: Evaluating,
+    found: SelectivityMap,
+    masks: Sequence[Mask],
+    progress: Progress,
+) -> dict[str, Outcome]:
+    """The outcomes intact and under every mask; those that an earlier run kept are read."""
+    todo: list[Mask | None] = [None, *masks]
+    kept = [folder.outcome(_name(mask)) for mask in todo]
+    missing = [mask for mask, outcome in zip(todo, kept, strict=True) if outcome is None]
+    fresh = tested.outcomes(missing, found, progress)
+    outcomes = {}
+    for number, (mask, outcome) in enumerate(zip(todo, kept, strict=True)):
+        progress("evaluate", number, len(todo))
+        if outcome is None:
+            outcome = next(fresh)
+            folder.keep_outcome(_name(mask), outcome)
+        outcomes[_name(mask)] = outcome
+    progress("evaluate", len(todo), len(todo))
+    return outcomes
+
+
+def _name(mask: Mask | None) -> str:
+    return INTACT if mask is None else mask.name
 
 
 def _localized(folder: RunFolder, localize: Callable[[], SelectivityMap]) -> SelectivityMap:
@@ -144,7 +157,7 @@ def _numbers(
     masks: Sequence[Mask],
     outcomes: Mapping[str, Outcome],
 ) -> Results:
-    intact = outcomes["intact"].correct
+    intact = outcomes[INTACT].correct
     ablations = tuple(
         mask_result(mask, intact, outcomes[mask.name].correct, items, plan.seed) for mask in masks
     )

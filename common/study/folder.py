@@ -3,8 +3,9 @@
 Everything is written atomically, under names that do not change:
 
 ``run.json``
-    What is needed to repeat the run, and the fingerprint of its identity: the settings and the
-    fingerprints of model and stimuli. The device and the batch size are no part of the identity.
+    What is needed to repeat the run, whose it is (``front``), and the fingerprint of its identity:
+    the settings and the fingerprints of model and stimuli. The device and the batch size are no
+    part of the identity.
 ``selectivity.safetensors``, ``masks.safetensors``, ``items.csv``
     What was found, chosen and measured.
 ``results.json``
@@ -18,6 +19,7 @@ Everything is written atomically, under names that do not change:
 from __future__ import annotations
 
 import platform
+import shlex
 import shutil
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -196,6 +198,33 @@ def _write_tables(path: Path, tables: Iterable[pd.DataFrame]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         for number, table in enumerate(tables):
             table.to_csv(file, index=False, header=number == 0, lineterminator="\n")
+
+
+def front_of(entry: dict[str, Any]) -> str:
+    """Whose run a ``run.json`` describes: the program of the front end.
+
+    Runs of earlier versions do not say it by itself, but the command that repeats them does. Empty
+    if neither says it.
+    """
+    if "front" in entry:
+        return str(entry["front"])
+    try:
+        words = shlex.split(str(entry.get("command", "")))
+    except ValueError:
+        return ""
+    return next((word for word in words if "=" not in word), "")  # FUNCLOC_DATA=… comes first
+
+
+def check_front(entry: dict[str, Any], program: str, name: object) -> None:
+    """Refuse a run that is not of the program.
+
+    Raises
+    ------
+    RunError
+        If so; names whose it is.
+    """
+    if (owner := front_of(entry)) != program:
+        raise RunError(f"{name}: a run of {owner or 'another program'}, not of {program}")
 
 
 def differences(one: dict[str, Any], two: dict[str, Any], prefix: str = "") -> list[str]:

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from common.base.errors import RunError
 from common.base.files import read_json
+from common.study.folder import front_of
 from common.study.results import NAME, load_results
 
 RUNS = Path("runs")
@@ -24,8 +25,8 @@ class Entry:
     ----------
     folder : Path
         Where it lies.
-    model, localizer, started : str
-        From its ``run.json``.
+    front, model, localizer, started : str
+        From its ``run.json``; `front` is the program whose run it is.
     finished : bool
         Whether it has results.
     verdict : str
@@ -35,6 +36,7 @@ class Entry:
     """
 
     folder: Path
+    front: str
     model: str
     localizer: str
     started: str
@@ -66,6 +68,7 @@ def _entry(folder: Path) -> Entry | None:
             verdict = load_results(folder).verdict
         return Entry(
             folder,
+            front_of(about),
             str(about["settings"]["model"]),
             str(about["localizer"]["name"]),
             str(about["started"]),

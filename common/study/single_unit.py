@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -16,9 +16,7 @@ from common.effects.paired import MaskEffects, Rate, mask_effects, rate
 from common.measure.masks import Mask, matched_control, units_mask
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site, Unit
-from common.study.folder import RunFolder
-from common.study.settings import Settings
-from common.study.verbs import FrontEnd, Model
+from common.study.front import FrontEnd, Model, S, Stimulus
 
 DRAWS = 5  # equally loud units that one unit is held against
 
@@ -160,13 +158,6 @@ def check_same(
         )
 
 
-class Stimulus(Protocol):
-    """What a front end calls its pictures or texts."""
-
-    @property
-    def condition(self) -> str: ...
-
-
 AnyStimulus = TypeVar("AnyStimulus", bound=Stimulus)
 
 
@@ -260,8 +251,8 @@ class Alone:
 
 
 def effect_alone(
-    front: FrontEnd[Model],
-    settings: Settings,
+    front: FrontEnd[S, Model],
+    settings: S,
     model: Model,
     found: SelectivityMap,
     unit: int,
@@ -292,15 +283,15 @@ def effect_alone(
     """
     mask = units_mask(found, [unit])
     masks = [mask, *_controls(found, mask, settings.seed, draws)]
-    tested = front.evaluating(settings, model, progress)
+    tested = front.evaluating(settings, model)
     items, todo = tested.items, [None, *masks]
     correct = []
     with TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
-        # Never entered: of a run folder an evaluation uses only the place for what it decodes.
-        folder = RunFolder(Path(scratch), {}, {})
-        for number, each in enumerate(todo):
+        tested.prepare(Path(scratch), progress)
+        fresh = tested.outcomes(todo, found, progress)
+        for number in range(len(todo)):
             progress("evaluate", number, len(todo))
-            correct.append(tested.outcome(folder, each, found).correct)
+            correct.append(next(fresh).correct)
     intact, *ablated = correct
     effects, *controls = (
         mask_effects(intact, each, items.groups, items.target, items.other, settings.seed)

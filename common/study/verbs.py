@@ -1,130 +1,38 @@
 """The verbs of both front ends, run, localize and evaluate: settings in, run folder out.
 
-A front end says how to prepare its localizer, load its model and prepare its evaluation
-(:class:`FrontEnd`); what a run is, where it lies, when it is finished and when it is refused is
-said here, once.
+A front end (:class:`common.study.front.FrontEnd`) loads its model and prepares its localizer and
+its evaluation; what a run is, where it lies, when it is finished and when it is refused is said
+here, once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Collection
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic
 
-import numpy as np
 import pandas as pd
 
 from common.base.errors import DataError, RunError
 from common.base.files import digest_of, read_json, write_atomically
 from common.base.progress import Progress, silent
-from common.effects.described import DescribedEvaluation, DescribedLocalizer, DescribedModel
-from common.effects.items import Items, Outcome
+from common.effects.described import DescribedLocalizer, DescribedModel
 from common.effects.localized import describe_map
-from common.effects.perplexity import MeasuredText
 from common.effects.results import Localized, Results
-from common.measure.masks import Mask, parse_controls, save_masks, top_percent
+from common.measure.masks import parse_controls, save_masks, top_percent
 from common.measure.scores import SelectivityMap
 from common.report import make_report
 from common.study.experiment import Described, run_experiment
-from common.study.folder import RunFolder
+from common.study.folder import RunFolder, check_front
+from common.study.front import Evaluating, FrontEnd, Localizing, Model, S
 from common.study.plan import Plan
 from common.study.results import checked, load_results
 from common.study.settings import Settings, command, known_settings
 
-Model = TypeVar("Model")
-
-
-@dataclass(frozen=True)
-class Localizing(Generic[Model]):
-    """A model and a localizer: what a map is made of, and what identifies it.
-
-    Attributes
-    ----------
-    model : Model
-        The front end's own.
-    described, localizer : DescribedModel, DescribedLocalizer
-        What ``results.json`` says of the model and of the localizer.
-    stimuli : DataFrame
-        ``stimuli.csv``: columns stimulus, condition, side, digest.
-    identity : dict
-        Whatever the map depends on.
-    make_map : callable
-        Localizes.
-    """
-
-    model: Model
-    described: DescribedModel
-    localizer: DescribedLocalizer
-    stimuli: pd.DataFrame
-    identity: dict[str, Any]
-    make_map: Callable[[Progress], SelectivityMap]
-
-    def fresh_map(self, progress: Progress) -> SelectivityMap:
-        """The map, which knows the model that it belongs to."""
-        found = self.make_map(progress)
-        found.about["model_fingerprint"] = self.described.fingerprint
-        return found
-
-
-@dataclass(frozen=True)
-class Evaluating:
-    """What is evaluated on, and how.
-
-    Attributes
-    ----------
-    items : Items
-        In one order for all masks.
-    described : DescribedEvaluation
-        What ``results.json`` says of it.
-    stimuli : str
-        Fingerprint of all of it.
-    digests : sequence of (str, str)
-        Item and fingerprint of a stimulus of it, to be held against the localizer's.
-    word : str
-        What the items are called in a message.
-    outcome : callable
-        What the model does with every item under a mask, or intact for ``None``.
-    area : dict
-        The built-in area of a phantom.
-    texts : sequence of MeasuredText
-        Texts whose perplexity is measured beside the items.
-    illustrate : callable, optional
-        See :func:`common.study.experiment.run_experiment`.
-    """
-
-    items: Items
-    described: DescribedEvaluation
-    stimuli: str
-    digests: Sequence[tuple[str, str]]
-    word: str
-    outcome: Callable[[RunFolder, Mask | None, SelectivityMap], Outcome]
-    area: dict[str, np.ndarray] = field(default_factory=dict)
-    texts: Sequence[MeasuredText] = ()
-    illustrate: Callable[[RunFolder, SelectivityMap, Mask, Outcome, Outcome], None] | None = None
-
-
-class FrontEnd(Protocol[Model]):
-    """What a front end brings."""
-
-    program: str
-    settings: type[Settings]
-
-    def load(self, settings: Settings) -> tuple[Model, DescribedModel]:
-        """The model, and what ``results.json`` says of it."""
-        ...
-
-    def localizing(self, settings: Settings) -> Localizing[Model]:
-        """The model and the localizer at hand."""
-        ...
-
-    def evaluating(self, settings: Settings, model: Model, progress: Progress) -> Evaluating:
-        """The evaluation at hand."""
-        ...
-
 
 def run(
-    front: FrontEnd[Model], settings: Settings, out: Path | None, progress: Progress = silent
+    front: FrontEnd[S, Model], settings: S, out: Path | None = None, progress: Progress = silent
 ) -> tuple[Results, Path, bool]:
     """The whole experiment, from wherever an earlier run of the same settings stopped.
 
@@ -135,10 +43,10 @@ def run(
     """
     plan = settings.plan
     at_hand = front.localizing(settings)
-    tested = front.evaluating(settings, at_hand.model, progress)
+    tested = front.evaluating(settings, at_hand.model)
     identity = {**at_hand.identity, **_evaluation_identity(settings, tested)}
     path = out or _default_folder(settings, identity)
-    about = _about(settings, at_hand.localizer, command(front.program, "run", settings, path))
+    about = _about(front, "run", settings, path, at_hand.localizer)
     overlap = check_overlap(tested, at_hand.stimuli["digest"], settings.allow_overlap)
     with RunFolder(path, identity, about) as folder:
         if (done := _finished(folder)) is not None:
@@ -152,7 +60,7 @@ def run(
 
 
 def localize_only(
-    front: FrontEnd[Model], settings: Settings, out: Path | None, progress: Progress = silent
+    front: FrontEnd[S, Model], settings: S, out: Path | None = None, progress: Progress = silent
 ) -> tuple[Localized, SelectivityMap, Path]:
     """The first half: the selectivity map and its top masks in a folder.
 
@@ -165,7 +73,7 @@ def localize_only(
     at_hand = front.localizing(settings)
     identity = {**at_hand.identity, "top": list(percents)}
     path = out or _default_folder(settings, identity)
-    about = _about(settings, at_hand.localizer, command(front.program, "localize", settings, path))
+    about = _about(front, "localize", settings, path, at_hand.localizer)
     with RunFolder(path, identity, about) as folder:
         if not folder.selectivity.exists():
             _keep_stimuli(folder, at_hand)
@@ -180,7 +88,7 @@ def localize_only(
 
 
 @dataclass(frozen=True)
-class Source(Generic[Model]):
+class Source(Generic[S, Model]):
     """An earlier run's folder with its map, and the model that the map was made on.
 
     Attributes
@@ -193,7 +101,7 @@ class Source(Generic[Model]):
         Of its map.
     """
 
-    settings: Settings
+    settings: S
     identity: dict[str, Any]
     localizer: DescribedLocalizer
     found: SelectivityMap
@@ -202,7 +110,7 @@ class Source(Generic[Model]):
     described: DescribedModel
 
 
-def open_source(front: FrontEnd[Model], folder: Path, **changed: Any) -> Source[Model]:
+def open_source(front: FrontEnd[S, Model], folder: Path, **changed: Any) -> Source[S, Model]:
     """Open the folder of :func:`run` or :func:`localize_only` and load its model.
 
     Parameters
@@ -213,9 +121,10 @@ def open_source(front: FrontEnd[Model], folder: Path, **changed: Any) -> Source[
     Raises
     ------
     RunError
-        If it is no such folder, or the model has other weights now.
+        If it is no such folder, is another front end's, or the model has other weights now.
     """
     entry = read_json(folder / "run.json")
+    check_front(entry, front.program, folder)
     found = SelectivityMap.load(folder / "selectivity.safetensors")
     try:
         settings = front.settings(**{**known_settings(entry["settings"]), **changed})
@@ -232,9 +141,9 @@ def open_source(front: FrontEnd[Model], folder: Path, **changed: Any) -> Source[
 
 
 def evaluate_map(
-    front: FrontEnd[Model],
+    front: FrontEnd[S, Model],
     source: Path,
-    out: Path | None,
+    out: Path | None = None,
     progress: Progress = silent,
     **changed: Any,
 ) -> tuple[Results, Path, bool]:
@@ -249,7 +158,7 @@ def evaluate_map(
     """
     at_hand = open_source(front, source, **changed)
     settings, localizer = at_hand.settings, at_hand.localizer
-    tested = front.evaluating(settings, at_hand.model, progress)
+    tested = front.evaluating(settings, at_hand.model)
     identity = {
         "map": at_hand.found.fingerprint,
         "model": at_hand.identity,
@@ -257,7 +166,8 @@ def evaluate_map(
     }
     path = out or _default_folder(settings, identity)
     spoken = replace(front.settings(settings.model), **changed)
-    about = _about(settings, localizer, command(front.program, "evaluate", spoken, path, source))
+    about = _about(front, "evaluate", settings, path, localizer)
+    about["command"] = command(front.program, "evaluate", spoken, path, source)
     overlap = check_overlap(tested, at_hand.digests, settings.allow_overlap)
     with RunFolder(path, identity, about) as folder:
         if (done := _finished(folder)) is not None:
@@ -290,16 +200,7 @@ def _measure(
     make_map: Callable[[], SelectivityMap],
     progress: Progress,
 ) -> Results:
-    def outcome(mask: Mask | None, found: SelectivityMap) -> Outcome:
-        return tested.outcome(folder, mask, found)
-
-    def illustrate(found: SelectivityMap, top: Mask, intact: Outcome, ablated: Outcome) -> None:
-        if tested.illustrate is not None:
-            tested.illustrate(folder, found, top, intact, ablated)
-
-    results = run_experiment(
-        folder, plan, tested.items, words, make_map, outcome, progress, illustrate
-    )
+    results = run_experiment(folder, plan, tested, words, make_map, progress)
     make_report(folder.path, results)
     return results
 
@@ -340,9 +241,20 @@ def _evaluation_identity(settings: Settings, tested: Evaluating) -> dict[str, An
     }
 
 
-def _about(settings: Settings, localizer: DescribedLocalizer, repeat: str) -> dict[str, Any]:
+def _about(
+    front: FrontEnd[Any, Any],
+    verb: str,
+    settings: Settings,
+    out: Path,
+    localizer: DescribedLocalizer,
+) -> dict[str, Any]:
     plain = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(settings).items()}
-    return {"command": repeat, "settings": plain, "localizer": localizer.as_json()}
+    return {
+        "front": front.program,
+        "command": command(front.program, verb, settings, out),
+        "settings": plain,
+        "localizer": localizer.as_json(),
+    }
 
 
 def _keep_stimuli(folder: RunFolder, at_hand: Localizing[Any]) -> None:

@@ -23,7 +23,7 @@ from common.report.parts import profile_of
 from common.report.sections import say_lost, say_profile
 from common.study.results import load_results
 from llm_loc.app import tab_units, tab_write
-from llm_loc.app.visit import DEMO, OFFER, STEPS, Found, found_in, owns
+from llm_loc.app.visit import DEMO, OFFER, STEPS, Found, found_in
 from llm_loc.experiment import FRONT
 
 MOST_PARTS = 20
@@ -36,7 +36,8 @@ def build() -> Page:
         fields = _language_page(found)
         spoken = tab_write.build(found)
     remembered = Remembered({"language": tab}, {**fields, **spoken}, OFFER.here)
-    return Page("language", [*fields.values()], found, owns, OFFER.fill, found_in, remembered)
+    form = [*fields.values()]
+    return Page("language", form, found, FRONT.program, OFFER.fill, found_in, remembered)
 
 
 def run_demo(request: gr.Request | None = None, progress: gr.Progress = BAR) -> list[Any]:

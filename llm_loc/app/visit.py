@@ -9,8 +9,7 @@ from typing import Any
 from browser.form import QUICK, Offer, belonging
 from browser.found import FoundMap, localized, settings_in
 from browser.visitors import Shelf
-from common.base.errors import MaskError, RunError
-from common.base.files import read_json
+from common.base.errors import MaskError
 from common.base.progress import Progress, silent
 from common.data.manifest import contrasts_here, manifests_here
 from common.measure.masks import Mask, control
@@ -93,11 +92,6 @@ OFFER = Offer(
 )
 
 
-def owns(settings: Mapping[str, Any]) -> bool:
-    """Whether a run's settings are of a language run: only these have a protocol."""
-    return "protocol" in settings
-
-
 # --- what was found ---
 
 
@@ -120,9 +114,7 @@ def found_in(folder: Path) -> Found:
     RunError
         If it is not of a language model.
     """
-    settings = settings_in(folder, Settings, "language")
-    if not owns(read_json(folder / "run.json")["settings"]):
-        raise RunError(f"{folder.name}: not a run of a language model")
+    settings = settings_in(folder, FRONT)
     return Found(settings, folder, SelectivityMap.load(folder / "selectivity.safetensors"))
 
 

@@ -43,16 +43,16 @@ def _at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home)
 
 
-def page(name: str, owns: bool = True) -> Page:
+def page(name: str, front: str) -> Page:
     def fill(settings: Mapping[str, Any]) -> list[Any]:
         if settings["top"] != "6.25":
             raise SettingError("top: not on offer")
         return [settings["model"], settings["top"]]
 
-    return Page(name, [None, None], None, lambda _: owns, fill, lambda folder: folder.name)  # type: ignore[arg-type]
+    return Page(name, [None, None], None, front, fill, lambda folder: folder.name)  # type: ignore[arg-type]
 
 
-PAGES = [page("language", owns=False), page("faces")]
+PAGES = [page("language", "llm-loc"), page("faces", "vision-loc")]
 
 
 def is_skipped(update: Any) -> bool:
@@ -133,7 +133,7 @@ def test_repeating_leads_to_the_page_of_its_front_end_with_its_settings() -> Non
     assert form[2:] == ["phantom/planted", "6.25"]
     with pytest.raises(SettingError, match="not on offer"):
         runs.repeat("two", PAGES)
-    with pytest.raises(SettingError, match="of no page here"):
+    with pytest.raises(SettingError, match="no page here is of vision-loc"):
         runs.repeat("one", PAGES[:1])
 
 

@@ -21,7 +21,7 @@ from common.report.sections import galleries
 from common.report.tables import losers
 from common.study.results import load_results
 from vision_loc.app import tab_try, tab_units
-from vision_loc.app.visit import DEMO, OFFER, STEPS, Found, found_in, owns
+from vision_loc.app.visit import DEMO, OFFER, STEPS, Found, found_in
 from vision_loc.experiment import FRONT
 from vision_loc.gallery import CHANGED
 
@@ -36,7 +36,8 @@ def build() -> Page:
     remembered = Remembered(
         {"faces": faces, "try": trying}, {**fields, "percent": percent}, OFFER.here
     )
-    return Page("faces", [*fields.values()], found, owns, OFFER.fill, found_in, remembered)
+    form = [*fields.values()]
+    return Page("faces", form, found, FRONT.program, OFFER.fill, found_in, remembered)
 
 
 def run_demo(request: gr.Request | None = None, progress: gr.Progress = BAR) -> list[Any]:

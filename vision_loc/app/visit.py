@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -109,11 +109,6 @@ OFFER = Offer(
 )
 
 
-def owns(settings: Mapping[str, Any]) -> bool:
-    """Whether a run's settings are of a vision run: those of language know more."""
-    return set(settings) <= {each.name for each in fields(Settings)}
-
-
 # --- what was found ---
 
 
@@ -136,7 +131,7 @@ class Found(FoundMap[Settings]):
 
 def found_in(folder: Path) -> Found:
     """What a run folder holds, for a page."""
-    settings = settings_in(folder, Settings, "vision")
+    settings = settings_in(folder, FRONT)
     found = SelectivityMap.load(folder / "selectivity.safetensors")
     return Found(settings, folder, found, _classes(folder, settings))
 

@@ -24,6 +24,7 @@ from common.study.experiment import Described, run_experiment
 from common.study.folder import RunFolder
 from common.study.plan import Plan
 from common.study.verbs import report_again
+from tests.common.answering import answering
 
 N = 80
 HOSTILE = '"quoted" <script>alert(1)</script> & $x$'
@@ -114,7 +115,7 @@ def finished(tmp_path: Path, make_map: Callable[..., SelectivityMap]) -> Maker:
             "settings": {"model": model, "seed": 0, "data_root": None},
         }
         with RunFolder(tmp_path / "run", {"model": model}, about) as folder:
-            run_experiment(folder, plan, items, described, lambda: found, evaluate)
+            run_experiment(folder, plan, answering(items, evaluate), described, lambda: found)
         return tmp_path / "run"
 
     return make

@@ -26,6 +26,7 @@ from common.study.experiment import Described, run_experiment
 from common.study.folder import RunFolder
 from common.study.plan import DEFAULT_CONTROLS, Plan, parse_ablation, parse_percents
 from common.study.results import SCHEMA
+from tests.common.answering import answering
 from tests.common.conftest import MapMaker
 
 N_FACES, N_OBJECTS = 40, 60
@@ -52,6 +53,9 @@ class Bench:
     evaluated: list[str] = field(default_factory=list)
     dies_at: int | None = None
 
+    def __post_init__(self) -> None:
+        self.tested = answering(ITEMS, self.evaluate)
+
     def localize(self) -> SelectivityMap:
         self.localized += 1
         return self.found
@@ -69,9 +73,7 @@ class Bench:
 
     def run(self, path: Path, plan: Plan = PLAN, **more: Any) -> Results:
         with RunFolder(path, {"seed": plan.seed}, {}) as folder:
-            return run_experiment(
-                folder, plan, ITEMS, DESCRIBED, self.localize, self.evaluate, **more
-            )
+            return run_experiment(folder, plan, self.tested, DESCRIBED, self.localize, **more)
 
 
 ITEMS = Items(
@@ -160,13 +162,15 @@ def test_progress_is_told_of_every_mask(bench, tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     bench().run(tmp_path, progress=lambda *state: told.append(state))
     total = len(ORDER)
+    told = [state for state in told if state[0] == "evaluate"]
     assert told == [("evaluate", done, total) for done in range(total + 1)]
 
 
 def test_the_headlines_mask_and_outcomes_are_given_away_for_pictures(bench, tmp_path: Path) -> None:
-    given: list[tuple[Any, ...]] = []
-    results = bench().run(tmp_path, illustrate=lambda *parts: given.append(parts))
-    [(found, top, intact, ablated)] = given
+    one = bench()
+    results = one.run(tmp_path)
+    [(folder, found, top, intact, ablated, _)] = one.tested.illustrated
+    assert folder == tmp_path
     assert (found.n_units, top.name) == (300, "top-1")
     assert intact.correct[:N_FACES].mean() == results.intact["face"].accuracy
     wanted = results.ablations[0].groups["face"].accuracy
@@ -283,7 +287,7 @@ def test_the_share_of_a_built_in_area_is_counted_both_ways(bench, tmp_path: Path
     first = {"layer0": area[area < 200], "layer1": area[area >= 200] - 200}
     described = replace(DESCRIBED, area=first)
     with RunFolder(tmp_path, {}, {}) as folder:
-        results = run_experiment(folder, PLAN, ITEMS, described, one.localize, one.evaluate)
+        results = run_experiment(folder, PLAN, one.tested, described, one.localize)
     assert results.area is not None
     assert results.area.as_json() == {
         "n_units": 6,
@@ -308,7 +312,7 @@ def test_an_area_of_channels_holds_all_their_neurons(tmp_path: Path) -> None:
     described = replace(DESCRIBED, area={"layer": np.array([3])})
     with RunFolder(tmp_path, {}, {}) as folder:
         plan = Plan((20.0,), [])
-        results = run_experiment(folder, plan, ITEMS, described, one.localize, one.evaluate)
+        results = run_experiment(folder, plan, one.tested, described, one.localize)
     assert results.area == Area(
         n_units=4, percent=20.0, share={"20": AreaShare(of_top=1.0, of_area=1.0)}
     )

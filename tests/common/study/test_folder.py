@@ -32,7 +32,7 @@ from common.base.files import (
 )
 from common.effects.items import Outcome
 from common.study import folder as runs
-from common.study.folder import RunFolder, differences
+from common.study.folder import RunFolder, check_front, differences, front_of
 from tests.common.made import made
 
 IDENTITY = {"model": {"name": "phantom/cnn", "fingerprint": "a1"}, "seed": 0, "top": [1.0]}
@@ -414,3 +414,26 @@ def test_fingerprints_ignore_the_order_of_keys_and_nothing_else(tmp_path: Path) 
     (tmp_path / "one").write_bytes(b"1")
     (tmp_path / "two").write_bytes(b"2")
     assert digest_of_file(tmp_path / "one") != digest_of_file(tmp_path / "two")
+
+
+# --- whose run it is ---
+
+
+@pytest.mark.parametrize(
+    ("entry", "front"),
+    [
+        ({"front": "sound-loc", "command": "llm-loc run"}, "sound-loc"),
+        ({"command": "llm-loc run --model 'a b'"}, "llm-loc"),
+        ({"command": "FUNCLOC_DATA='/my data' vision-loc run --model m"}, "vision-loc"),
+        ({"command": "vision-loc 'unclosed"}, ""),
+        ({"command": ""}, ""),
+        ({}, ""),
+    ],
+)
+def test_a_run_says_whose_it_is_and_an_older_one_by_its_command(
+    entry: dict[str, Any], front: str
+) -> None:
+    assert front_of(entry) == front
+    check_front(entry, front, "runs/a")
+    with pytest.raises(RunError, match=r"^runs/a: a run of .*, not of tree-loc$"):
+        check_front(entry, "tree-loc", "runs/a")

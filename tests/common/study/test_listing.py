@@ -64,7 +64,7 @@ def test_a_run_that_is_not_finished_says_how_to_finish_it(tmp_path: Path) -> Non
 def test_what_data_say_is_escaped() -> None:
     bad = "<script>alert(1)</script>"
     shown = [
-        fragments.runs([Entry(Path(bad), bad, bad, bad, True, bad, {})]),
+        fragments.runs([Entry(Path(bad), bad, bad, bad, bad, True, bad, {})]),
         fragments.note(bad),
         fragments.table([bad], [[bad]], bad),
         fragments.report_frame(bad, bad),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -370,8 +371,6 @@ def test_a_broken_picture_gets_one_line(tmp_path: Path, faces: visit.Found) -> N
 
 def test_a_run_fills_the_form_again_and_only_with_what_is_on_offer(home: Path) -> None:
     settings = read_json(home / "runs" / "planted" / "run.json")["settings"]
-    assert visit.owns(settings)
-    assert not visit.owns({**settings, "protocol": "full"})
     with pytest.raises(SettingError, match="choose from"):
         visit.OFFER.filled(settings)
     offered = {**settings, "top": "5,1", "controls": "magnitude-matched:19"}
@@ -394,8 +393,9 @@ def test_pictures_are_offered_and_texts_are_not() -> None:
 
 
 def test_a_folder_of_another_front_end_leaves_try_it_alone(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text('{"settings": {"prompt": 1}}')
-    with pytest.raises(RunError, match="not a run of a vision model"):
+    entry = {"command": "FUNCLOC_DATA=d llm-loc run --model m", "settings": {"model": "m"}}
+    (tmp_path / "run.json").write_text(json.dumps(entry))
+    with pytest.raises(RunError, match="a run of llm-loc, not of vision-loc"):
         visit.found_in(tmp_path)
 
 

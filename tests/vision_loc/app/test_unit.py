@@ -10,7 +10,6 @@ import pytest
 
 from common.base.errors import RunError
 from common.measure.masks import units_mask
-from common.study.folder import RunFolder
 from common.study.single_unit import Answers, effect_alone
 from vision_loc.app.unit import answers
 from vision_loc.app.visit import Found, found_in
@@ -90,8 +89,8 @@ def test_one_unit_alone_is_what_an_evaluation_under_its_mask_says(
     assert {"decode", "evaluate", "part"} <= set(steps)
     tested = FRONT.evaluating(found.settings, model)
     mask = units_mask(found.map, [unit])
-    folder = RunFolder(tmp_path, {}, {})
-    correct = [tested.outcome(folder, each, found.map).correct for each in (None, mask)]
+    tested.prepare(tmp_path)
+    correct = [tested.outcome(each, found.map).correct for each in (None, mask)]
     inside = tested.items.groups == "target"
     assert alone.target == "target"
     assert alone.intact["target"].accuracy == correct[0][inside].mean()

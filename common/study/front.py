@@ -1,0 +1,309 @@
+"""What a front end is: an object that loads models, prepares stimuli and shows them to the model.
+
+All else of a run (the masks and their controls, the folder, the resuming, the numbers, the report)
+is the core's. A front end brings three classes:
+
+* a :class:`FrontEnd`, of which there is one object;
+* its settings, :class:`common.study.settings.Settings` or a class of these;
+* an :class:`Evaluating`: what is evaluated on, with ``prepare``, ``outcome`` and ``illustrate``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import pandas as pd
+
+from common.base.errors import SettingError
+from common.base.files import digest_of
+from common.base.progress import Progress, silent
+from common.effects.described import DescribedEvaluation, DescribedLocalizer, DescribedModel
+from common.effects.items import Items, Outcome
+from common.effects.perplexity import MeasuredText
+from common.measure.masks import Mask
+from common.measure.scores import SelectivityMap
+from common.measure.sites import Site
+from common.study.settings import Settings
+
+Model = TypeVar("Model")
+S = TypeVar("S", bound=Settings)
+L = TypeVar("L")
+
+
+class Stimulus(Protocol):
+    """What a front end calls its pictures or texts."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def condition(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Localizing(Generic[Model]):
+    """A model and a localizer: what a map is made of, and what identifies it.
+
+    Attributes
+    ----------
+    model : Model
+        The front end's own.
+    described, localizer : DescribedModel, DescribedLocalizer
+        What ``results.json`` says of the model and of the localizer; see
+        :func:`describe_localizer`.
+    stimuli : DataFrame
+        ``stimuli.csv``, as from :func:`stimuli_table`.
+    fingerprint : str
+        Of all the stimuli.
+    sites : sequence of Site
+        Where the model is read.
+    settings : Settings
+        Those that localizing goes by, a front end's own defaults filled in.
+    make_map : callable
+        Localizes.
+    more : dict
+        What else the map depends on, by name; a part of the run's identity.
+    """
+
+    model: Model
+    described: DescribedModel
+    localizer: DescribedLocalizer
+    stimuli: pd.DataFrame
+    fingerprint: str
+    sites: Sequence[Site]
+    settings: Settings
+    make_map: Callable[[Progress], SelectivityMap]
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Whatever the map depends on."""
+        model = self.described
+        return {
+            "model": {"name": model.name, "fingerprint": model.fingerprint, "dtype": model.dtype},
+            "preprocessing": model.preprocessing,
+            "localizer": {"name": self.localizer.name, "stimuli": self.fingerprint},
+            **self.more,
+            "sites": digest_of([str(site) for site in self.sites]),
+            "unit": self.settings.unit,
+            "pooling": self.settings.pooling,
+            "statistic": self.settings.statistic,
+            "seed": self.settings.seed,
+        }
+
+    def fresh_map(self, progress: Progress) -> SelectivityMap:
+        """The map, which knows the model that it belongs to."""
+        found = self.make_map(progress)
+        found.about["model_fingerprint"] = self.described.fingerprint
+        return found
+
+
+@dataclass(kw_only=True, eq=False)
+class Evaluating(ABC):
+    """What is evaluated on, and how. A front end's own is a dataclass of this one.
+
+    :meth:`prepare` is called once, after localizing and before the first outcome.
+
+    Attributes
+    ----------
+    items : Items
+        In one order for all masks.
+    described : DescribedEvaluation
+        What ``results.json`` says of it.
+    stimuli : str
+        Fingerprint of all of it.
+    digests : sequence of (str, str)
+        Item and fingerprint of a stimulus of it, to be held against the localizer's.
+    word : str
+        What the items are called in a message.
+    area : mapping of str to array of int
+        The built-in area of a phantom: channels by module path.
+    texts : sequence of MeasuredText
+        Texts whose perplexity is measured beside the items.
+    """
+
+    items: Items
+    described: DescribedEvaluation
+    stimuli: str
+    digests: Sequence[tuple[str, str]]
+    word: str
+    area: Mapping[str, np.ndarray] = field(default_factory=dict)
+    texts: Sequence[MeasuredText] = ()
+
+    def prepare(self, scratch: Path, progress: Progress = silent) -> None:  # noqa: B027 (may be left out)
+        """Do once what all masks need: decode pictures, say.
+
+        Parameters
+        ----------
+        scratch : Path
+            A folder for files that outlive a kill but not the run: those that lie there are made
+            by the same settings. It may not exist yet.
+        progress : Progress
+            Told how far it is; may raise to stop.
+        """
+
+    @abstractmethod
+    def outcome(
+        self, mask: Mask | None, found: SelectivityMap, progress: Progress = silent
+    ) -> Outcome:
+        """What the model does with every item under a mask, or intact for ``None``.
+
+        Parameters
+        ----------
+        mask : Mask or None
+            Units of `found`.
+        found : SelectivityMap
+            The map.
+        progress : Progress
+            Told of every batch as a part of the step under way; may raise to stop.
+        """
+
+    def outcomes(
+        self,
+        masks: Iterable[Mask | None],
+        found: SelectivityMap,
+        progress: Progress = silent,
+    ) -> Iterator[Outcome]:
+        """The outcomes under several masks, in their order, each as soon as it is known.
+
+        One by one, as it stands; a front end that evaluates many masks in one pass does so here.
+        What it yields is what :meth:`outcome` returns, bit by bit. The caller may stop asking.
+        """
+        for mask in masks:
+            yield self.outcome(mask, found, progress)
+
+    def illustrate(  # noqa: B027 (may be left out)
+        self,
+        folder: Path,
+        found: SelectivityMap,
+        top: Mask,
+        intact: Outcome,
+        ablated: Outcome,
+        progress: Progress = silent,
+    ) -> None:
+        """Keep in the run folder what its report shows besides numbers; nothing, as it stands.
+
+        Parameters
+        ----------
+        folder : Path
+            The run folder. A file that is there already was made by the same run.
+        found, top
+            The map, and the top mask of the dose that the verdict is about.
+        intact, ablated : Outcome
+            Without a mask and under the top one.
+        progress : Progress
+            Told how far it is; may raise to stop.
+        """
+
+
+class FrontEnd(ABC, Generic[S, Model]):
+    """A front end.
+
+    Attributes
+    ----------
+    program : str
+        Its command. Run folders say by it whose they are.
+    settings : type of Settings
+        Of its runs.
+    """
+
+    program: str
+    settings: type[S]
+
+    @abstractmethod
+    def load(self, settings: S) -> tuple[Model, DescribedModel]:
+        """The model, and what ``results.json`` says of it."""
+
+    @abstractmethod
+    def localizing(self, settings: S) -> Localizing[Model]:
+        """The model and the localizer at hand."""
+
+    @abstractmethod
+    def evaluating(self, settings: S, model: Model) -> Evaluating:
+        """The evaluation at hand."""
+
+
+# --- what front ends say in the same words ---
+
+
+def chosen_localizer(
+    settings: Settings, named: Callable[[str], L], own: Callable[[Path, Path], L]
+) -> L:
+    """The localizer that the settings name: one by its name, or two places of one's own.
+
+    Parameters
+    ----------
+    settings : Settings
+        With `localizer`, or `target` and `control`.
+    named, own : callable
+        Read the one and the other.
+
+    Raises
+    ------
+    SettingError
+        If the settings name no localizer, or two.
+    """
+    target, control = settings.target, settings.control
+    if settings.localizer is not None and target is None and control is None:
+        return named(settings.localizer)
+    if settings.localizer is None and target is not None and control is not None:
+        return own(target, control)
+    raise SettingError("give either --localizer, or both --target and --control")
+
+
+def describe_localizer(
+    name: str, target: Sequence[Stimulus], control: Sequence[Stimulus], **more: Any
+) -> DescribedLocalizer:
+    """What ``results.json`` says of a localizer.
+
+    Parameters
+    ----------
+    name : str
+        As it was asked for.
+    target, control : sequence
+        The stimuli of either side.
+    **more
+        What the front end says besides; see :class:`common.effects.described.DescribedLocalizer`.
+    """
+    return DescribedLocalizer(
+        name=name,
+        target=tuple(sorted({stimulus.condition for stimulus in target})),
+        control=tuple(sorted({stimulus.condition for stimulus in control})),
+        n_target=len(target),
+        n_control=len(control),
+        **more,
+    )
+
+
+def stimuli_table(
+    target: Sequence[Stimulus],
+    control: Sequence[Stimulus],
+    digests: Sequence[str],
+    **more: Sequence[str],
+) -> pd.DataFrame:
+    """``stimuli.csv``: the localizer's stimuli, their sides and fingerprints.
+
+    Parameters
+    ----------
+    target, control : sequence
+        The stimuli of either side.
+    digests : sequence of str
+        A fingerprint of each, the target's first.
+    **more
+        Further columns, in the same order.
+    """
+    both = [*target, *control]
+    return pd.DataFrame(
+        {
+            "stimulus": [stimulus.name for stimulus in both],
+            "condition": [stimulus.condition for stimulus in both],
+            "side": ["target"] * len(target) + ["control"] * len(control),
+            "digest": digests,
+            **more,
+        }
+    )
