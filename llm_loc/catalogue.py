@@ -5,29 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from common.models.catalogue import ORDER, Entry, bundled, hub_models, local_folders
+from common.models.catalogue import Entry, listed
 from llm_loc import phantom
 
 
 def catalogue(models_root: Path | None = None) -> list[Entry]:
-    """All models that lie on this machine: what works offline first.
-
-    Parameters
-    ----------
-    models_root : Path, optional
-        ``--models-root``; left out, ``FUNCLOC_MODELS``, else ``./models``.
-
-    Raises
-    ------
-    DataError
-        If a folder was named and is not there.
-    """
-    known = [
-        *bundled(phantom.NAMES),
-        *local_folders(models_root, _about, "no language model"),
-        *hub_models(_about),
-    ]
-    return sorted(known, key=lambda entry: ORDER.index(entry.where))
+    """All models that lie on this machine; see :func:`common.models.catalogue.listed`."""
+    return listed(phantom.NAMES, models_root, _about, "no language model")
 
 
 def _about(config: dict[str, Any]) -> str | None:

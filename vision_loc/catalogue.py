@@ -8,41 +8,20 @@ from typing import Any
 
 import torch
 
-from common.models.catalogue import (
-    ORDER,
-    WEIGHTS,
-    Entry,
-    Where,
-    bundled,
-    hub_models,
-    hub_repositories,
-    in_hub_cache,
-    local_folders,
-)
+from common.models.catalogue import WEIGHTS, Entry, Where, hub_repositories, in_hub_cache, listed
 from vision_loc import phantom
 
 
 def catalogue(models_root: Path | None = None) -> list[Entry]:
-    """All model names that can be listed: what works offline first.
-
-    Parameters
-    ----------
-    models_root : Path, optional
-        ``--models-root``; left out, ``FUNCLOC_MODELS``, else ``./models``.
-
-    Raises
-    ------
-    DataError
-        If a folder was named and is not there.
-    """
-    known = [
-        *bundled(phantom.NAMES),
-        *local_folders(models_root, _about, "no image classifier"),
-        *hub_models(_transformers),
-        *_torchvision(),
-        *_timm(),
-    ]
-    return sorted(known, key=lambda entry: ORDER.index(entry.where))
+    """All model names that can be listed; see :func:`common.models.catalogue.listed`."""
+    return listed(
+        phantom.NAMES,
+        models_root,
+        _about,
+        "no image classifier",
+        of_hub=_transformers,
+        zoos=[*_torchvision(), *_timm()],
+    )
 
 
 def _about(config: dict[str, Any]) -> str | None:

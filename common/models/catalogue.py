@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -52,6 +52,42 @@ class Entry:
         return {"cache": f"{self.name} (downloaded)", "download": f"{self.name} (download)"}.get(
             self.where, self.name
         )
+
+
+def listed(
+    phantoms: Collection[str],
+    models_root: Path | None,
+    about: About,
+    none: str,
+    *,
+    of_hub: About | None = None,
+    zoos: Iterable[Entry] = (),
+) -> list[Entry]:
+    """All models that a front end can name: what works offline first.
+
+    Parameters
+    ----------
+    phantoms : collection of str
+        Its calibration models.
+    models_root, about, none
+        Of folders; see :func:`local_folders`.
+    of_hub : callable, optional
+        The same as `about` for what the hub's cache holds; left out, `about`.
+    zoos : iterable of Entry
+        What it gets elsewhere.
+
+    Raises
+    ------
+    DataError
+        If a folder was named and is not there.
+    """
+    known = [
+        *bundled(phantoms),
+        *local_folders(models_root, about, none),
+        *hub_models(of_hub or about),
+        *zoos,
+    ]
+    return sorted(known, key=lambda entry: ORDER.index(entry.where))
 
 
 def bundled(names: Collection[str]) -> list[Entry]:
