@@ -1,0 +1,57 @@
+"""What the docs name is there: files, links, and the floors of the core."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+OURS = ("common", "browser", "vision_loc", "llm_loc", "tests", "docs", "data_manifests")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    gone = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert not gone
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_files_that_are_named_are_there(name: str) -> None:
+    said = re.findall(r"`([\w./-]+)`", (ROOT / name).read_text(encoding="utf-8"))
+    files = [each for each in said if each.split("/")[0] in OURS and "/" in each]
+    assert len(files) > 10
+    assert not [each for each in files if "NAME" not in each and not (ROOT / each).exists()]
+
+
+def test_the_table_of_floors_is_that_of_the_contract() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    floors = next(each for each in contracts["contracts"] if each.get("containers") == ["common"])
+    assert told == [room for floor in floors["layers"] for room in floor.split(" | ")]
+
+
+def test_every_package_is_installed_and_typed() -> None:
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    there = {
+        ".".join(file.parent.relative_to(ROOT).parts)
+        for root in ("common", "browser", "vision_loc", "llm_loc", "data_manifests")
+        for file in (ROOT / root).rglob("*.py")
+    }
+    assert set(setup["packages"]) == there
+    for name in ("common", "browser", "vision_loc", "llm_loc"):
+        assert (ROOT / name / "py.typed").is_file()
+        assert "py.typed" in setup["package-data"][name]
+
+
+def test_the_citation_has_the_version_of_the_package() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert cited["version"] == project["version"]
+    assert cited["license"] == project["license"]
