@@ -22,7 +22,7 @@ class Localized(Part):
     localizer: DescribedLocalizer
     """Which contrast found the units."""
     selectivity: Selectivity
-    """What it found."""
+    """What the localizer found."""
 
 
 class Results(Localized):
