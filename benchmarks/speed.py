@@ -24,8 +24,9 @@ from rich.table import Table
 from scipy import stats
 
 from common.base.progress import silent
+from common.measure.control_rules import control
 from common.measure.halves import selectivity_map
-from common.measure.masks import control, top_percent
+from common.measure.masks import top_percent
 from common.measure.record import record
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site, Unit

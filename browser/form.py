@@ -10,21 +10,33 @@ import gradio as gr
 
 from browser.events import QUIET
 from common.base.errors import SettingError
+from common.measure.control_rules import CONTROL_RULES, default_controls, parse_controls
 from common.measure.moments import Statistic
+from common.measure.scores import DEFAULT_SCORE, SCORE_RULES
 from common.measure.sites import KINDS
-from common.study.plan import DEFAULT_CONTROLS
 from common.study.settings import Settings
 
-QUICK = "magnitude-matched:19"
-CONTROLS = {
-    "19 magnitude-matched (quick)": QUICK,
-    "19 of either matched rule": "layer-matched:19,magnitude-matched:19",
-    "all rules, 50 masks and the bottom one": DEFAULT_CONTROLS,
-}
+DRAWS = 19  # the fewest that allow p = 0.05
+QUICK = f"magnitude-matched:{DRAWS}"
 STATISTICS = get_args(Statistic)
 LARGEST_SEED = 2**31 - 1
 FREE = ("device", "batch_size", "data_root", "top")
 """What a form need not say: the numbers do not depend on them, or it says them otherwise."""
+
+
+def controls_offered() -> dict[str, str]:
+    """What the form offers as controls, by label: the quick one, the matched rules, all of them."""
+    matched = [rule.name for rule in CONTROL_RULES.values() if rule.matched]
+    every = parse_controls(default_controls())
+    drawn = sum(plan.draws for plan in every if CONTROL_RULES[plan.rule].random)
+    each = "either matched rule" if len(matched) == 2 else "every matched rule"
+    return {
+        f"{DRAWS} magnitude-matched (quick)": QUICK,
+        f"{DRAWS} of {each}": ",".join(f"{rule}:{DRAWS}" for rule in matched),
+        **{f"{DRAWS} {rule}": f"{rule}:{DRAWS}" for rule in reversed(matched[:-1])},
+        f"all rules, {drawn} masks and the bottom one": default_controls(),
+    }
+
 
 S = TypeVar("S", bound=Settings)
 Names = Sequence[str | tuple[str, str]]
@@ -99,9 +111,10 @@ class Offer(Generic[S]):
             "localizer": self.localizers(),
             "evaluation": self.evaluations(),
             "statistic": STATISTICS,
+            "score": SCORE_RULES,
             "kind": KINDS,
             "unit": self.units,
-            "controls": CONTROLS.values(),
+            "controls": controls_offered().values(),
         }
         for what, value in names.items():
             check_offered(what, value, offered[what])
@@ -121,8 +134,10 @@ class Offer(Generic[S]):
             If one of them is not on offer here, or the form has no place for it.
         """
         unit = ["unit"] if self.units else []
-        asked = ["model", "localizer", "evaluation", "statistic", "kind", *unit, "controls"]
-        chosen = {name: settings[name] for name in asked}
+        asked = ["model", "localizer", "evaluation", "statistic", "score", "kind", *unit]
+        # Runs from before there were other scores name none.
+        known = {"score": DEFAULT_SCORE, **settings}
+        chosen = {name: known[name] for name in (*asked, "controls")}
         doses, seed = str(settings["top"]).split(","), settings["seed"]
         check_again(settings, self.chosen(doses, seed, **chosen), self.program)
         return [*chosen.values(), doses, seed]
@@ -211,8 +226,9 @@ def form(offer: Offer[Any]) -> dict[str, Any]:
         how = {
             "statistic": gr.Radio(
                 list(STATISTICS), value="magnitude", label="Statistic", min_width=240,
-                info="Welch's t on the absolute or on the signed activation.",
+                info="Units are scored on the absolute or on the signed activation.",
             ),
+            "score": score_choice(),
             "kind": gr.Dropdown(
                 list(KINDS), value="block", label="Sites", min_width=240,
                 info="Which modules are read: blocks, attention, MLPs, or all operations.",
@@ -224,7 +240,7 @@ def form(offer: Offer[Any]) -> dict[str, Any]:
                 info="A channel over all positions, or each position by itself.",
             )  # fmt: skip
         how["controls"] = gr.Dropdown(
-            list(CONTROLS.items()), value=QUICK, label="Controls", min_width=240,
+            list(controls_offered().items()), value=QUICK, label="Controls", min_width=240,
             info="Masks of the same size to hold the top units against.",
         )  # fmt: skip
     with gr.Row():
@@ -237,6 +253,15 @@ def form(offer: Offer[Any]) -> dict[str, Any]:
             info="Of the split halves, the control masks and the bootstrap.",
         )  # fmt: skip
     return {**stimuli, **how}
+
+
+def score_choice() -> Any:
+    """The score; seen only where there is a choice."""
+    choices = [(rule.words.title, rule.name) for rule in SCORE_RULES.values()]
+    return gr.Dropdown(
+        choices, value=DEFAULT_SCORE, label="Score", min_width=240, visible=len(choices) > 1,
+        info="What ranks the units: the highest are the mask.",
+    )  # fmt: skip
 
 
 def _stimuli(offer: Offer[Any]) -> dict[str, Any]:

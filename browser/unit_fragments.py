@@ -12,7 +12,6 @@ from common.measure.masks import Mask
 from common.study.single_unit import Alone, UnitRow
 
 MOST_UNITS = 60  # of a layer that a page lists
-HEADS = ("unit", "rank", "t", "q", "d′", "mean, target", "mean, control")
 
 
 def layer_choices(mask: Mask) -> list[tuple[str, str]]:
@@ -26,11 +25,11 @@ def layer_choices(mask: Mask) -> list[tuple[str, str]]:
 
 def unit_choices(rows: Sequence[UnitRow]) -> list[tuple[str, str]]:
     """Labels of units, and the ranks that they are chosen by."""
-    return [(f"{row.name}, t {row.t:.1f}", str(row.rank)) for row in rows]
+    return [(f"{row.name}, {row.words.symbol} {row.score:.1f}", str(row.rank)) for row in rows]
 
 
 def units_table(rows: Sequence[UnitRow], n_units: int) -> str:
-    """Units of one site, the highest t first.
+    """Units of one site, the highest score first.
 
     Parameters
     ----------
@@ -40,19 +39,31 @@ def units_table(rows: Sequence[UnitRow], n_units: int) -> str:
         How many of the site's units are in the mask; there may be more than are shown.
     """
     shown = f"the first {len(rows)} of {n_units:,}" if len(rows) < n_units else f"all {n_units:,}"
-    caption = f"Units of {rows[0].site} in the mask ({shown}), the highest t first"
-    return fragments.table(HEADS, map(_numbers, rows), caption)
+    first = rows[0]
+    caption = f"Units of {first.site} in the mask ({shown}), the highest {first.words.symbol} first"
+    heads = ("unit", "rank", first.words.symbol, *first.told, "mean, target", "mean, control")
+    return fragments.table(heads, map(_numbers, rows), caption)
 
 
 def _numbers(row: UnitRow) -> tuple[str, ...]:
     means = (f"{row.mean_target:.3g}", f"{row.mean_control:.3g}")
-    return (row.name, f"{row.rank:,}", f"{row.t:.2f}", f"{row.q:.2g}", f"{row.d_prime:.2f}", *means)
+    return (row.name, f"{row.rank:,}", f"{row.score:.2f}", *map(_number, *_told(row)), *means)
+
+
+def _told(row: UnitRow) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    return tuple(row.told), tuple(row.told.values())
+
+
+def _number(column: str, value: float) -> str:
+    return f"{value:.2g}" if column == "q" else f"{value:.2f}"
 
 
 def unit_facts(row: UnitRow, n_units: int) -> str:
     """One unit's place and numbers."""
-    said = f"Rank {row.rank:,} of {n_units:,} by t; q = {row.q:.2g}, d′ = {row.d_prime:.2f}."
-    return f"<h3>{escape(row.title)}: t = {row.t:.1f}</h3>{fragments.note(said)}"
+    told = ", ".join(f"{name} = {_number(name, value)}" for name, value in row.told.items())
+    said = f"Rank {row.rank:,} of {n_units:,} by {row.words.symbol}{'; ' if told else ''}{told}."
+    title = f"{row.title}: {row.words.symbol} = {row.score:.1f}"
+    return f"<h3>{escape(title)}</h3>{fragments.note(said)}"
 
 
 def driven_units(rows: Sequence[tuple[UnitRow, float]], n_units: int) -> str:
@@ -67,8 +78,8 @@ def driven_units(rows: Sequence[tuple[UnitRow, float]], n_units: int) -> str:
     """
     first = f"the {len(rows)} most driven of {n_units:,}" if len(rows) < n_units else "all of them"
     return fragments.table(
-        ("unit", "answers", "t"),
-        [(row.title, f"{times:.1f} ×", f"{row.t:.1f}") for row, times in rows],
+        ("unit", "answers", rows[0][0].words.symbol if rows else "score"),
+        [(row.title, f"{times:.1f} ×", f"{row.score:.1f}") for row, times in rows],
         f"Units of the mask by how strongly they answer to this picture, over their average in "
         f"the localizer ({first})",
     )

@@ -163,7 +163,9 @@ class UnitPages(Generic[Model, S]):
                     known = self.answers(model, found.settings, found.map, mask, show)
             except Stopped:
                 return [fragments.note("Stopped; choose a unit to go on."), *EMPTY[1:], opened]
-        said = f"{row.title}: t = {row.t:.1f}, d′ = {row.d_prime:.2f}"
+        said = f"{row.title}: {row.words.symbol} = {row.score:.1f}"
+        if (d_prime := row.told.get("d′")) is not None:
+            said += f", d′ = {d_prime:.2f}"
         figure = figures.unit_responses(known.of(unit), known.conditions, known.target, said)
         most, least = known.extremes(unit, SHOWN)
         return [

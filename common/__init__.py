@@ -20,7 +20,8 @@ The core knows torch, numpy and scipy; never a model zoo, never a browser.
 
 from common.base.errors import FunclocError
 from common.measure.ablate import ablate
-from common.measure.masks import Mask, control, load_masks, save_masks, top_percent
+from common.measure.control_rules import control
+from common.measure.masks import Mask, load_masks, save_masks, top_percent
 from common.measure.moments import Moments
 from common.measure.record import Recorder, record
 from common.measure.scores import SelectivityMap, split_half, welch

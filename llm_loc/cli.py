@@ -24,6 +24,7 @@ from common.cli.printing import (
     print_sites,
     results_console,
 )
+from common.measure.scores import DEFAULT_SCORE, SCORE_RULES
 from common.measure.sites import KINDS
 from common.study.verbs import report_again
 from llm_loc import data
@@ -105,6 +106,7 @@ def _settings(**given: Any) -> Settings:
     one_of("--pooling", given["pooling"], POOLINGS)
     one_of("--protocol", given["protocol"], PROTOCOLS)
     one_of("--kind", given["kind"], KINDS)
+    one_of("--score", given["score"], tuple(SCORE_RULES))
     one_of("--statistic", given["statistic"], ("magnitude", "signed"))
     return Settings(**given)
 
@@ -125,6 +127,7 @@ def run_all(
     sites: options.Sites = None,
     pooling: PoolingOption = "last",
     statistic: options.StatisticOption = "magnitude",
+    score: options.ScoreOption = DEFAULT_SCORE,
     protocol: Protocol = "full",
     ablation: options.AblationOption = "zero",
     seed: options.Seed = 0,
@@ -152,6 +155,7 @@ def run_all(
         sites=sites,
         pooling=pooling,
         statistic=statistic,
+        score=score,
         protocol=protocol,
         ablation=ablation,
         seed=seed,
@@ -182,6 +186,7 @@ def localize(
     sites: options.Sites = None,
     pooling: PoolingOption = "last",
     statistic: options.StatisticOption = "magnitude",
+    score: options.ScoreOption = DEFAULT_SCORE,
     protocol: Protocol = "full",
     seed: options.Seed = 0,
     untrained: options.Untrained = False,
@@ -203,6 +208,7 @@ def localize(
         sites=sites,
         pooling=pooling,
         statistic=statistic,
+        score=score,
         protocol=protocol,
         seed=seed,
         untrained=untrained,

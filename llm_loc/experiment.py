@@ -23,7 +23,8 @@ from common.effects.described import (
 )
 from common.effects.items import Items, Outcome
 from common.effects.perplexity import MeasuredText
-from common.measure.masks import Mask, plan_masks
+from common.measure.control_rules import plan_masks
+from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Pooling
 from common.study import verbs as study
@@ -253,6 +254,7 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
                 sites,
                 pooling=pooling,
                 statistic=settings.statistic,
+                score=settings.score,
                 protocol=protocol,
                 percents=settings.percents,
                 seed=settings.seed,

@@ -11,7 +11,8 @@ from common.base.errors import MaskError
 from common.base.files import save_json
 from common.base.progress import Progress, silent
 from common.measure.ablate import Ablation
-from common.measure.masks import Mask, control
+from common.measure.control_rules import control
+from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from llm_loc.generate import Sampling, continuations
 from llm_loc.models import LanguageModel

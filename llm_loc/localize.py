@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
-import torch
 
 from common.base.errors import DataError, SettingError
 from common.base.progress import Progress, silent
 from common.effects.described import TokenLengths
-from common.measure.halves import assign_groups, selectivity_map
+from common.measure.contrast import Batch, contrast
 from common.measure.moments import Statistic
-from common.measure.record import record
-from common.measure.scores import SelectivityMap
+from common.measure.scores import DEFAULT_SCORE, SelectivityMap
 from common.measure.sites import Kind, Pooling, Site
 from common.measure.survey import Survey
 from llm_loc.models import Ids, LanguageModel, Side
@@ -82,6 +81,7 @@ def localize(
     *,
     pooling: Pooling = "last",
     statistic: Statistic = "magnitude",
+    score: str = DEFAULT_SCORE,
     protocol: str = "full",
     percents: Sequence[float] = (1.0,),
     seed: int = 0,
@@ -101,6 +101,8 @@ def localize(
         How a text's tokens become one number, padding left out.
     statistic : {"magnitude", "signed"}, default="magnitude"
         See :func:`common.measure.record.record`.
+    score : str, default="welch"
+        The rule that scores units; see :data:`common.measure.scores.SCORE_RULES`.
     protocol : {"full", "paper"}, default="full"
         ``paper`` reads texts one by one, cut at 12 tokens, and takes the last of these
         (AlKhamissi et al. 2024, in their published code).
@@ -109,7 +111,7 @@ def localize(
     seed : int, default=0
         Seed of the split into halves.
     batch_size : int, default=64
-        Texts a pass; t does not depend on it beyond rounding.
+        Texts a pass; the score does not depend on it beyond rounding.
     padding : {"right", "left"}, default="right"
         Side on which texts of a batch are filled up; neither counts.
 
@@ -122,24 +124,18 @@ def localize(
     """
     check_protocol(protocol, pooling)
     ids = tokenized(model, stimuli, protocol)
-    texts = [*stimuli.target, *stimuli.control]
-    is_target = np.arange(len(texts)) < len(stimuli.target)
-    groups = assign_groups([text.condition for text in texts], is_target, seed)
-    done = 0
-    with (
-        torch.inference_mode(),
-        record(
-            model.module, sites, pooling=pooling, statistic=statistic, through=model.through
-        ) as recorder,
-    ):
+
+    def batches(_groups: np.ndarray) -> Iterator[Batch]:
         for where in passes_over(ids, protocol, batch_size):
             batch = model.batch([ids[i] for i in where], padding)
-            names = [texts[i].name for i in where]
-            recorder.expect(groups[where], batch["attention_mask"], names)
-            model.base(**batch, **model.quiet)
-            done += len(where)
-            progress("localize", done, len(ids))
-    return selectivity_map(recorder, percents, {"protocol": protocol})
+            run = partial(model.base, **batch, **model.quiet)
+            yield Batch(where, run, batch["attention_mask"])
+
+    return contrast(
+        model.module, sites, stimuli.target, stimuli.control, batches, score=score,
+        pooling=pooling, statistic=statistic, through=model.through, percents=percents, seed=seed,
+        about={"protocol": protocol}, progress=progress,
+    )  # fmt: skip
 
 
 def passes_over(ids: Sequence[Ids], protocol: str, batch_size: int) -> list[np.ndarray]:

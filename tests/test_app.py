@@ -24,6 +24,7 @@ PLANTED = {
     "localizer": "phantom-planted:pattern",
     "evaluation": "phantom-planted",
     "statistic": "magnitude",
+    "score": "welch",
     "kind": "block",
     "unit": "channel",
     "controls": "magnitude-matched:19",

@@ -23,6 +23,7 @@ from common.cli.printing import (
     results_console,
 )
 from common.effects.words import skipped_warning
+from common.measure.scores import DEFAULT_SCORE, SCORE_RULES
 from common.measure.sites import KINDS, POOLINGS, UNITS, Pooling, Unit, check_pooling
 from common.measure.survey import Survey
 from common.study.verbs import report_again
@@ -48,6 +49,7 @@ def _settings(**given: Any) -> Settings:
         raise SettingError(f"--pooling {pooling}: is for text; choose mean, max or cls")
     one_of("--kind", given["kind"], KINDS)
     one_of("--on-error", given["on_error"], ON_ERROR)
+    one_of("--score", given["score"], tuple(SCORE_RULES))
     one_of("--statistic", given["statistic"], ("magnitude", "signed"))
     given["pooling"] = check_pooling(unit, pooling)
     return Settings(**given)
@@ -68,6 +70,7 @@ def run_all(
     unit: options.UnitOption = "channel",
     pooling: options.PoolingOption = None,
     statistic: options.StatisticOption = "magnitude",
+    score: options.ScoreOption = DEFAULT_SCORE,
     ablation: options.AblationOption = "zero",
     seed: options.Seed = 0,
     untrained: options.Untrained = False,
@@ -93,6 +96,7 @@ def run_all(
         unit=unit,
         pooling=pooling,
         statistic=statistic,
+        score=score,
         ablation=ablation,
         seed=seed,
         untrained=untrained,
@@ -123,6 +127,7 @@ def localize(
     unit: options.UnitOption = "channel",
     pooling: options.PoolingOption = None,
     statistic: options.StatisticOption = "magnitude",
+    score: options.ScoreOption = DEFAULT_SCORE,
     seed: options.Seed = 0,
     untrained: options.Untrained = False,
     device: options.Device = "auto",
@@ -144,6 +149,7 @@ def localize(
         unit=unit,
         pooling=pooling,
         statistic=statistic,
+        score=score,
         seed=seed,
         untrained=untrained,
         device=device,

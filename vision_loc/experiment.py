@@ -138,6 +138,7 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
                 unit=settings.unit,
                 pooling=settings.pooling,
                 statistic=settings.statistic,
+                score=settings.score,
                 percents=settings.percents,
                 seed=settings.seed,
                 batch_size=settings.batch_size,

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
 from common.base.errors import SettingError
 from common.base.progress import Progress, silent
-from common.measure.halves import assign_groups, selectivity_map
+from common.measure.contrast import Batch, contrast
 from common.measure.moments import Statistic
-from common.measure.record import record
-from common.measure.scores import SelectivityMap
+from common.measure.scores import DEFAULT_SCORE, SelectivityMap
 from common.measure.sites import Kind, Pooling, Site, Unit
 from common.measure.survey import Survey
 from vision_loc.models import VisionModel
@@ -35,6 +35,7 @@ def localize(
     unit: Unit = "channel",
     pooling: Pooling | None = None,
     statistic: Statistic = "magnitude",
+    score: str = DEFAULT_SCORE,
     percents: Sequence[float] = (1.0,),
     seed: int = 0,
     batch_size: int = 64,
@@ -48,12 +49,14 @@ def localize(
         What is shown to what, and where it is read.
     unit, pooling, statistic
         See :func:`common.measure.record.record`.
+    score : str, default="welch"
+        The rule that scores units; see :data:`common.measure.scores.SCORE_RULES`.
     percents : sequence of float, default=(1.0,)
         Mask sizes whose split-half overlap is kept with the map.
     seed : int, default=0
         Seed of the split into halves.
     batch_size : int, default=64
-        Pictures a pass; t does not depend on it beyond rounding.
+        Pictures a pass; the score does not depend on it beyond rounding.
 
     Raises
     ------
@@ -63,20 +66,18 @@ def localize(
     if pooling == "cls" and not _has_class_token(model):
         raise SettingError(f"--pooling cls: {model.name} has no class token; use mean or max")
     pictures = [*stimuli.target, *stimuli.control]
-    is_target = np.arange(len(pictures)) < len(stimuli.target)
-    groups = assign_groups([picture.condition for picture in pictures], is_target, seed)
-    # In the order of their groups, a batch is nearly always of one group and reduced in one go.
-    order = np.argsort(groups, kind="stable")
-    pictures, groups = [pictures[i] for i in order], groups[order]
-    with (
-        torch.inference_mode(),
-        record(model.module, sites, unit=unit, pooling=pooling, statistic=statistic) as recorder,
-    ):
-        for where, pixels in pixel_batches(pictures, model.preprocess, batch_size):
-            recorder.expect(groups[where], names=[picture.name for picture in pictures[where]])
-            model.logits(torch.from_numpy(pixels))
-            progress("localize", where.stop, len(pictures))
-    return selectivity_map(recorder, percents, {})
+
+    def batches(groups: np.ndarray) -> Iterator[Batch]:
+        # In the order of their groups, a batch is nearly always of one group and reduced in one go.
+        order = np.argsort(groups, kind="stable")
+        shown = [pictures[i] for i in order]
+        for where, pixels in pixel_batches(shown, model.preprocess, batch_size):
+            yield Batch(order[where], partial(model.logits, torch.from_numpy(pixels)))
+
+    return contrast(
+        model.module, sites, stimuli.target, stimuli.control, batches, score=score, unit=unit,
+        pooling=pooling, statistic=statistic, percents=percents, seed=seed, progress=progress,
+    )  # fmt: skip
 
 
 def _has_class_token(model: VisionModel) -> bool:

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from common.base.errors import SettingError
+from common.measure.control_rules import CONTROL_RULES
+from common.measure.scores import SCORE_RULES
 from common.study.plan import DEFAULT_CONTROLS
 
 Model = Annotated[
@@ -42,8 +44,8 @@ Controls = Annotated[
     str,
     typer.Option(
         "--controls",
-        help="Control masks of the same size, RULE:DRAWS with commas between them; rules: random, "
-        "layer-matched, magnitude-matched, bottom, range:LO-HI. Empty for none.",
+        help="Control masks of the same size, RULE:DRAWS with commas between them; rules: "
+        f"{', '.join(rule.written for rule in CONTROL_RULES.values())}. Empty for none.",
     ),
 ]
 Out = Annotated[
@@ -75,8 +77,15 @@ PoolingOption = Annotated[
 ]
 StatisticOption = Annotated[
     str,
+    typer.Option("--statistic", help="magnitude (|activation|, the paper's) or signed."),
+]
+ScoreOption = Annotated[
+    str,
     typer.Option(
-        "--statistic", help="magnitude (Welch's t on |activation|, the paper's) or signed."
+        "--score",
+        help="How units are scored: "
+        + "; ".join(f"{rule.name} ({rule.words.title})" for rule in SCORE_RULES.values())
+        + ".",
     ),
 ]
 AblationOption = Annotated[

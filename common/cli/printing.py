@@ -51,17 +51,18 @@ def print_json(results: Localized) -> None:
 def print_map(found: SelectivityMap, percent: float) -> None:
     """Print where the top units of a map lie, and how far its halves agree."""
     mask = top_percent(found, percent)
+    symbol, selective = found.score.words.symbol, found.score.selective()
     table = Table(title=f"top {percent:g} %: {len(mask)} of {found.n_units:,} units")
-    for name in ("site", "units", "in mask", "highest t", "q < 0.05 and t > 0"):
+    for name in ("site", "units", "in mask", f"highest {symbol}", f"q < 0.05 and {symbol} > 0"):
         table.add_column(name, justify="left" if name == "site" else "right")
-    for site, count in mask.counts().items():
-        t, q = found.at(site, "t"), found.at(site, "q")
+    for number, (site, count) in enumerate(mask.counts().items()):
+        value, own = found.at(site), slice(*found.offsets[number : number + 2])
         table.add_row(
             str(site),
-            str(t.size),
+            str(value.size),
             str(count),
-            f"{t.max():.1f}",
-            str(int(((q < 0.05) & (t > 0)).sum())),
+            f"{value.max():.1f}",
+            "" if selective is None else str(int(selective[own].sum())),
         )
     console = results_console()
     console.print(table)

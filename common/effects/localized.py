@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from common.effects.parts import OpenPart, Part
-from common.measure.scores import SelectivityMap, n_chosen
+from common.measure.rules import ScoreWords
+from common.measure.scores import DEFAULT_SCORE, SelectivityMap, n_chosen, score_rule
 from common.measure.sites import Site
 
 
@@ -39,16 +40,23 @@ class Selectivity(OpenPart):
     """Stimuli of the target conditions that the map rests on."""
     n_control: int
     """Stimuli of the control conditions that it rests on."""
-    n_selective_q05: int
-    """Units with t > 0 and q < 0.05."""
+    score: str = DEFAULT_SCORE
+    """What ranks the units: ``welch``."""
+    n_selective_q05: int | None
+    """Units with a score above 0 and q < 0.05, where the score has a q."""
     t_max: float
-    """The highest t."""
+    """The highest score."""
     model_fingerprint: str | None = None
     """Of the model that the map belongs to."""
     protocol: str | None = None
     """As in ``localizer`` (language)."""
     split_half: SplitHalves | None = None
     """How well two halves of the stimuli agree."""
+
+    @property
+    def words(self) -> ScoreWords:
+        """How its score is spoken of."""
+        return score_rule(self.score).words
 
 
 class AreaShare(Part):
@@ -77,7 +85,7 @@ class Area(Part):
 
 def describe_map(found: SelectivityMap) -> Selectivity:
     """What the results say of a map."""
-    selective = (found.q < 0.05) & (found.t > 0)
+    selective = found.score.selective()
     return Selectivity.model_validate(
         {
             "n_units": found.n_units,
@@ -87,8 +95,9 @@ def describe_map(found: SelectivityMap) -> Selectivity:
             "statistic": found.statistic,
             "n_target": found.n_target,
             "n_control": found.n_control,
-            "n_selective_q05": int(selective.sum()),
-            "t_max": float(found.t.max()),
+            "score": found.score.name,
+            "n_selective_q05": None if selective is None else int(selective.sum()),
+            "t_max": float(found.score.value.max()),
             **found.about,
         }
     )

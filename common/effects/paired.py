@@ -16,7 +16,8 @@ import scipy  # its parts are loaded where they are first used
 
 from common.effects.items import Items
 from common.effects.parts import Interval, Part, SizedMaskPart
-from common.measure.masks import MATCHED, Mask
+from common.measure.control_rules import is_matched
+from common.measure.masks import Mask
 
 LEVEL = 0.95
 RESAMPLES = 10_000
@@ -221,5 +222,5 @@ def headline_p(found: Sequence[Permutation], percent: float) -> float | None:
     rules serve; a single mask (``bottom``) is no distribution, so without draws there is no p.
     """
     drawn = [entry for entry in found if entry.percent == percent and entry.draws > 1]
-    matched = [entry for entry in drawn if entry.rule in MATCHED]
+    matched = [entry for entry in drawn if is_matched(entry.rule)]
     return max((entry.p for entry in matched or drawn), default=None)

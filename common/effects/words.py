@@ -8,7 +8,7 @@ from common.effects.described import SkippedStimulus
 from common.effects.paired import MaskResult, Permutation
 from common.effects.parts import Interval
 from common.effects.results import Results
-from common.measure.masks import MATCHED
+from common.measure.control_rules import is_matched
 
 ALPHA = 0.05
 SMALL = 30
@@ -44,7 +44,7 @@ def has_evidence(results: Results, dose: float | None = None) -> bool:
 def _rivals(results: Results, dose: float) -> list[Permutation]:
     """The comparisons that p rests on, as :func:`common.effects.paired.headline_p` takes them."""
     drawn = [entry for entry in results.rivals(dose) if entry.draws > 1]
-    return [entry for entry in drawn if entry.rule in MATCHED] or drawn
+    return [entry for entry in drawn if is_matched(entry.rule)] or drawn
 
 
 def verdict(results: Results) -> str:
@@ -113,10 +113,11 @@ def warnings(results: Results) -> list[str]:
         if part.skipped:
             found.append(skipped_warning(name, part.skipped))
     n_units, n_selective = results.top().n_units, results.selectivity.n_selective_q05
-    if n_selective < n_units:
+    symbol = results.selectivity.words.symbol
+    if n_selective is not None and n_selective < n_units:
         found.append(
-            f"Only {n_selective} units have t > 0 and q < 0.05: the others among the {n_units} "
-            "that were masked cannot be told from chance."
+            f"Only {n_selective} units have {symbol} > 0 and q < 0.05: the others among the "
+            f"{n_units} that were masked cannot be told from chance."
         )
     for group, intact in results.intact.items():
         if intact.n < SMALL:

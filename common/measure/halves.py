@@ -10,7 +10,14 @@ import numpy as np
 
 from common.measure.moments import Moments
 from common.measure.record import Recorder
-from common.measure.scores import SelectivityMap, split_half, t_alone, welch
+from common.measure.rules import Contrast, ScoreRule
+from common.measure.scores import (
+    DEFAULT_SCORE,
+    SCORE_RULES,
+    SelectivityMap,
+    scored,
+    split_half,
+)
 from common.measure.sites import Site
 
 TARGET_HALVES, CONTROL_HALVES = (0, 1), (2, 3)
@@ -48,7 +55,11 @@ def assign_groups(
 
 
 def selectivity_map(
-    recorder: Recorder, percents: Sequence[float], about: dict[str, Any]
+    recorder: Recorder,
+    percents: Sequence[float],
+    about: dict[str, Any],
+    rule: ScoreRule = SCORE_RULES[DEFAULT_SCORE],
+    watched: Any = None,
 ) -> SelectivityMap:
     """The map over all stimuli, with its split-half reliability, from what was recorded.
 
@@ -60,25 +71,32 @@ def selectivity_map(
         Sizes of the top masks whose overlap is reported.
     about : dict
         Kept with the map.
+    rule : ScoreRule, optional
+        How units are scored.
+    watched : object, optional
+        What the rule's watcher has accumulated.
     """
+    halves = list(zip(TARGET_HALVES, CONTROL_HALVES, strict=True))
     first, second = (
-        t_alone(recorder.group(target), recorder.group(control))
-        for target, control in zip(TARGET_HALVES, CONTROL_HALVES, strict=True)
+        rule.alone(
+            Contrast(recorder.group(one), recorder.group(two), ((one,), (two,)), watched),
+        )
+        for one, two in halves
     )
-    halves = asdict(split_half(first, second, percents))
+    agreement = asdict(split_half(first, second, percents))
     for name in ("dice", "dice_chance"):
-        halves[name] = {f"{percent:g}": value for percent, value in halves[name].items()}
+        agreement[name] = {f"{percent:g}": value for percent, value in agreement[name].items()}
     target, control = (
         _both(recorder.group(one), recorder.group(two))
         for one, two in (TARGET_HALVES, CONTROL_HALVES)
     )
-    return welch(
-        target,
-        control,
+    return scored(
+        Contrast(target, control, (TARGET_HALVES, CONTROL_HALVES), watched),
+        rule,
         unit=recorder.unit,
         pooling=recorder.pooling,
         statistic=recorder.statistic,
-        about={**about, "split_half": halves},
+        about={**about, "split_half": agreement},
     )
 
 

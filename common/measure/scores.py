@@ -1,8 +1,8 @@
 """Selectivity maps: for every unit, how much more it answers to the target than to the control.
 
-The statistic is Welch's t (unequal variances; AlKhamissi et al. 2024, sec. 3), with a two-sided p,
-a q after Benjamini and Hochberg (1995) over all units of the map, and d′. Everything is computed
-from moments, in float64; nothing here has seen an activation.
+A map holds the score of one rule (:mod:`common.measure.rules`), the means of both conditions and
+what masks and ablation need of every unit. Everything is computed in float64; nothing here has seen
+an activation.
 """
 
 from __future__ import annotations
@@ -16,16 +16,47 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy  # its parts are loaded where they are first used
 from safetensors import SafetensorError, safe_open
 
-from common.base.errors import RunError
+from common.base.errors import RunError, SettingError
 from common.base.files import save_arrays
 from common.measure.moments import Array, Moments, Statistic
+from common.measure.rules import Contrast, Score, ScoreRule
 from common.measure.sites import Pooling, Site, Unit
+from common.measure.welch import WELCH, joined
 
+DEFAULT_SCORE = WELCH.name
+SCORE_RULES: dict[str, ScoreRule] = {rule.name: rule for rule in (WELCH,)}
+"""All score rules, by name. Another one is an entry here, and no more."""
+
+RECORDED = ("mean_target", "mean_control", "output_control", "magnitude")
+BROKEN = (OSError, SafetensorError, KeyError, TypeError, ValueError, SettingError)
 CONTRACT = ("t", "p", "q", "d_prime", "mean_target", "mean_control")
 COLUMNS = (*CONTRACT, "output_control", "magnitude")
+
+
+def score_rule(name: str) -> ScoreRule:
+    """The score rule of that name.
+
+    Raises
+    ------
+    SettingError
+        If there is none.
+    """
+    if name not in SCORE_RULES:
+        raise SettingError(f"no score is called {name!r}: choose from {', '.join(SCORE_RULES)}")
+    return SCORE_RULES[name]
+
+
+def score_identity(name: str) -> dict[str, str]:
+    """What a run's identity says of its score: nothing of the default, so older runs keep theirs.
+
+    Raises
+    ------
+    SettingError
+        If there is no such score.
+    """
+    return {} if score_rule(name).name == DEFAULT_SCORE else {"score": name}
 
 
 @dataclass(frozen=True)
@@ -40,8 +71,8 @@ class SelectivityMap:
         What was measured.
     n_target, n_control : int
         Number of stimuli in each condition.
-    t, p, q, d_prime : array of shape (n_units,)
-        Welch's t (target minus control), its two-sided p, Benjamini-Hochberg q, and d′.
+    score : Score
+        What ranks the units, with p, q and further columns where its rule has them.
     mean_target, mean_control : array of shape (n_units,)
         Means of the statistic.
     output_control : array of shape (n_units,)
@@ -58,10 +89,7 @@ class SelectivityMap:
     statistic: Statistic
     n_target: int
     n_control: int
-    t: Array
-    p: Array
-    q: Array
-    d_prime: Array
+    score: Score
     mean_target: Array
     mean_control: Array
     output_control: Array
@@ -71,7 +99,32 @@ class SelectivityMap:
     @property
     def n_units(self) -> int:
         """Number of units over all sites."""
-        return len(self.t)
+        return len(self.score.value)
+
+    @property
+    def t(self) -> Array:
+        """The score's column t, where its rule has one."""
+        return self.score.column("t")
+
+    @property
+    def p(self) -> Array:
+        """The score's p, where its rule has a test."""
+        return self.score.column("p")
+
+    @property
+    def q(self) -> Array:
+        """The score's q over all units, where its rule has a test."""
+        return self.score.column("q")
+
+    @property
+    def d_prime(self) -> Array:
+        """d′, where the score's rule gives it."""
+        return self.score.column("d_prime")
+
+    def column(self, name: str) -> Array:
+        """One column of the score, or of what was recorded, shape (n_units,)."""
+        recorded: Array = getattr(self, name) if name in RECORDED else self.score.column(name)
+        return recorded
 
     @cached_property
     def offsets(self) -> np.ndarray:
@@ -85,8 +138,8 @@ class SelectivityMap:
 
     @cached_property
     def ranking(self) -> np.ndarray:
-        """Units by falling t, ties by rising index: array of int of shape (n_units,)."""
-        return np.argsort(-self.t, kind="stable")
+        """Units by falling score, ties by rising index: array of int of shape (n_units,)."""
+        return np.argsort(-self.score.value, kind="stable")
 
     @cached_property
     def fingerprint(self) -> str:
@@ -94,14 +147,17 @@ class SelectivityMap:
         digest = hashlib.blake2b(digest_size=16)
         digest.update(json.dumps([str(site) for site in self.sites]).encode())
         digest.update(json.dumps([self.unit, self.pooling, self.statistic]).encode())
-        for values in (self.t, self.magnitude, self.output_control):
+        if self.score.name != DEFAULT_SCORE:  # maps from before there were others keep theirs
+            digest.update(self.score.name.encode())
+        for values in (self.score.value, self.magnitude, self.output_control):
             digest.update(np.ascontiguousarray(values).tobytes())
         return digest.hexdigest()
 
-    def at(self, site: Site, column: str = "t") -> Array:
-        """One column at one site, shape ``(channels,)`` or the tensor's own for neurons."""
+    def at(self, site: Site, column: str | None = None) -> Array:
+        """The score, or one column, at one site: ``(channels,)``, or the tensor's own shape."""
         number = self.sites.index(site)
-        values: Array = getattr(self, column)[self.offsets[number] : self.offsets[number + 1]]
+        row = self.score.value if column is None else self.column(column)
+        values: Array = row[self.offsets[number] : self.offsets[number + 1]]
         return values.reshape(site.unit_shape(self.unit))
 
     def by_site(self, column: str) -> dict[Site, Array]:
@@ -110,8 +166,10 @@ class SelectivityMap:
 
     def save(self, path: Path) -> None:
         """Write ``SITE/COLUMN`` arrays (float64) and the description, atomically."""
-        arrays = {f"{site}/{name}": self.at(site, name) for site in self.sites for name in COLUMNS}
+        names = (*self.score.arrays, *RECORDED)
+        arrays = {f"{site}/{name}": self.at(site, name) for site in self.sites for name in names}
         about = {
+            "score": {"name": self.score.name, "columns": [*self.score.arrays]},
             "sites": [asdict(site) for site in self.sites],
             "unit": self.unit,
             "pooling": self.pooling,
@@ -137,15 +195,58 @@ class SelectivityMap:
                 sites = tuple(
                     Site(**{**site, "shape": tuple(site["shape"])}) for site in about.pop("sites")
                 )
+                told = about.pop("score", {"name": DEFAULT_SCORE, "columns": CONTRACT[:4]})
                 columns: dict[str, Any] = {
                     name: np.concatenate(
                         [file.get_tensor(f"{site}/{name}").ravel() for site in sites]
                     )
-                    for name in COLUMNS
+                    for name in (*told["columns"], *RECORDED)
                 }
-                return cls(sites=sites, **about, **columns)
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+                recorded = {name: columns.pop(name) for name in RECORDED}
+                score = Score.of(score_rule(told["name"]).words, columns)
+                return cls(sites=sites, score=score, **about, **recorded)
+        except BROKEN as error:
             raise RunError(f"{path}: not a selectivity map ({error})") from error
+
+
+def scored(
+    contrast: Contrast,
+    rule: ScoreRule,
+    *,
+    unit: Unit = "channel",
+    pooling: Pooling = "mean",
+    statistic: Statistic = "magnitude",
+    about: dict[str, Any] | None = None,
+) -> SelectivityMap:
+    """The map of what was gathered, scored by a rule.
+
+    Parameters
+    ----------
+    contrast : Contrast
+        What was gathered over both conditions.
+    rule : ScoreRule
+        How units are scored.
+    unit, pooling, statistic : str
+        How it was recorded.
+    about : dict, optional
+        Kept with the map.
+    """
+    one, two = joined(contrast.target), joined(contrast.control)
+    loudness = one.count * one.magnitude + two.count * two.magnitude
+    return SelectivityMap(
+        sites=tuple(contrast.target),
+        unit=unit,
+        pooling=pooling,
+        statistic=statistic,
+        n_target=one.count,
+        n_control=two.count,
+        score=rule.end(contrast),
+        mean_target=one.mean,
+        mean_control=two.mean,
+        output_control=two.output,
+        magnitude=loudness / (one.count + two.count),
+        about=about or {},
+    )
 
 
 def welch(
@@ -157,7 +258,7 @@ def welch(
     statistic: Statistic = "magnitude",
     about: dict[str, Any] | None = None,
 ) -> SelectivityMap:
-    """Contrast two conditions, unit by unit.
+    """Contrast two conditions by the default rule, unit by unit.
 
     Parameters
     ----------
@@ -172,83 +273,9 @@ def welch(
     -------
     SelectivityMap
         A unit without variance in either condition gets t = 0, p = 1 and d′ = 0.
-
-    Notes
-    -----
-    t and its degrees of freedom are Welch's (1947), as in ``scipy.stats.ttest_ind`` with
-    ``equal_var=False``; q is ``scipy.stats.false_discovery_control``; d′ is the difference of the
-    means over the root of the mean of the two variances.
     """
-    sites = tuple(target)
-    one, two = [target[site] for site in sites], [control[site] for site in sites]
-    mean_one, mean_two = _joined(one, "mean"), _joined(two, "mean")
-    var_one, var_two = _joined(one, "variance"), _joined(two, "variance")
-    n_one, n_two = one[0].count, two[0].count
-    t, freedom = welch_t(mean_one, var_one, n_one, mean_two, var_two, n_two)
-    p = two_sided_p(t, freedom)
-    spread = np.sqrt((var_one + var_two) / 2)
-    loudness = n_one * _joined(one, "magnitude") + n_two * _joined(two, "magnitude")
-    return SelectivityMap(
-        sites=sites,
-        unit=unit,
-        pooling=pooling,
-        statistic=statistic,
-        n_target=n_one,
-        n_control=n_two,
-        t=t,
-        p=p,
-        q=scipy.stats.false_discovery_control(p, method="bh"),
-        d_prime=_ratio(mean_one - mean_two, spread),
-        mean_target=mean_one,
-        mean_control=mean_two,
-        output_control=_joined(two, "output"),
-        magnitude=loudness / (n_one + n_two),
-        about=about or {},
-    )
-
-
-def t_alone(target: Mapping[Site, Moments], control: Mapping[Site, Moments]) -> Array:
-    """Only the t of :func:`welch`, for all units in one row."""
-    pairs = [(target[site], control[site]) for site in target]
-    return np.concatenate(
-        [
-            welch_t(one.mean, one.variance, one.count, two.mean, two.variance, two.count)[0]
-            for one, two in pairs
-        ]
-    )
-
-
-def welch_t(
-    mean_one: Array, var_one: Array, n_one: int, mean_two: Array, var_two: Array, n_two: int
-) -> tuple[Array, Array]:
-    """Welch's t and its degrees of freedom from means and sample variances.
-
-    A unit without variance has t = 0 and no degree of freedom.
-    """
-    share_one, share_two = var_one / max(n_one, 1), var_two / max(n_two, 1)
-    total = share_one + share_two
-    t = _ratio(mean_one - mean_two, np.sqrt(total))
-    # Welch-Satterthwaite; in shares of the total, which cannot underflow as squares of them would.
-    part_one, part_two = _ratio(share_one, total), _ratio(share_two, total)
-    inverse = part_one**2 / max(n_one - 1, 1) + part_two**2 / max(n_two - 1, 1)
-    return t, _ratio(np.ones_like(inverse), inverse)
-
-
-def two_sided_p(t: Array, freedom: Array) -> Array:
-    """Two-sided p of Student's t, 1 where there is no degree of freedom."""
-    p = np.ones_like(t)
-    varies = freedom > 0
-    p[varies] = 2 * scipy.stats.t.sf(np.abs(t[varies]), freedom[varies])
-    return p
-
-
-def _ratio(upper: Array, lower: Array) -> Array:
-    """Elementwise ratio, 0 where the denominator is 0."""
-    return np.divide(upper, lower, out=np.zeros_like(lower), where=lower > 0)
-
-
-def _joined(parts: Sequence[Moments], name: str) -> Array:
-    return np.concatenate([getattr(part, name) for part in parts])
+    seen = Contrast(target, control)
+    return scored(seen, WELCH, unit=unit, pooling=pooling, statistic=statistic, about=about)
 
 
 @dataclass(frozen=True)
@@ -258,7 +285,7 @@ class SplitHalf:
     Attributes
     ----------
     correlation : float
-        Pearson's r of t over units, between the maps of the two halves.
+        Pearson's r of the score over units, between the maps of the two halves.
     dice : dict of float to float
         For each percent, the Dice overlap of the two halves' top masks.
     dice_chance : dict of float to float
@@ -271,7 +298,7 @@ class SplitHalf:
 
 
 def split_half(one: Array, two: Array, percents: Sequence[float]) -> SplitHalf:
-    """Compare the t of the same units, each of shape (n_units,), in two halves of the stimuli."""
+    """Compare the score of the same units, shape (n_units,) each, in two halves of the stimuli."""
     dice, chance = {}, {}
     for percent in percents:
         k = n_chosen(len(one), percent)
@@ -282,16 +309,16 @@ def split_half(one: Array, two: Array, percents: Sequence[float]) -> SplitHalf:
     return SplitHalf(correlation, dice, chance)
 
 
-def in_top(t: Array, k: int) -> np.ndarray:
-    """Which units are the k with the highest t, ties by rising index, without sorting them all.
+def in_top(score: Array, k: int) -> np.ndarray:
+    """Which units are the k with the highest score, ties by rising index, without sorting them all.
 
     Returns
     -------
     array of bool of shape (n_units,)
     """
-    threshold = np.partition(t, len(t) - k)[len(t) - k]
-    chosen: np.ndarray = t > threshold
-    ties = np.flatnonzero(t == threshold)
+    threshold = np.partition(score, len(score) - k)[len(score) - k]
+    chosen: np.ndarray = score > threshold
+    ties = np.flatnonzero(score == threshold)
     chosen[ties[: k - int(chosen.sum())]] = True
     return chosen
 

@@ -65,7 +65,7 @@ def make_report(folder: Path, results: Results) -> Path:
         headline=f"{results.headline_percent:g}",
         least=tables.LEAST_ITEMS,
         method=words.method(results, run),
-        references=words.REFERENCES,
+        references=words.references(results),
         words=run["command"].split(" "),
         settings=words.settings(run),
         versions=", ".join(f"{name} {number}" for name, number in run["versions"].items()),

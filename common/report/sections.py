@@ -50,13 +50,13 @@ def sections(results: Results, found: SelectivityMap, folder: Path) -> list[Sect
     every = _shown(
         figures.selectivity_by_site(found),
         "All units of each site, not only the chosen ones.",
-        "Heat map: Welch’s t of every site’s units, sorted within the site.",
+        f"Heat map: {found.score.words.prose} of every site’s units, sorted within the site.",
     )
     spread = _shown(
         figures.t_distribution(found, doses),
         "The threshold of every dose is marked: units to its right are in the mask.",
-        f"Histogram of Welch’s t over {found.n_units:,} units, from {found.t.min():.1f} to "
-        f"{found.t.max():.1f}.",
+        f"Histogram of {found.score.words.prose} over {found.n_units:,} units, from "
+        f"{found.score.value.min():.1f} to {found.score.value.max():.1f}.",
     )
     left = Section("Against the controls" if results.permutations else "Effect", [compared])
     if len(doses) > 1:

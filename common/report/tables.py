@@ -14,7 +14,7 @@ from common.effects.parts import Interval
 from common.effects.perplexity import Nats, TextNats, TextPerplexity, TextUnderMask
 from common.effects.results import Results
 from common.effects.words import between, points
-from common.measure.masks import MATCHED
+from common.measure.control_rules import closest, is_matched
 from common.report.figures import kind_name
 from common.report.parts import Cell, Table, part_of, profile_of
 
@@ -106,8 +106,9 @@ def losers(results: Results, folder: Path) -> list[dict[str, Any]]:
     dose = results.headline_percent
     masks = {entry.mask: entry.rule for entry in results.ablations if entry.percent == dose}
     items = items.assign(rule=items["mask"].map({**masks, "intact": "intact"}))
-    items = items[items["rule"].isin(["intact", "top", *MATCHED])]
-    items = items.assign(rule=items["rule"].replace(dict.fromkeys(MATCHED, "matched")))
+    matched = [rule for rule in dict.fromkeys(masks.values()) if is_matched(rule)]
+    items = items[items["rule"].isin(["intact", "top", *matched])]
+    items = items.assign(rule=items["rule"].replace(dict.fromkeys(matched, "matched")))
     rates = items.pivot_table(index=["group", "label"], columns="rule", values="correct")
     sizes = items[items["rule"] == "intact"].groupby(["group", "label"]).size()
     rates = rates.assign(n=sizes, lost=sizes * (rates["intact"] - rates["top"]))
@@ -149,7 +150,7 @@ def breakdown(results: Results) -> list[Table]:
 
 def _part_row(entry: LostPart) -> list[Cell]:
     rules = entry.controls
-    rule = next((name for name in reversed((*MATCHED,)) if name in rules), next(iter(rules), None))
+    rule = closest(rules, lambda each: each.matched) or next(iter(rules), None)
     control, p = Cell(), Cell()
     if rule is not None:
         drawn = rules[rule]

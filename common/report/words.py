@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from common.effects.described import TokenLengths
+from common.effects.localized import Selectivity
 from common.effects.paired import RESAMPLES
 from common.effects.results import Results
 from common.effects.words import percent
+from common.measure.control_rules import rule_named
 
 POOLED = {
     "none": "each position of a channel counting as a unit of its own",
@@ -16,9 +18,8 @@ POOLED = {
 }
 REFERENCES = (
     "AlKhamissi, B., Tuckute, G., Bosselut, A., & Schrimpf, M. (2024). The LLM Language Network. "
-    "arXiv:2411.02280. (The localizer: |activation|, Welch’s t, the top 1 %, ablation by zero.)",
-    "Welch, B. L. (1947). The generalization of ‘Student’s’ problem when several different "
-    "population variances are involved. Biometrika, 34, 28–35.",
+    "arXiv:2411.02280. (The localizer: |activation|, contrasted unit by unit, the top 1 %, "
+    "ablation by zero.)",
     "Benjamini, Y., & Hochberg, Y. (1995). Controlling the false discovery rate: a practical "
     "and powerful approach to multiple testing. J. R. Stat. Soc. B, 57, 289–300.",
     "Chan, T. F., Golub, G. H., & LeVeque, R. J. (1979). Updating formulae and a pairwise "
@@ -46,8 +47,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
         ("Localizer", f"{localizer.name}: {localizer.n_target:,} target, "
          f"{localizer.n_control:,} control stimuli"),
         ("Units", f"{found.n_units:,} {found.unit}s at {n_sites(found.n_sites)}"),
-        ("Selective", f"{found.n_selective_q05:,} units with t > 0 and q < 0.05; "
-         f"highest t {found.t_max:.1f}"),
+        ("Selective", _selective(found)),
         ("Evaluated on", f"{tested.name}: {intact[target].n:,} {target}, "
          f"{intact[other].n:,} {other}"),
         ("Intact accuracy", f"{target} {percent(intact[target].accuracy)}, "
@@ -64,6 +64,20 @@ def facts(results: Results) -> list[tuple[str, str]]:
         within = f"{percent(share.of_top)} of the top units lie in it" if share else "see below"
         facts.append(("Built-in area", f"{area.n_units:,} units; {within}"))
     return facts
+
+
+def _selective(found: Selectivity) -> str:
+    symbol = found.words.symbol
+    highest = f"highest {symbol} {found.t_max:.1f}"
+    if found.n_selective_q05 is None:
+        return highest
+    return f"{found.n_selective_q05:,} units with {symbol} > 0 and q < 0.05; {highest}"
+
+
+def references(results: Results) -> tuple[str, ...]:
+    """The sources, that of the score's rule among them."""
+    first, *rest = REFERENCES
+    return (first, *results.selectivity.words.references, *rest)
 
 
 def _tokens(entry: TokenLengths) -> str:
@@ -86,7 +100,8 @@ def reliability(results: Results) -> list[str]:
         for dose, share in half.dice.items()
     ]
     return [
-        "Each condition was split in two random halves and a map made from each. t of the two maps "
+        "Each condition was split in two random halves and a map made from each. "
+        f"{results.selectivity.words.symbol} of the two maps "
         f"correlates with r = {half.correlation:.3f} over units. Their top masks share (Dice): "
         f"{'; '.join(told)}."
     ]
@@ -128,13 +143,9 @@ def method(results: Results, run: dict[str, Any]) -> list[str]:
         f"preprocessing) was shown {localizer.n_target} target stimuli "
         f"({', '.join(localizer.target)}) and {localizer.n_control} control stimuli "
         f"({', '.join(localizer.control)}). At {n_sites(found.n_sites)} the {what} of "
-        f"{found.n_units:,} units was recorded, {pooled}. For each unit Welch’s t between "
-        f"target and control was computed from streamed moments in float64, with a two-sided p and "
-        f"a q after Benjamini and Hochberg over all units. q says that a unit answers differently "
-        f"to these stimuli, not that it has a function: stimuli differ in simple ways too, and "
-        f"random weights give such units as well (compare --untrained).",
-        f"The units with the highest t ({doses} of all) were ablated, their output replaced "
-        f"{replaced}. {_controls_told(rules)}",
+        f"{found.n_units:,} units was recorded, {pooled}. {found.words.method}",
+        f"The units with the highest {found.words.symbol} ({doses} of all) were ablated, their "
+        f"output replaced {replaced}. {_controls_told(rules)}",
         f"Accuracy was measured on {results.evaluation.n_items:,} items of "
         f"{results.evaluation.name}, which the localizer had "
         + ("partly seen" if results.evaluation.overlap else "not seen")
@@ -157,11 +168,5 @@ def _controls_told(rules: dict[str, int]) -> str:
     if not rules:
         return "No control masks were drawn."
     told = [f"Control masks of the same size: {', '.join(f'{r} ({n})' for r, n in rules.items())}."]
-    if "layer-matched" in rules:
-        told.append("Layer-matched masks hold as many units of every site as the top mask.")
-    if "magnitude-matched" in rules:
-        told.append(
-            "Magnitude-matched masks do so too, and their units come from the same tenth of the "
-            "site’s units by mean |activation|."
-        )
+    told += [rule.sentence for rule in map(rule_named, rules) if rule is not None and rule.sentence]
     return " ".join(told)

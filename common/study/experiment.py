@@ -23,7 +23,8 @@ from common.effects.paired import headline_p, mask_result, permutations, rate
 from common.effects.perplexity import MeasuredText, describe_text
 from common.effects.results import Results
 from common.effects.words import verdict, warnings
-from common.measure.masks import Mask, plan_masks, save_masks, top_percent
+from common.measure.control_rules import plan_masks
+from common.measure.masks import Mask, save_masks, top_percent
 from common.measure.scores import SelectivityMap
 from common.study.folder import RunFolder
 from common.study.front import Evaluating

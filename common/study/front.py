@@ -26,7 +26,7 @@ from common.effects.described import DescribedEvaluation, DescribedLocalizer, De
 from common.effects.items import Items, Outcome
 from common.effects.perplexity import MeasuredText
 from common.measure.masks import Mask
-from common.measure.scores import SelectivityMap
+from common.measure.scores import SelectivityMap, score_identity
 from common.measure.sites import Site
 from common.study.settings import Settings
 
@@ -93,6 +93,7 @@ class Localizing(Generic[Model]):
             "unit": self.settings.unit,
             "pooling": self.settings.pooling,
             "statistic": self.settings.statistic,
+            **score_identity(self.settings.score),
             "seed": self.settings.seed,
         }
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from common.base.errors import SettingError
 from common.measure.ablate import Ablation
-from common.measure.masks import ControlPlan
+from common.measure.control_rules import ControlPlan, default_controls
 
-DEFAULT_CONTROLS = "random:10,layer-matched:20,magnitude-matched:20,bottom:1"
+DEFAULT_CONTROLS = default_controls()
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from common.data.manifest import DATA_VARIABLE
-from common.measure.masks import parse_controls
+from common.measure.control_rules import parse_controls
 from common.measure.moments import Statistic
+from common.measure.scores import DEFAULT_SCORE
 from common.measure.sites import Kind, Pooling, Unit
 from common.study.plan import DEFAULT_CONTROLS, Plan, parse_ablation, parse_percents
 
@@ -37,6 +38,7 @@ class Settings:
     unit: Unit = "channel"
     pooling: Pooling | None = None
     statistic: Statistic = "magnitude"
+    score: str = DEFAULT_SCORE
     ablation: str = "zero"
     seed: int = 0
     untrained: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,11 +13,14 @@ import numpy as np
 from common.base.errors import MaskError, RunError, SiteError
 from common.base.progress import Progress, silent
 from common.effects.paired import MaskEffects, Rate, mask_effects, rate
-from common.measure.masks import Mask, matched_control, units_mask
+from common.measure.control_rules import matched_control
+from common.measure.masks import Mask, units_mask
+from common.measure.rules import ScoreWords
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site, Unit
 from common.study.front import FrontEnd, Model, S, Stimulus
 
+COLUMN_HEADS = {"d_prime": "d′"}  # as a reader meets them
 DRAWS = 5  # equally loud units that one unit is held against
 
 
@@ -30,22 +33,28 @@ class UnitRow:
     unit : int
         Its index in the map's row of units.
     rank : int
-        Its place by falling t, 1 for the highest.
+        Its place by falling score, 1 for the highest.
     site : Site
         Where it is.
     name : str
         Which of the site's units: ``channel 17``, or ``channel 17 at 3, 4`` for a neuron.
-    t, q, d_prime, mean_target, mean_control : float
-        The map's numbers.
+    score : float
+        The map's score of it.
+    words : ScoreWords
+        How that score is spoken of.
+    told : mapping of str to float
+        What the score's rule says beside it: q, d′.
+    mean_target, mean_control : float
+        The map's means.
     """
 
     unit: int
     rank: int
     site: Site
     name: str
-    t: float
-    q: float
-    d_prime: float
+    score: float
+    words: ScoreWords
+    told: Mapping[str, float]
     mean_target: float
     mean_control: float
 
@@ -97,7 +106,7 @@ def unit_ranked(rows: Sequence[UnitRow], rank: object) -> UnitRow:
 
 
 def units_at(found: SelectivityMap, mask: Mask, site: Site) -> list[UnitRow]:
-    """A site's units in a top mask, the highest t first."""
+    """A site's units in a top mask, the highest score first."""
     own = np.flatnonzero(mask.at(site)) + found.offsets[found.sites.index(site)]
     rank = np.empty(found.n_units, dtype=int)
     rank[found.ranking] = np.arange(1, found.n_units + 1)
@@ -113,9 +122,13 @@ def _row(found: SelectivityMap, unit: int, rank: int) -> UnitRow:
         rank=rank,
         site=site,
         name=_name(site, found.unit, unit - int(found.offsets[number])),
-        t=float(found.t[unit]),
-        q=float(found.q[unit]),
-        d_prime=float(found.d_prime[unit]),
+        score=float(found.score.value[unit]),
+        words=found.score.words,
+        told={
+            COLUMN_HEADS.get(column, column): float(values[unit])
+            for column, values in found.score.arrays.items()
+            if column not in (found.score.words.symbol, "p")
+        },
         mean_target=float(found.mean_target[unit]),
         mean_control=float(found.mean_control[unit]),
     )

@@ -20,7 +20,8 @@ from common.base.progress import Progress, silent
 from common.effects.described import DescribedLocalizer, DescribedModel
 from common.effects.localized import describe_map
 from common.effects.results import Localized, Results
-from common.measure.masks import parse_controls, save_masks, top_percent
+from common.measure.control_rules import parse_controls
+from common.measure.masks import save_masks, top_percent
 from common.measure.scores import SelectivityMap
 from common.report import make_report
 from common.study.experiment import Described, run_experiment

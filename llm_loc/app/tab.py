@@ -51,6 +51,7 @@ def run_chosen(
     localizer: str,
     evaluation: str,
     statistic: str,
+    score: str,
     kind: str,
     controls: str,
     doses: list[str],
@@ -61,7 +62,7 @@ def run_chosen(
     """The experiment with the settings of the form."""
     settings = OFFER.chosen(
         doses, seed, model=model, localizer=localizer, evaluation=evaluation, statistic=statistic,
-        kind=kind, controls=controls,
+        score=score, kind=kind, controls=controls,
     )  # fmt: skip
     return RUNNING.show(settings, request, progress)
 

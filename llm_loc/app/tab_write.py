@@ -54,7 +54,7 @@ def build(found: gr.State) -> dict[str, Any]:
         percent = gr.Slider(
             SMALLEST, LARGEST, value=1, step=0.1, label="Units ablated (% of all)",
             elem_id="share", min_width=240,
-            info="Top units by t, and as many others of the same layers.",
+            info="Top units, and as many others of the same layers.",
         )  # fmt: skip
         with gr.Column(min_width=120):
             talk = gr.Button("Write", variant="primary")

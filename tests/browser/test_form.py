@@ -29,6 +29,7 @@ VALUES: dict[str, Any] = {
     "localizer": "phantom:x",
     "evaluation": "phantom",
     "statistic": "magnitude",
+    "score": "welch",
     "kind": "block",
     "controls": QUICK,
     "doses": ["1"],

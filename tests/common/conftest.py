@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,12 @@ import pytest
 from common.measure.moments import Moments
 from common.measure.scores import SelectivityMap, welch
 from common.measure.sites import Site
+
+
+def rescored(found: SelectivityMap, t: np.ndarray, **more: Any) -> SelectivityMap:
+    """The same map with another score."""
+    return replace(found, score=replace(found.score, value=t), **more)
+
 
 MapMaker = Callable[..., SelectivityMap]
 

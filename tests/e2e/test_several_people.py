@@ -38,6 +38,7 @@ FACES = {
     "localizer": "phantom:faces",
     "evaluation": "phantom",
     "statistic": "magnitude",
+    "score": "welch",
     "kind": "block",
     "unit": "channel",
     "controls": QUICK,

@@ -13,7 +13,8 @@ from torch.nn.functional import one_hot
 
 from common.base.errors import DataError, ModelError, SettingError
 from common.measure.ablate import ablate
-from common.measure.masks import control, top_percent
+from common.measure.control_rules import control
+from common.measure.masks import top_percent
 from llm_loc.generate import Sampling, continuations, stream
 from llm_loc.localize import find_sites, localize
 from llm_loc.models import LanguageModel

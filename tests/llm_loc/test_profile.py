@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from common.base.errors import DataError
-from common.measure.masks import Mask, control, top_percent
+from common.measure.control_rules import control
+from common.measure.masks import Mask, top_percent
 from common.measure.scores import SelectivityMap
 from llm_loc.localize import find_sites, localize
 from llm_loc.models import LanguageModel

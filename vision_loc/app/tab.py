@@ -51,6 +51,7 @@ def run_chosen(
     localizer: str,
     evaluation: str,
     statistic: str,
+    score: str,
     kind: str,
     unit: str,
     controls: str,
@@ -62,7 +63,7 @@ def run_chosen(
     """The experiment with the settings of the form."""
     settings = OFFER.chosen(
         doses, seed, model=model, localizer=localizer, evaluation=evaluation, statistic=statistic,
-        kind=kind, unit=unit, controls=controls,
+        score=score, kind=kind, unit=unit, controls=controls,
     )  # fmt: skip
     return RUNNING.show(settings, request, progress)
 

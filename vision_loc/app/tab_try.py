@@ -74,7 +74,7 @@ def build(found: gr.State) -> gr.Slider:
             percent = gr.Slider(
                 SMALLEST, LARGEST, value=1, step=0.1, label="Units ablated (% of all)",
                 elem_id="percent",
-                info="Top units by t, and as many matched ones; drag it, or use the arrow keys.",
+                info="Top units, and as many matched ones; drag it, or use the arrow keys.",
             )  # fmt: skip
             with gr.Row():
                 three = [

@@ -15,7 +15,8 @@ from browser.visitors import Shelf
 from common.base.errors import DataError, MaskError
 from common.base.progress import Progress, silent
 from common.data.manifest import contrasts_here, manifests_here
-from common.measure.masks import Mask, control
+from common.measure.control_rules import control
+from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from common.measure.sites import UNITS
 from common.models.catalogue import Entry, bundled, on_this_machine

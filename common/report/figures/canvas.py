@@ -2,8 +2,8 @@
 
 Nothing here touches pyplot, so figures can be made in any thread and leave nothing behind. Colours
 are those of Okabe and Ito (2008), which the colour-blind can tell apart, and groups differ in their
-marks as well; t is shown on a diverging scale that is symmetric about 0. Figures are narrow for
-their letters, so that they can be read on a phone.
+marks as well; a score is shown on a diverging scale that is symmetric about 0. Figures are narrow
+for their letters, so that they can be read on a phone.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from common.measure.control_rules import ControlRule, rule_named
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 TARGET, OTHER, GREY, INK = "#D55E00", "#0072B2", "#8A8A8A", "#222222"
-RULE_MARKS = {"random": "o", "layer-matched": "s", "magnitude-matched": "D", "bottom": "v"}
-RULE_LINES = {"random": ":", "layer-matched": "--", "magnitude-matched": "-."}
-RULES_SHOWN = ("random", "layer-matched", "magnitude-matched")
+PLAIN = ControlRule("", draw=lambda draw: draw.top)  # the style of a rule that is not known here
 WIDTH = 5.4  # inches
 LONGEST_LABEL = 26
 LETTERS_A_LINE = 46
@@ -52,6 +52,11 @@ def short(name: str, longest: int = LONGEST_LABEL) -> str:
         end = longest // 3
         name = f"{name[: longest - end - 1]}…{name[-end:]}"
     return name.replace("$", r"\$")
+
+
+def rule_style(rule: str) -> ControlRule:
+    """The control rule whose mark and line a mask's rule has."""
+    return rule_named(rule) or PLAIN
 
 
 def dose_axis(axes: Axes, doses: list[float]) -> None:

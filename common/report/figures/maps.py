@@ -70,18 +70,19 @@ def _site_names(sites: Sequence[Site]) -> list[str]:
 
 
 def t_distribution(found: SelectivityMap, percents: list[float]) -> Figure:
-    """Histogram of t over all units, with the threshold of each dose."""
+    """Histogram of the score over all units, with the threshold of each dose."""
     figure, axes = figure_with_axes()
-    bound = max(float(np.abs(found.t).max()), 1.0)
+    value = found.score.value
+    bound = max(float(np.abs(value).max()), 1.0)
     edges = np.linspace(-bound, bound, 81)
-    counts, _ = np.histogram(found.t, edges)
+    counts, _ = np.histogram(value, edges)
     middles = (edges[:-1] + edges[1:]) / 2
     colours = _diverging(middles / bound)
     axes.bar(middles, counts, width=np.diff(edges), color=colours, edgecolor=INK, linewidth=0.3)
     axes.set_yscale("symlog", linthresh=1)
     # Room above the bars for the names of the thresholds.
     axes.set_ylim(0, 4.0 * max(1, counts.max()))
-    thresholds = [found.t[found.ranking[n_chosen(found.n_units, p) - 1]] for p in percents]
+    thresholds = [value[found.ranking[n_chosen(found.n_units, p) - 1]] for p in percents]
     for threshold, percent, level in zip(
         thresholds, percents, _levels(thresholds, 0.2 * bound), strict=True
     ):
@@ -92,7 +93,7 @@ def t_distribution(found: SelectivityMap, percents: list[float]) -> Figure:
             ha="right", va="top",
             bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.85},
         )  # fmt: skip
-    axes.set_xlabel("Welch's t (target minus control)")
+    axes.set_xlabel(say(found.score.words.label))
     axes.set_ylabel("units (count, log scale above 1)")
     axes.set_title(
         f"Selectivity of {found.n_units:,} units (dashed: threshold of a dose)", fontsize="medium"
@@ -119,7 +120,7 @@ def _diverging(values: np.ndarray) -> np.ndarray:
 
 
 def selectivity_by_site(found: SelectivityMap, columns: int = 120) -> Figure:
-    """t of every site's units, sorted within the site, on a symmetric diverging scale."""
+    """The score of every site's units, sorted within the site, on a symmetric diverging scale."""
     figure, axes = figure_with_axes(_height_for(found.sites))
     shares = np.linspace(1, 0, columns)
     rows = np.stack([np.quantile(found.at(site).ravel(), shares) for site in found.sites])
@@ -128,7 +129,7 @@ def selectivity_by_site(found: SelectivityMap, columns: int = 120) -> Figure:
         rows, cmap=DIVERGING, vmin=-bound, vmax=bound, aspect="auto", extent=(0, 100, len(rows), 0)
     )
     _site_axis(axes, found)
-    axes.set_xlabel("the site's units by falling t (%)")
+    axes.set_xlabel(say(f"the site's units by falling {found.score.words.symbol} (%)"))
     axes.set_title("Selectivity by site", fontsize="medium")
-    figure.colorbar(image, ax=axes, label="Welch's t (target minus control)")
+    figure.colorbar(image, ax=axes, label=say(found.score.words.label))
     return figure

@@ -9,17 +9,17 @@ import numpy as np
 
 from common.effects.breakdown import LostPart
 from common.effects.results import Results
+from common.measure.control_rules import closest
 from common.report.figures.canvas import (
     GREY,
     INK,
     OTHER,
-    RULE_MARKS,
-    RULES_SHOWN,
     TARGET,
     around,
     dose_axis,
     figure_with_axes,
     not_flat,
+    rule_style,
     say,
     short,
 )
@@ -83,12 +83,10 @@ def _control_band(
     axes: Axes, results: Results, doses: list[float], group: str, colour: str, mark: str
 ) -> list[Line2D]:
     """Mean and range over the draws of the best matched rule, told apart as the group is."""
-    for rule in ("magnitude-matched", "layer-matched", "random"):
-        tried = [dose for dose in doses if results.at(dose, rule)]
-        if tried:
-            break
-    else:
+    rule = closest((entry.rule for entry in results.ablations), lambda each: each.curve)
+    if rule is None:
         return []
+    tried = [dose for dose in doses if results.at(dose, rule)]
     draws = [[100 * e.groups[group].accuracy for e in results.at(dose, rule)] for dose in tried]
     label = f"{short(group, 18)}: {rule}"
     low, high = [min(each) for each in draws], [max(each) for each in draws]
@@ -115,7 +113,7 @@ def interactions(results: Results, dose: float | None = None) -> Figure:
     rng = np.random.default_rng(0)
     for row, rule in enumerate(rules, start=1):
         values = [100 * entry.interaction for entry in results.at(dose, rule)]
-        mark = RULE_MARKS.get(rule, "x")
+        mark = rule_style(rule).mark
         jitter = rng.uniform(-0.18, 0.18, len(values)) if len(values) > 1 else 0.0
         axes.plot(values, row + jitter, mark, color=GREY, ms=5, alpha=0.8, mec=INK, mew=0.3)
         if len(values) > 1:
@@ -155,7 +153,7 @@ def lost_parts(entries: Sequence[LostPart]) -> Figure:
         mean = np.array([100 * each.drop_mean for each in drawn])
         most = np.array([100 * each.drop_max for each in drawn])
         handles += axes.plot(
-            mean, rows + 0.18, RULE_MARKS[rule], color=GREY, mec=INK, mew=0.3, ms=4,
+            mean, rows + 0.18, rule_style(rule).mark, color=GREY, mec=INK, mew=0.3, ms=4,
             label=f"{rule} (mean; line: to the largest draw)",
         )  # fmt: skip
         axes.hlines(rows + 0.18, mean, most, color=GREY, lw=1)
@@ -174,4 +172,4 @@ def lost_parts(entries: Sequence[LostPart]) -> Figure:
 
 def _nearest_rule(entries: Sequence[LostPart]) -> str | None:
     """The control that is matched best among those that were drawn."""
-    return next((rule for rule in RULES_SHOWN[::-1] if rule in entries[0].controls), None)
+    return closest(entries[0].controls, lambda rule: rule.curve)

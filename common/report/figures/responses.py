@@ -12,11 +12,11 @@ from common.report.figures.canvas import (
     GREY,
     INK,
     OTHER,
-    RULE_MARKS,
     TARGET,
     around,
     blank_figure,
     figure_with_axes,
+    rule_style,
     say,
     short,
 )
@@ -163,6 +163,6 @@ def _control_responses(
     label = f"{rule} (mean and range of {draws})" if draws > 1 else str(rule)
     bars = axes.errorbar(
         middle, rows + 0.22, xerr=around(middle, low, high), color=GREY, lw=0, elinewidth=1.4,
-        marker=RULE_MARKS.get(rule, "x"), ms=5, mec=INK, mew=0.3, capsize=2, label=label,
+        marker=rule_style(str(rule)).mark, ms=5, mec=INK, mew=0.3, capsize=2, label=label,
     )  # fmt: skip
     return [bars]

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from common.effects.perplexity import TextPerplexity
+from common.measure.control_rules import CONTROL_RULES
 from common.report.figures.canvas import (
     GREY,
     INK,
-    RULE_LINES,
-    RULE_MARKS,
-    RULES_SHOWN,
     TARGET,
     around,
     dose_axis,
     figure_with_axes,
+    rule_style,
     say,
 )
 
@@ -50,7 +49,8 @@ def perplexity_curve(text: TextPerplexity) -> Figure:
             lw=1.8, label="top (bars: 95 % interval of the rise)",
         )
     )  # fmt: skip
-    for place, rule in enumerate(RULES_SHOWN):
+    curves = [rule.name for rule in CONTROL_RULES.values() if rule.curve]
+    for place, rule in enumerate(curves):
         handles += _perplexities_of(axes, text, rule, 1.02 + 0.015 * place)
     dose_axis(axes, doses)
     axes.set_xlim(doses[0] / 1.2, doses[-1] * 1.2)
@@ -74,9 +74,10 @@ def _perplexities_of(axes: Axes, text: TextPerplexity, rule: str, shift: float) 
     low, high = (np.array([end(drawn[dose]) for dose in doses]) for end in (min, max))
     draws = max(map(len, drawn.values()))
     label = f"{rule} (mean and range of {draws})" if draws > 1 else rule
+    style = rule_style(rule)
     bars = axes.errorbar(
         np.array(doses) * shift, middle, around(middle, low, high), color=GREY, label=label,
-        marker=RULE_MARKS[rule], ms=4, mec=INK, mew=0.3, capsize=2, lw=1, ls=RULE_LINES[rule],
+        marker=style.mark, ms=4, mec=INK, mew=0.3, capsize=2, lw=1, ls=style.line,
     )  # fmt: skip
     return [bars]
 

@@ -12,18 +12,10 @@ from safetensors.numpy import load_file, save_file
 
 from common.base.errors import FunclocError, MaskError, SettingError
 from common.base.files import save_arrays
-from common.measure.masks import (
-    ControlPlan,
-    Mask,
-    control,
-    load_masks,
-    parse_controls,
-    plan_masks,
-    save_masks,
-    top_percent,
-)
+from common.measure.control_rules import ControlPlan, control, parse_controls, plan_masks
+from common.measure.masks import Mask, load_masks, save_masks, top_percent
 from common.measure.scores import SelectivityMap, n_chosen
-from tests.common.conftest import MapMaker
+from tests.common.conftest import MapMaker, rescored
 
 DRAWN = ("random", "layer-matched", "magnitude-matched", "range:0-60")
 EVERY = (*DRAWN, "bottom")
@@ -31,18 +23,18 @@ PERCENTS = (0.001, 0.4, 1.0, 2.5, 7.0, 20.0)
 
 
 def tied(found: SelectivityMap) -> SelectivityMap:
-    return replace(found, t=np.zeros_like(found.t))
+    return rescored(found, t=np.zeros_like(found.t))
 
 
 def spread_out(found: SelectivityMap) -> SelectivityMap:
     """The same map with its top units evenly over the sites, so that every control exists."""
-    return replace(found, t=np.random.default_rng(8).permutation(found.n_units).astype(float))
+    return rescored(found, t=np.random.default_rng(8).permutation(found.n_units).astype(float))
 
 
 def loud_top(found: SelectivityMap) -> SelectivityMap:
     """The same map where the selective units are mostly the loud ones."""
     noise = np.random.default_rng(5).normal(0, 1.5, found.n_units)
-    return replace(found, t=found.magnitude + noise)
+    return rescored(found, t=found.magnitude + noise)
 
 
 # --- size ---
@@ -144,7 +136,7 @@ def test_magnitude_matching_takes_the_nearest_where_a_quantile_runs_out(make_map
     found = make_map((20,))
     magnitude = np.arange(20.0)
     # The four loudest are the top: their own tenths (two units each) have nobody else.
-    found = replace(found, t=magnitude.copy(), magnitude=magnitude)
+    found = rescored(found, t=magnitude.copy(), magnitude=magnitude)
     assert set(control(found, "magnitude-matched", 20, 0).units) == {12, 13, 14, 15}
 
 
@@ -167,7 +159,7 @@ def test_a_site_with_too_few_units_left_is_named(make_map: MapMaker, rule: str) 
     found = make_map((10, 90))
     t = np.where(np.arange(100) < 6, 10.0, 0.0) + np.arange(100) * 1e-3
     with pytest.raises(MaskError, match=r"^layer0:output: 6 of its 10 units are masked") as caught:
-        control(replace(found, t=t), rule, 6, 0)
+        control(rescored(found, t=t), rule, 6, 0)
     assert "\n" not in str(caught.value)
 
 
@@ -256,8 +248,8 @@ def some_masks(found: SelectivityMap) -> list[Mask]:
 def test_masks_come_back_from_their_file(make_map: MapMaker, tmp_path: Path, unit: str) -> None:
     found = make_map()
     if unit == "neuron":
-        many = {name: np.repeat(getattr(found, name), 6) for name in ("t", "magnitude")}
-        found = replace(found, unit="neuron", **many)
+        t, magnitude = np.repeat(found.t, 6), np.repeat(found.magnitude, 6)
+        found = rescored(found, t, unit="neuron", magnitude=magnitude)
     masks = some_masks(found)
     save_masks(tmp_path / "masks", masks)
     again = load_masks(tmp_path / "masks", found, "model-a")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,10 @@ from common.measure.halves import assign_groups
 from common.measure.moments import Moments, merged
 from common.measure.scores import COLUMNS, SelectivityMap, in_top, n_chosen, split_half, welch
 from common.measure.sites import Site, Unit
-from tests.common.conftest import MapMaker
+from tests.common.conftest import MapMaker, rescored
 
 CONTRACT = ("t", "p", "q", "d_prime", "mean_target", "mean_control")
-ARRAYS = [field.name for field in fields(SelectivityMap) if field.name in COLUMNS]
+ARRAYS = COLUMNS
 
 
 def two_conditions(
@@ -113,7 +113,7 @@ def test_magnitude_is_the_mean_over_all_stimuli_and_output_that_of_the_control()
 
 
 def test_ranking_breaks_ties_by_index(make_map: MapMaker) -> None:
-    found = replace(make_map((4, 4)), t=np.array([1.0, 3, 1, 3, -2, 3, 1, 0]))
+    found = rescored(make_map((4, 4)), t=np.array([1.0, 3, 1, 3, -2, 3, 1, 0]))
     assert found.ranking.tolist() == [1, 3, 5, 0, 2, 6, 7, 4]
 
 
@@ -178,7 +178,7 @@ def test_the_fingerprint_follows_what_masks_depend_on(make_map: MapMaker) -> Non
     louder = found.magnitude.copy()
     louder[7] += 1e-9
     changed = [
-        replace(found, t=-found.t),
+        rescored(found, t=-found.t),
         replace(found, magnitude=louder),
         replace(found, unit="neuron"),
         replace(found, statistic="signed"),
@@ -250,7 +250,7 @@ def test_a_map_without_spread_correlates_with_nothing(make_map: MapMaker) -> Non
 @pytest.mark.parametrize("k", [1, 2, 5, 9, 10])
 def test_the_top_k_are_those_of_the_ranking_under_ties(make_map: MapMaker, k: int) -> None:
     t = np.random.default_rng(k).integers(-2, 3, 10).astype(float)
-    found = replace(make_map((5, 5)), t=t)
+    found = rescored(make_map((5, 5)), t=t)
     assert set(np.flatnonzero(in_top(t, k))) == set(found.ranking[:k].tolist())
 
 

@@ -18,7 +18,8 @@ from common.base.files import read_json, save_bytes, save_json
 from common.effects.described import DescribedEvaluation, DescribedLocalizer, DescribedModel
 from common.effects.items import Items, Outcome
 from common.effects.perplexity import MeasuredText
-from common.measure.masks import ControlPlan, Mask
+from common.measure.control_rules import ControlPlan
+from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap, split_half
 from common.study.experiment import Described, run_experiment
 from common.study.folder import RunFolder
@@ -73,8 +74,9 @@ def finished(tmp_path: Path, make_map: Callable[..., SelectivityMap]) -> Maker:
         model: str = "local/net",
         classes: dict[str, str] | None = None,
         words: bool = False,
+        change: Callable[[SelectivityMap], SelectivityMap] = lambda found: found,
     ) -> Path:
-        found = make_map((60, 40))
+        found = change(make_map((60, 40)))
         half = split_half(make_map((60, 40), seed=1).t, make_map((60, 40), seed=2).t, percents)
         found.about["split_half"] = {
             "correlation": half.correlation,

@@ -19,9 +19,12 @@ from common.effects.items import Items, Outcome
 from common.effects.localized import Area, AreaShare, describe_map
 from common.effects.results import Results
 from common.measure.ablate import Ablation
-from common.measure.masks import Mask, parse_controls
-from common.measure.scores import SelectivityMap
+from common.measure.control_rules import parse_controls
+from common.measure.masks import Mask
+from common.measure.rules import Score
+from common.measure.scores import RECORDED, SelectivityMap
 from common.measure.sites import Site
+from common.measure.welch import WORDS
 from common.study.experiment import Described, run_experiment
 from common.study.folder import RunFolder
 from common.study.plan import DEFAULT_CONTROLS, Plan, parse_ablation, parse_percents
@@ -272,7 +275,8 @@ def test_the_map_is_described_by_its_units_in_favour_of_the_target(make_map: Map
     q = np.full(100, 0.5)
     q[:10], q[10] = 0.01, 0.05
     t = np.where(np.arange(100) < 6, 4.0, -4.0)
-    described = describe_map(replace(make_map(), q=q, t=t))
+    found = make_map()
+    described = describe_map(replace(found, score=replace(found.score, q=q, value=t)))
     assert described.n_selective_q05 == 6
     assert described.t_max == 4.0
     assert (described.n_units, described.n_sites) == (100, 2)
@@ -303,11 +307,9 @@ def test_an_area_of_channels_holds_all_their_neurons(tmp_path: Path) -> None:
     site = Site("layer", axis=2, shape=(4, 5))
     t = np.zeros((4, 5))
     t[:, 3] = 1.0  # one channel at its four tokens
-    zeros = {name: np.zeros(20) for name in ("p", "q", "d_prime", "mean_target")}
-    more = {name: np.zeros(20) for name in ("mean_control", "output_control", "magnitude")}
-    found = SelectivityMap(
-        (site,), "neuron", "none", "magnitude", 4, 4, t=t.ravel(), **zeros, **more
-    )
+    zeros = {name: np.zeros(20) for name in RECORDED}
+    score = Score(WORDS, t.ravel())
+    found = SelectivityMap((site,), "neuron", "none", "magnitude", 4, 4, score=score, **zeros)
     one = Bench(found)
     described = replace(DESCRIBED, area={"layer": np.array([3])})
     with RunFolder(tmp_path, {}, {}) as folder:

@@ -10,7 +10,8 @@ import pytest
 from browser import unit_fragments
 from common.base.errors import MaskError, RunError, SiteError
 from common.effects.paired import mask_effects, rate
-from common.measure.masks import matched_control, top_percent, units_mask
+from common.measure.control_rules import matched_control
+from common.measure.masks import top_percent, units_mask
 from common.report import figures
 from common.study.single_unit import Alone, _name, check_same, describe_unit, site_named, units_at
 from tests.common.conftest import MapMaker
@@ -22,7 +23,7 @@ def test_a_unit_is_told_with_its_own_numbers(make_map: MapMaker) -> None:
     for unit in (0, 59, 60, 99):
         row = describe_unit(found, unit)
         assert found.ranking[row.rank - 1] == unit
-        assert (row.t, row.q) == (found.t[unit], found.q[unit])
+        assert (row.score, row.told["q"]) == (found.t[unit], found.q[unit])
         assert row.site is found.sites[unit // 60]
         assert row.name == f"channel {unit % 60}"
 
@@ -48,7 +49,7 @@ def test_the_units_of_a_site_come_by_falling_t(make_map: MapMaker) -> None:
     rows = [row for site in found.sites for row in units_at(found, mask, site)]
     assert {row.unit for row in rows} == set(mask.units.tolist())
     for site in found.sites:
-        own = [row.t for row in units_at(found, mask, site)]
+        own = [row.score for row in units_at(found, mask, site)]
         assert own == sorted(own, reverse=True)
 
 

@@ -34,6 +34,7 @@ FORM: dict[str, Any] = {
     "localizer": "phantom-lm:language",
     "evaluation": "phantom-lm",
     "statistic": "magnitude",
+    "score": "welch",
     "kind": "block",
     "controls": "magnitude-matched:1",
     "doses": ["5"],
@@ -51,7 +52,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home)
-    monkeypatch.setattr(form, "CONTROLS", {"as few as can be": FORM["controls"]})
+    monkeypatch.setattr(form, "controls_offered", lambda: {"as few as can be": FORM["controls"]})
 
 
 def mapped(folder: Path, **changed: Any) -> visit.Found:
@@ -185,7 +186,7 @@ def shown(home: Path) -> Iterator[list[Any]]:
     """What the page shows of a run of a small model's; run once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
-        patch.setattr(form, "CONTROLS", {"as few as can be": FORM["controls"]})
+        patch.setattr(form, "controls_offered", lambda: {"as few as can be": FORM["controls"]})
         yield tab.run_chosen(**FORM, progress=quiet)  # type: ignore[arg-type]
 
 

@@ -201,6 +201,7 @@ def test_only_what_is_on_offer_is_run(changed: dict[str, Any]) -> None:
         "localizer": "phantom:faces",
         "evaluation": "phantom",
         "statistic": "magnitude",
+        "score": "welch",
         "kind": "block",
         "unit": "channel",
         "controls": "magnitude-matched:19",

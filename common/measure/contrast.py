@@ -1,0 +1,135 @@
+"""Show a model the stimuli of a localizer and score its units by any rule: the one loop for all.
+
+A front end says how a batch of its stimuli goes through the model; who belongs to which half, what
+is recorded, what the score's rule accumulates beside it and how all of it ends is said here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from common.base.progress import Progress, silent
+from common.measure.halves import assign_groups, selectivity_map
+from common.measure.moments import Statistic
+from common.measure.record import record
+from common.measure.rules import Watching
+from common.measure.scores import DEFAULT_SCORE, SelectivityMap, score_rule
+from common.measure.sites import Pooling, Site, Unit, check_pooling
+
+
+class Stimulus(Protocol):
+    """What a front end calls its pictures or texts."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def condition(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some of the stimuli, ready to go through the model.
+
+    Attributes
+    ----------
+    where : array of int of shape (n_stimuli,)
+        Their places among all stimuli, the target's before the control's.
+    run : callable
+        Calls the model once, and gives its output.
+    tokens : tensor of shape (n_stimuli, n_positions), optional
+        1 for a real token and 0 for padding.
+    """
+
+    where: np.ndarray
+    run: Callable[[], Any]
+    tokens: Tensor | None = None
+
+
+def contrast(
+    module: nn.Module,
+    sites: Sequence[Site],
+    target: Sequence[Stimulus],
+    control: Sequence[Stimulus],
+    batches: Callable[[np.ndarray], Iterable[Batch]],
+    *,
+    score: str = DEFAULT_SCORE,
+    unit: Unit = "channel",
+    pooling: Pooling | None = None,
+    statistic: Statistic = "magnitude",
+    through: str = "",
+    percents: Sequence[float] = (1.0,),
+    seed: int = 0,
+    about: dict[str, Any] | None = None,
+    progress: Progress = silent,
+) -> SelectivityMap:
+    """Contrast two sides over all units of `sites`, in one pass over the stimuli.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The model.
+    sites : sequence of Site
+        Where it is read.
+    target, control : sequence of stimuli
+        Each has a name and a condition.
+    batches : callable
+        Given the group of every stimulus (:func:`common.measure.halves.assign_groups`), gives the
+        batches in any order, each stimulus once.
+    score : str, default="welch"
+        The rule that scores units; see :data:`common.measure.scores.SCORE_RULES`.
+    unit, pooling, statistic, through
+        See :func:`common.measure.record.record`.
+    percents : sequence of float, default=(1.0,)
+        Mask sizes whose split-half overlap is kept with the map.
+    seed : int, default=0
+        Seed of the split into halves.
+    about : dict, optional
+        Kept with the map.
+    progress : Progress
+        Told of every batch.
+
+    Raises
+    ------
+    SettingError
+        If there is no such score.
+    DataError
+        If an activation is not finite.
+    """
+    rule = score_rule(score)
+    stimuli = [*target, *control]
+    is_target = np.arange(len(stimuli)) < len(target)
+    groups = assign_groups([stimulus.condition for stimulus in stimuli], is_target, seed)
+    where = Watching(module, sites, unit, check_pooling(unit, pooling), through)
+    done = 0
+    with (
+        _graph(rule.needs_gradients),
+        record(
+            module, sites, unit=unit, pooling=pooling, statistic=statistic, through=through
+        ) as recorder,
+        nullcontext() if rule.watch is None else rule.watch(where) as watcher,
+    ):
+        for batch in batches(groups):
+            names = [stimuli[i].name for i in batch.where]
+            recorder.expect(groups[batch.where], batch.tokens, names)
+            if watcher is not None:
+                watcher.expect(groups[batch.where], batch.tokens)
+            output = batch.run()
+            if watcher is not None:
+                watcher.after(output)
+            done += len(batch.where)
+            progress("localize", done, len(stimuli))
+    return selectivity_map(recorder, percents, about or {}, rule, watcher)
+
+
+@contextmanager
+def _graph(needed: bool) -> Iterator[None]:
+    """Run with a graph to go backwards through, or in inference mode."""
+    with torch.enable_grad() if needed else torch.inference_mode():
+        yield

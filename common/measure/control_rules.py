@@ -1,0 +1,351 @@
+"""Control rules: how a mask of the same size is chosen otherwise.
+
+Random units are a weak control: the top units lie in certain layers and are loud, and zeroing any
+equally loud units of the same layers may do the same harm. So beside `random` there are masks with
+the same count in every site (`layer-matched`) and, within that, the same loudness
+(`magnitude-matched`). All are drawn from the units that the top mask left.
+
+Each rule is one entry of :data:`CONTROL_RULES`: the parser, the figures, the sentences and the form
+read it there.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.base.errors import MaskError, SettingError
+from common.measure.masks import Mask, mask_of, mask_size, top_percent
+from common.measure.scores import SelectivityMap
+from common.measure.sites import Site
+
+BINS = 10  # quantiles of loudness within which a magnitude-matched unit is drawn
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a rule draws from.
+
+    Attributes
+    ----------
+    found : SelectivityMap
+        The map.
+    top : array of int of shape (k,)
+        The units that the control stands against, best first.
+    rng : Generator
+        Of the draw's seed and the rule.
+    given : str
+        What stands after the rule's name and its colon: the bounds of a range.
+    """
+
+    found: SelectivityMap
+    top: np.ndarray
+    rng: np.random.Generator
+    given: str = ""
+
+
+@dataclass(frozen=True)
+class ControlRule:
+    """One way to choose a mask of the same size as the top one.
+
+    Attributes
+    ----------
+    name : str
+        In settings, files, tables and figures.
+    draw : callable
+        Gives k units of the map, indices of shape (k,).
+    matched : bool
+        Whether it keeps what the top units are besides selective: a verdict rests on such rules.
+    draws : int
+        How often it is drawn by default; 0 for a rule that only comes where it is asked for.
+    random : bool
+        Whether draws differ; a rule without chance gives one mask.
+    takes : str
+        What stands after the name, as told to a user: ``LO-HI``.
+    check : callable, optional
+        Refuses such a text.
+    mark, line : str
+        Marker and line style in figures.
+    curve : bool
+        Whether figures may hold the top mask's curve against this rule alone.
+    sentence : str
+        What the report's method says of it; nothing for a rule whose name says all.
+    """
+
+    name: str
+    draw: Callable[[Draw], np.ndarray]
+    matched: bool = False
+    draws: int = 0
+    random: bool = True
+    takes: str = ""
+    check: Callable[[str], object] | None = None
+    mark: str = "x"
+    line: str = ":"
+    curve: bool = False
+    sentence: str = ""
+
+    @property
+    def written(self) -> str:
+        """How it is written in a setting."""
+        return f"{self.name}:{self.takes}" if self.takes else self.name
+
+
+def _rest(found: SelectivityMap, top: np.ndarray) -> np.ndarray:
+    left = np.ones(found.n_units, dtype=bool)
+    left[top] = False
+    return left
+
+
+def _random(draw: Draw) -> np.ndarray:
+    found, top = draw.found, draw.top
+    rest = np.flatnonzero(_rest(found, top))
+    if len(rest) < len(top):
+        raise MaskError(f"random control: {len(top)} masked units leave only {len(rest)} others")
+    return draw.rng.choice(rest, len(top), replace=False)
+
+
+def _by_site(found: SelectivityMap, top: np.ndarray) -> list[tuple[Site, np.ndarray, np.ndarray]]:
+    """For each site with top units: the site, its top units, and those left to draw from."""
+    rest, parts = _rest(found, top), []
+    for number, site in enumerate(found.sites):
+        start, stop = found.offsets[number : number + 2]
+        chosen = top[(top >= start) & (top < stop)]
+        free = start + np.flatnonzero(rest[start:stop])
+        if len(chosen) > len(free):
+            raise MaskError(
+                f"{site}: {len(chosen)} of its {stop - start} units are masked, "
+                f"so a control of the same size cannot be drawn from the other {len(free)}; "
+                "lower --top or leave the matched controls out"
+            )
+        if len(chosen):
+            parts.append((site, chosen, free))
+    return parts
+
+
+def _layer_matched(draw: Draw) -> np.ndarray:
+    parts, rng = _by_site(draw.found, draw.top), draw.rng
+    return np.concatenate([rng.choice(free, len(own), replace=False) for _, own, free in parts])
+
+
+def _loud(draw: Draw) -> np.ndarray:
+    parts, level = _by_site(draw.found, draw.top), draw.found.magnitude
+    return np.concatenate([_matched(level, own, free, draw.rng) for _, own, free in parts])
+
+
+def _matched(
+    magnitude: np.ndarray, own: np.ndarray, free: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw one free unit for each own unit from the same quantile of loudness.
+
+    A quantile that runs out of free units lends from the free units nearest in loudness.
+    """
+    every = np.concatenate([own, free])
+    edges = np.quantile(magnitude[every], np.linspace(0, 1, BINS + 1)[1:-1])
+    own_bin, free_bin = (np.searchsorted(edges, magnitude[units]) for units in (own, free))
+    taken: list[int] = []
+    short: list[int] = []
+    for number in range(BINS):
+        wanted, there = own[own_bin == number], free[free_bin == number]
+        n = min(len(wanted), len(there))
+        taken.extend(rng.choice(there, n, replace=False))
+        short.extend(rng.permutation(wanted)[n:])
+    if short:
+        left = np.setdiff1d(free, taken)
+        left = left[np.argsort(magnitude[left], kind="stable")]
+        taken += _nearest(magnitude[left].tolist(), left.tolist(), magnitude[short].tolist())
+    return np.array(taken)
+
+
+def _nearest(levels: list[float], units: list[int], wanted: list[float]) -> list[int]:
+    """For each wanted level the unit nearest to it, each unit once; `levels` are rising."""
+    chosen = []
+    for level in wanted:
+        place = bisect_left(levels, level)
+        below = place - 1
+        if place == len(levels) or (below >= 0 and level - levels[below] <= levels[place] - level):
+            place = below
+        chosen.append(units.pop(place))
+        levels.pop(place)
+    return chosen
+
+
+def _bottom(draw: Draw) -> np.ndarray:
+    k, n_units = len(draw.top), draw.found.n_units
+    if 2 * k > n_units:
+        raise MaskError(f"bottom control: {k} of {n_units} units would overlap the top")
+    return draw.found.ranking[::-1][:k]
+
+
+def _bounds(given: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in given.split("-"))
+    except ValueError:
+        low = high = -1
+    if not 0 <= low < high <= 100:
+        raise SettingError(
+            f"control {f'range:{given}'!r}: write range:LO-HI with 0 <= LO < HI <= 100"
+        )
+    return low, high
+
+
+def _between(draw: Draw) -> np.ndarray:
+    found, top = draw.found, draw.top
+    low, high = _bounds(draw.given)
+    rising = found.ranking[::-1]
+    first, last = round(found.n_units * low / 100), round(found.n_units * high / 100)
+    between = np.setdiff1d(rising[first:last], top)
+    if len(between) < len(top):
+        raise MaskError(
+            f"control range:{low:g}-{high:g}: holds {len(between)} units, {len(top)} are wanted"
+        )
+    return draw.rng.choice(between, len(top), replace=False)
+
+
+_RULES = (
+    ControlRule("random", _random, draws=10, mark="o", line=":", curve=True),
+    ControlRule(
+        "layer-matched", _layer_matched, matched=True, draws=20, mark="s", line="--", curve=True,
+        sentence="Layer-matched masks hold as many units of every site as the top mask.",
+    ),
+    ControlRule(
+        "magnitude-matched", _loud, matched=True, draws=20, mark="D", line="-.", curve=True,
+        sentence="Magnitude-matched masks do so too, and their units come from the same tenth of "
+        "the site’s units by mean |activation|.",
+    ),
+    ControlRule("bottom", _bottom, draws=1, random=False, mark="v"),
+    ControlRule("range", _between, takes="LO-HI", check=_bounds),
+)  # fmt: skip
+
+CONTROL_RULES: dict[str, ControlRule] = {rule.name: rule for rule in _RULES}
+"""All control rules by name, the closest match last among the matched ones."""
+
+
+def rule_named(rule: str) -> ControlRule | None:
+    """The rule of a mask or a setting (``range:40-60`` is the rule ``range``), if it is one."""
+    return CONTROL_RULES.get(rule.partition(":")[0])
+
+
+def is_matched(rule: str) -> bool:
+    """Whether a mask's rule keeps what the top units are besides selective."""
+    known = rule_named(rule)
+    return known is not None and known.matched
+
+
+def closest(rules: Iterable[str], of: Callable[[ControlRule], bool]) -> str | None:
+    """The rule nearest to the top mask among those drawn that are so; ``None`` without any."""
+    drawn = {*rules}
+    fitting = [rule.name for rule in CONTROL_RULES.values() if of(rule) and rule.name in drawn]
+    return fitting[-1] if fitting else None
+
+
+def default_controls() -> str:
+    """The control masks of a run that asks for no others, as the setting is written."""
+    return ",".join(f"{r.name}:{r.draws}" for r in CONTROL_RULES.values() if r.draws)
+
+
+def control(found: SelectivityMap, rule: str, percent: float, seed: int | None = None) -> Mask:
+    """A mask of the same size as the top one, chosen by another rule.
+
+    Parameters
+    ----------
+    found : SelectivityMap
+        The map.
+    rule : str
+        ``random`` (any unit outside the top), ``layer-matched`` (as many in each site as the top
+        has), ``magnitude-matched`` (that, from the same tenth of mean \\|activation\\|), ``bottom``
+        (lowest score), ``range:LO-HI`` (drawn between two percentiles of the score, top excluded),
+        or another of :data:`CONTROL_RULES`.
+    percent : float
+        Share of all units.
+    seed : int, optional
+        Seed of the draw; ``bottom`` draws nothing.
+
+    Raises
+    ------
+    MaskError
+        If there are too few units to match, naming the site.
+    """
+    return _against(found, rule, found.ranking[: mask_size(found, percent)], percent, seed)
+
+
+def matched_control(found: SelectivityMap, mask: Mask, seed: int) -> Mask:
+    """A magnitude-matched control of any mask of a map, drawn from the units that it left.
+
+    Raises
+    ------
+    MaskError
+        If there are too few units to match, naming the site.
+    """
+    return _against(found, "magnitude-matched", mask.units, mask.percent, seed)
+
+
+def _against(
+    found: SelectivityMap, rule: str, top: np.ndarray, percent: float, seed: int | None
+) -> Mask:
+    known = rule_named(rule)
+    if known is None or (":" in rule) != bool(known.takes):
+        names = ", ".join(each.written for each in CONTROL_RULES.values())
+        raise SettingError(f"no control is called {rule!r}; choose from {names}")
+    rng = np.random.default_rng([0 if seed is None else seed, *rule.encode()])
+    units = known.draw(Draw(found, top, rng, rule.partition(":")[2]))
+    return mask_of(found, rule, percent, seed if known.random else None, units)
+
+
+@dataclass(frozen=True)
+class ControlPlan:
+    """One rule and how often it is drawn."""
+
+    rule: str
+    draws: int
+
+
+def parse_controls(text: str) -> list[ControlPlan]:
+    """Read ``random:10,layer-matched:20,bottom:1,range:40-60:5``.
+
+    Raises
+    ------
+    SettingError
+        If a rule is unknown or comes twice, or a count is no positive whole number.
+    """
+    plans: list[ControlPlan] = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        plan = _plan(part)
+        if plan.rule in (each.rule for each in plans):
+            raise SettingError(f"--controls {text}: {plan.rule} comes twice")
+        plans.append(plan)
+    return plans
+
+
+def _plan(part: str) -> ControlPlan:
+    """One rule with its draws, 1 where none are said."""
+    rule = rule_named(part)
+    given, count = "", "1"
+    if rule is not None:
+        words = part.split(":")[1:]
+        if rule.takes:
+            given, *words = words or [""]
+        count, *rest = words or ["1"]
+        if rest:
+            rule = None
+    if rule is None or not count.isdecimal() or int(count) < 1:
+        names = ", ".join(each.written for each in CONTROL_RULES.values())
+        raise SettingError(f"--controls {part!r}: write RULE:DRAWS, with a rule of {names}")
+    if rule.check is not None:
+        rule.check(given)
+    name = f"{rule.name}:{given}" if rule.takes else rule.name
+    return ControlPlan(name, int(count) if rule.random else 1)
+
+
+def plan_masks(
+    found: SelectivityMap, percents: Sequence[float], controls: Sequence[ControlPlan], seed: int
+) -> list[Mask]:
+    """All masks of a run: for each percent the top, then its controls, numbered from `seed`."""
+    masks = []
+    for percent in percents:
+        masks.append(top_percent(found, percent))
+        for plan in controls:
+            masks += [control(found, plan.rule, percent, seed + i) for i in range(plan.draws)]
+    return masks
