@@ -360,18 +360,18 @@ def lm_eval(
             batch_size=batch_size,
         )
     if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        print(json.dumps([entry.as_json() for entry in found], indent=2, ensure_ascii=False))
         return
     table = Table(caption="score; drop [95 % interval over items]")
     for name in ("task", "metric", "n", "mask", "score", "drop"):
         table.add_column(name, justify="left" if name in ("task", "metric", "mask") else "right")
     for entry in found:
-        first = (entry["task"], entry["metric"], str(entry["n"]))
-        table.add_row(*map(Text, (*first, "intact", f"{entry['intact']:.3f}", "")))
-        for each in entry["ablations"]:
-            low, high = each["drop_ci"]
-            drop = f"{each['drop']:+.3f} [{low:+.3f}, {high:+.3f}]"
-            table.add_row("", "", "", *map(Text, (each["mask"], f"{each['score']:.3f}", drop)))
+        first = (entry.task, entry.metric, str(entry.n))
+        table.add_row(*map(Text, (*first, "intact", f"{entry.intact:.3f}", "")))
+        for each in entry.ablations:
+            low, high = each.drop_ci
+            drop = f"{each.drop:+.3f} [{low:+.3f}, {high:+.3f}]"
+            table.add_row("", "", "", *map(Text, (each.mask, f"{each.score:.3f}", drop)))
     results_console().print(table)
 
 

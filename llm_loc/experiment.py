@@ -40,7 +40,7 @@ from common.study.settings import Settings as CommonSettings
 from llm_loc.evaluate import Tokenized, evaluate
 from llm_loc.gallery import layer_matched, prompts, save_continuations
 from llm_loc.generate import Sampling, continuations
-from llm_loc.harness import check_installed, evaluate_tasks
+from llm_loc.harness import TaskScores, check_installed, evaluate_tasks
 from llm_loc.load import load_model
 from llm_loc.localize import check_protocol, find_sites, lengths, localize
 from llm_loc.models import LanguageModel
@@ -99,7 +99,7 @@ def tasks_under(
     limit: int | None = None,
     progress: Progress = silent,
     **changed: Any,
-) -> list[dict[str, Any]]:
+) -> list[TaskScores]:
     """Tasks of ``lm-eval``, intact and under the masks of an earlier map.
 
     Parameters
@@ -113,7 +113,7 @@ def tasks_under(
 
     Returns
     -------
-    list of dict
+    list of TaskScores
         See :func:`llm_loc.harness.evaluate_tasks`.
     """
     check_installed()

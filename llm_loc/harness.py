@@ -17,10 +17,44 @@ import numpy as np
 from common.base.errors import DataError, SettingError
 from common.base.progress import Progress, silent
 from common.effects.paired import bootstrap_means, interval
+from common.effects.parts import Interval, Part
 from common.measure.ablate import Ablation, under
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from llm_loc.models import LanguageModel
+
+
+class TaskUnderMask(Part):
+    """What one mask does to one task."""
+
+    mask: str
+    """Its name."""
+    rule: str
+    """``top``, or the control rule."""
+    percent: float
+    """The dose, in percent of all units."""
+    score: float
+    """Mean over the items."""
+    drop: float
+    """Intact minus ablated score."""
+    drop_ci: Interval
+    """Its 95 % bootstrap interval over items."""
+
+
+class TaskScores(Part):
+    """One metric of one task, intact and under every mask."""
+
+    task: str
+    """The task's name."""
+    metric: str
+    """The metric's name."""
+    n: int
+    """Items."""
+    intact: float
+    """Mean over the items, without a mask."""
+    ablations: tuple[TaskUnderMask, ...]
+    """One entry a mask."""
+
 
 Scores = Mapping[tuple[str, str], np.ndarray]
 
@@ -141,7 +175,7 @@ def evaluate_tasks(
     seed: int = 0,
     progress: Progress = silent,
     **how: Any,
-) -> list[dict[str, Any]]:
+) -> list[TaskScores]:
     """Scores of each task intact and under each mask, with the drop paired by item.
 
     Parameters
@@ -155,10 +189,8 @@ def evaluate_tasks(
 
     Returns
     -------
-    list of dict
-        One entry a task and metric: ``task``, ``metric``, ``n``, ``intact`` and ``ablations`` (each
-        ``mask``, ``rule``, ``percent``, ``score``, ``drop``, ``drop_ci``: 95 %, bootstrap over
-        items).
+    list of TaskScores
+        One entry a task and metric.
     """
     scores: list[Scores] = []
     for number, mask in enumerate((None, *masks)):
@@ -168,29 +200,27 @@ def evaluate_tasks(
     progress("lm-eval", len(masks) + 1, len(masks) + 1)
     intact, *ablated = scores
     return [
-        {
-            "task": task,
-            "metric": metric,
-            "n": len(values),
-            "intact": float(values.mean()),
-            "ablations": [
-                {
-                    "mask": mask.name,
-                    "rule": mask.rule,
-                    "percent": mask.percent,
-                    **_drop(values, each[task, metric], seed),
-                }
+        TaskScores(
+            task=task,
+            metric=metric,
+            n=len(values),
+            intact=float(values.mean()),
+            ablations=tuple(
+                _under(mask, values, each[task, metric], seed)
                 for mask, each in zip(masks, ablated, strict=True)
-            ],
-        }
+            ),
+        )
         for (task, metric), values in intact.items()
     ]
 
 
-def _drop(intact: np.ndarray, ablated: np.ndarray, seed: int) -> dict[str, Any]:
+def _under(mask: Mask, intact: np.ndarray, ablated: np.ndarray, seed: int) -> TaskUnderMask:
     lost = intact - ablated
-    return {
-        "score": float(ablated.mean()),
-        "drop": float(lost.mean()),
-        "drop_ci": interval(bootstrap_means(lost, np.random.default_rng(seed))),
-    }
+    return TaskUnderMask(
+        mask=mask.name,
+        rule=mask.rule,
+        percent=mask.percent,
+        score=float(ablated.mean()),
+        drop=float(lost.mean()),
+        drop_ci=interval(bootstrap_means(lost, np.random.default_rng(seed))),
+    )

@@ -51,13 +51,13 @@ def test_a_task_of_ones_own_intact_and_under_a_mask(make_model: ModelMaker, task
     found = localize(model, STIMULI, find_sites(model))
     mask = top_percent(found, 50)
     (entry,) = evaluate_tasks(model, ["funcloc_tiny"], [mask], found, include=tasks)
-    assert (entry["task"], entry["metric"], entry["n"]) == ("funcloc_tiny", "acc", 6)
-    (ablated,) = entry["ablations"]
-    assert ablated["drop"] == pytest.approx(entry["intact"] - ablated["score"])
-    low, high = ablated["drop_ci"]
-    assert low <= ablated["drop"] <= high
+    assert (entry.task, entry.metric, entry.n) == ("funcloc_tiny", "acc", 6)
+    (ablated,) = entry.ablations
+    assert ablated.drop == pytest.approx(entry.intact - ablated.score)
+    low, high = ablated.drop_ci
+    assert low <= ablated.drop <= high
     again = item_scores(model, ["funcloc_tiny"], include=tasks)
-    assert again["funcloc_tiny", "acc"].mean() == entry["intact"]
+    assert again["funcloc_tiny", "acc"].mean() == entry.intact
 
 
 @needed
@@ -93,3 +93,21 @@ def test_an_answer_that_is_read_in_two_ways_is_no_two_items() -> None:
         ("task", "exact_match,strict"): [0.0, 1.0],
         ("task", "exact_match,flexible"): [1.0, 1.0],
     }
+
+
+def test_the_drop_is_paired_with_intact(
+    make_model: ModelMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter(
+        ({("t", "acc"): np.array([1.0, 1, 0, 1])}, {("t", "acc"): np.array([1.0, 0, 0, 0])})
+    )
+    monkeypatch.setattr(harness, "item_scores", lambda *_, **__: next(scores))
+    model = make_model()
+    found = localize(model, STIMULI, find_sites(model))
+    (entry,) = evaluate_tasks(model, ["t"], [top_percent(found, 50)], found)
+    (ablated,) = entry.ablations
+    assert (entry.task, entry.metric, entry.n, entry.intact) == ("t", "acc", 4, 0.75)
+    assert (ablated.mask, ablated.rule, ablated.percent) == ("top-50", "top", 50.0)
+    assert (ablated.score, ablated.drop) == (0.25, 0.5)
+    assert ablated.drop_ci[0] <= 0.5 <= ablated.drop_ci[1]
+    assert list(entry.as_json()) == ["task", "metric", "n", "intact", "ablations"]
