@@ -123,19 +123,25 @@ def localize(
         If a text is too long, or an activation is not finite.
     """
     check_protocol(protocol, pooling)
-    ids = tokenized(model, stimuli, protocol)
-
-    def batches(_groups: np.ndarray) -> Iterator[Batch]:
-        for where in passes_over(ids, protocol, batch_size):
-            batch = model.batch([ids[i] for i in where], padding)
-            run = partial(model.base, **batch, **model.quiet)
-            yield Batch(where, run, batch["attention_mask"])
-
+    batches = read(model, tokenized(model, stimuli, protocol), protocol, batch_size, padding)
     return contrast(
-        model.module, sites, stimuli.target, stimuli.control, batches, score=score,
+        model.module, sites, stimuli.target, stimuli.control, lambda _groups: batches, score=score,
         pooling=pooling, statistic=statistic, through=model.through, percents=percents, seed=seed,
         about={"protocol": protocol}, progress=progress,
     )  # fmt: skip
+
+
+def read(
+    model: LanguageModel,
+    ids: Sequence[Ids],
+    protocol: str,
+    batch_size: int,
+    padding: Side = "right",
+) -> Iterator[Batch]:
+    """Texts in batches, as :func:`passes_over` sorts them; the base alone reads them."""
+    for where in passes_over(ids, protocol, batch_size):
+        batch = model.batch([ids[i] for i in where], padding)
+        yield Batch(where, partial(model.base, **batch, **model.quiet), batch["attention_mask"])
 
 
 def passes_over(ids: Sequence[Ids], protocol: str, batch_size: int) -> list[np.ndarray]:

@@ -65,19 +65,26 @@ def localize(
     """
     if pooling == "cls" and not _has_class_token(model):
         raise SettingError(f"--pooling cls: {model.name} has no class token; use mean or max")
-    pictures = [*stimuli.target, *stimuli.control]
 
     def batches(groups: np.ndarray) -> Iterator[Batch]:
         # In the order of their groups, a batch is nearly always of one group and reduced in one go.
-        order = np.argsort(groups, kind="stable")
-        shown = [pictures[i] for i in order]
-        for where, pixels in pixel_batches(shown, model.preprocess, batch_size):
-            yield Batch(order[where], partial(model.logits, torch.from_numpy(pixels)))
+        return shown(model, stimuli, batch_size, np.argsort(groups, kind="stable"))
 
     return contrast(
         model.module, sites, stimuli.target, stimuli.control, batches, score=score, unit=unit,
         pooling=pooling, statistic=statistic, percents=percents, seed=seed, progress=progress,
     )  # fmt: skip
+
+
+def shown(
+    model: VisionModel, stimuli: Localizer, batch_size: int, order: np.ndarray | None = None
+) -> Iterator[Batch]:
+    """The localizer's pictures in batches, the target's first or in an order of one's own."""
+    pictures = [*stimuli.target, *stimuli.control]
+    places = np.arange(len(pictures)) if order is None else order
+    ordered = [pictures[i] for i in places]
+    for where, pixels in pixel_batches(ordered, model.preprocess, batch_size):
+        yield Batch(places[where], partial(model.logits, torch.from_numpy(pixels)))
 
 
 def _has_class_token(model: VisionModel) -> bool:

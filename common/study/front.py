@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from common.base.progress import Progress, silent
 from common.effects.described import DescribedEvaluation, DescribedLocalizer, DescribedModel
 from common.effects.items import Items, Outcome
 from common.effects.perplexity import MeasuredText
+from common.measure.contrast import Stimulus
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap, score_identity
 from common.measure.sites import Site
@@ -33,16 +34,6 @@ from common.study.settings import Settings
 Model = TypeVar("Model")
 S = TypeVar("S", bound=Settings)
 L = TypeVar("L")
-
-
-class Stimulus(Protocol):
-    """What a front end calls its pictures or texts."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def condition(self) -> str: ...
 
 
 @dataclass(frozen=True)

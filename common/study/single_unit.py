@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Generic, TypeVar
 
 import numpy as np
+import torch
+from torch import nn
 
 from common.base.errors import MaskError, RunError, SiteError
 from common.base.progress import Progress, silent
 from common.effects.paired import MaskEffects, Rate, mask_effects, rate
+from common.measure.contrast import Batch, Stimulus
 from common.measure.control_rules import matched_control
 from common.measure.masks import Mask, units_mask
+from common.measure.respond import respond_each
 from common.measure.rules import ScoreWords
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site, Unit
-from common.study.front import FrontEnd, Model, S, Stimulus
+from common.study.front import FrontEnd, Model, S
 
 COLUMN_HEADS = {"d_prime": "d′"}  # as a reader meets them
 DRAWS = 5  # equally loud units that one unit is held against
@@ -212,32 +216,49 @@ class Answers(Generic[AnyStimulus]):
         return [stimulus.condition for stimulus in self.stimuli]
 
 
-def checked_answers(
+def answers_of(
+    module: nn.Module,
     found: SelectivityMap,
     mask: Mask,
     target: Sequence[AnyStimulus],
     control: Sequence[AnyStimulus],
-    responses: np.ndarray,
+    batches: Iterable[Batch],
+    *,
+    through: str = "",
+    progress: Progress = silent,
 ) -> Answers[AnyStimulus]:
-    """Responses that were recorded again, once they are those of the map.
+    """Show the localizer's stimuli once more, as localizing did, and keep what a few units answer.
 
     Parameters
     ----------
+    module, through
+        The model, and its part that reads the stimuli; see :func:`~common.measure.contrast`.
     found, mask
         The map, and units of it.
     target, control : sequence
         The localizer's stimuli of either side.
-    responses : array of shape (n_stimuli, n_units)
-        To the target's stimuli and then the control's, units in the order of the mask.
+    batches : iterable of Batch
+        All of them, each once.
+    progress : Progress
+        Told of every batch; may raise to stop.
 
     Raises
     ------
     RunError
-        If they differ from the map's; see :func:`check_same`.
+        If the answers are not those that the map was made of; see :func:`check_same`.
     """
-    sides = np.arange(len(target) + len(control)) < len(target)
+    stimuli = (*target, *control)
+    responses = np.empty((len(stimuli), len(mask)), dtype=np.float32)
+    done = 0
+    with torch.inference_mode(), respond_each(module, mask, found, through) as answered:
+        for batch in batches:
+            batch.run()
+            responses[batch.where] = answered.pop()
+            done += len(batch.where)
+            progress("respond", done, len(stimuli))
+    sides = np.arange(len(stimuli)) < len(target)
     check_same(found, mask, responses, sides)
-    return Answers(mask, (*target, *control), sides, responses)
+    return Answers(mask, stimuli, sides, responses)
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,8 @@ from common.base.progress import Progress, silent
 from common.effects.described import DescribedEvaluation, DescribedModel
 from common.effects.items import Items, Outcome
 from common.measure.ablate import under
-from common.measure.halves import assign_groups, selectivity_map
+from common.measure.contrast import Batch, contrast
 from common.measure.masks import Mask
-from common.measure.record import record
 from common.measure.scores import SelectivityMap
 from common.measure.survey import Survey
 from common.study import verbs
@@ -91,13 +90,11 @@ class SoundFront(FrontEnd[Settings, nn.Module]):
         digests = [digest_of(sound.samples.tolist()) for sound in shown]
 
         def make_map(progress: Progress) -> SelectivityMap:
-            names = [sound.condition for sound in shown]
-            groups = assign_groups(names, np.arange(40) < 20, settings.seed)
-            with torch.inference_mode(), record(model, sites) as recorder:
-                recorder.expect(groups, names=[sound.name for sound in shown])
-                passed(model, shown)
-            progress("localize", 40, 40)
-            return selectivity_map(recorder, settings.percents, {})
+            batches = [Batch(np.arange(40), lambda: passed(model, shown))]
+            return contrast(
+                model, sites, *sides, lambda _groups: batches, score=settings.score,
+                percents=settings.percents, seed=settings.seed, progress=progress,
+            )  # fmt: skip
 
         told, table = describe_localizer("toy:tones", *sides), stimuli_table(*sides, digests)
         return Localizing(model, about, told, table, digest_of(digests), sites, settings, make_map)
