@@ -35,7 +35,7 @@ def told(handler: Callable[P, R]) -> Callable[P, R]:
 
 def as_notice(error: FunclocError) -> gr.Error:
     """An error as the page shows it."""
-    line = escape(" ".join(str(error).split()))
+    line = escape(error.plain)
     return gr.Error(line, title="That did not work", print_exception=False)
 
 

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any, Generic, TypeVar, get_args
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 import gradio as gr
 
 from browser.events import QUIET
 from common.base.errors import SettingError
 from common.measure.control_rules import CONTROL_RULES, default_controls, parse_controls
-from common.measure.moments import Statistic
 from common.measure.scores import DEFAULT_SCORE, SCORE_RULES
-from common.measure.sites import KINDS
-from common.study.settings import Settings
+from common.study.plan import say_percents
+from common.study.settings import (
+    Setting,
+    Settings,
+    declarations,
+    defaults,
+    known_to,
+    read_settings,
+    say_settings,
+)
 
 DRAWS = 19  # the fewest that allow p = 0.05
 QUICK = f"magnitude-matched:{DRAWS}"
-STATISTICS = get_args(Statistic)
 LARGEST_SEED = 2**31 - 1
 FREE = ("device", "batch_size", "data_root", "top")
 """What a form need not say: the numbers do not depend on them, or it says them otherwise."""
+
+STIMULI = ("model", "localizer", "evaluation")
+CHOSEN = ("statistic", "score", "kind", "unit", "controls")
 
 
 def controls_offered() -> dict[str, str]:
@@ -63,8 +72,6 @@ class Offer(Generic[S]):
         The localizer and the evaluation that go with a model.
     doses : sequence of str
         Shares of all units, in percent.
-    units : sequence of str
-        What a unit may be; empty where there is no choice.
     help : mapping of str to str
         A line each on ``model``, ``localizer`` and ``evaluation``.
     """
@@ -77,7 +84,6 @@ class Offer(Generic[S]):
     evaluations: Callable[[], list[str]]
     fitting: Callable[[str], tuple[str, str]]
     doses: Sequence[str]
-    units: Sequence[str] = ()
     help: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -106,24 +112,27 @@ class Offer(Generic[S]):
         SettingError
             If something is not on offer, no dose was chosen, or the seed is no seed.
         """
-        offered: dict[str, Collection[str]] = {
-            "model": [name for _, name in self.models()],
-            "localizer": self.localizers(),
-            "evaluation": self.evaluations(),
-            "statistic": STATISTICS,
-            "score": SCORE_RULES,
-            "kind": KINDS,
-            "unit": self.units,
-            "controls": controls_offered().values(),
-        }
-        for what, value in names.items():
-            check_offered(what, value, offered[what])
+        for name, value in names.items():
+            check_offered(name, value, self._offered(name))
         for dose in doses or [""]:
             check_offered("dose", dose, self.doses)
         if seed is None or not 0 <= seed <= LARGEST_SEED or seed != int(seed):
-            raise SettingError(f"seed {seed}: give a whole number from 0 to {LARGEST_SEED}")
-        settings: dict[str, Any] = {**names, "top": ",".join(sorted(doses, key=float))}
-        return self.settings(**settings, seed=int(seed))
+            raise SettingError(f"`seed` {seed}: give a whole number from 0 to {LARGEST_SEED}")
+        rising = tuple(sorted(map(float, doses)))
+        return read_settings(self.settings, {**names, "top": rising, "seed": int(seed)})
+
+    @property
+    def choices(self) -> list[str]:
+        """The settings with a choice of their own beside the stimuli, as far as there is one."""
+        return [name for name in CHOSEN if name in known_to(self.settings, "run")]
+
+    def _offered(self, name: str) -> Collection[str]:
+        if name in self.here:
+            names = self.here[name]()
+            return [each if isinstance(each, str) else each[1] for each in names]
+        if name == "controls":
+            return controls_offered().values()
+        return declarations(self.settings)[name].among if name in self.choices else ()
 
     def filled(self, settings: Mapping[str, Any]) -> list[Any]:
         """A run's settings as values of the form's fields, in their order.
@@ -133,14 +142,13 @@ class Offer(Generic[S]):
         SettingError
             If one of them is not on offer here, or the form has no place for it.
         """
-        unit = ["unit"] if self.units else []
-        asked = ["model", "localizer", "evaluation", "statistic", "score", "kind", *unit]
-        # Runs from before there were other scores name none.
-        known = {"score": DEFAULT_SCORE, **settings}
-        chosen = {name: known[name] for name in (*asked, "controls")}
-        doses, seed = str(settings["top"]).split(","), settings["seed"]
-        check_again(settings, self.chosen(doses, seed, **chosen), self.program)
-        return [*chosen.values(), doses, seed]
+        known = declarations(self.settings)
+        given = read_settings(self.settings, {n: v for n, v in settings.items() if n in known})
+        said = say_settings(given)
+        chosen = {name: said[name] for name in (*STIMULI, *self.choices)}
+        doses = say_percents(given.top).split(",")
+        check_again(given, self.chosen(doses, given.seed, **chosen), self.program)
+        return [*chosen.values(), doses, given.seed]
 
     def fill(self, settings: Mapping[str, Any]) -> list[Any]:
         """Updates of the fields to a run's settings, with what there is to choose from now.
@@ -179,12 +187,12 @@ def check_offered(what: str, value: object, known: Collection[str]) -> None:
         raise SettingError(f"{what} {value or '(none)'}: choose from {', '.join(known)}")
 
 
-def check_again(settings: Mapping[str, Any], again: Settings, program: str) -> None:
+def check_again(settings: Settings, again: Settings, program: str) -> None:
     """Refuse to repeat a run that the form would start as another one.
 
     Parameters
     ----------
-    settings : mapping of str to object
+    settings : Settings
         The run's.
     again : Settings
         What the form makes of them, with all that it leaves as it is.
@@ -196,10 +204,11 @@ def check_again(settings: Mapping[str, Any], again: Settings, program: str) -> N
     SettingError
         If they differ; names the setting.
     """
-    for name in (each.name for each in fields(again) if each.name not in FREE):
-        if settings.get(name, getattr(again, name)) != getattr(again, name):
+    said, made = say_settings(settings), say_settings(again)
+    for name in (name for name in said if name not in FREE):
+        if said[name] != made[name]:
             raise SettingError(
-                f"{name} {settings[name]}: the form cannot say that; repeat it with {program} "
+                f"`{name}` {said[name]}: the form cannot say that; repeat it with {program} "
                 "run, by the command at the end of its report"
             )
 
@@ -222,37 +231,35 @@ def form(offer: Offer[Any]) -> dict[str, Any]:
         By the names that the address has for them, in the order of :meth:`Offer.filled`.
     """
     stimuli = _stimuli(offer)
+    known, default = declarations(offer.settings), defaults(offer.settings)
     with gr.Row():
-        how = {
-            "statistic": gr.Radio(
-                list(STATISTICS), value="magnitude", label="Statistic", min_width=240,
-                info="Units are scored on the absolute or on the signed activation.",
-            ),
-            "score": score_choice(),
-            "kind": gr.Dropdown(
-                list(KINDS), value="block", label="Sites", min_width=240,
-                info="Which modules are read: blocks, attention, MLPs, or all operations.",
-            ),
-        }  # fmt: skip
-        if offer.units:
-            how["unit"] = gr.Radio(
-                list(offer.units), value=offer.units[0], label="Unit", min_width=240,
-                info="A channel over all positions, or each position by itself.",
-            )  # fmt: skip
-        how["controls"] = gr.Dropdown(
-            list(controls_offered().items()), value=QUICK, label="Controls", min_width=240,
-            info="Masks of the same size to hold the top units against.",
-        )  # fmt: skip
+        how = {name: _field(name, known[name], default[name]) for name in offer.choices}
     with gr.Row():
         how["doses"] = gr.CheckboxGroup(
-            list(offer.doses), value=["1"], label="Doses (% of all units)", scale=3,
+            list(offer.doses), value=["1"], label=known["top"].label, scale=3,
             info="How many units to ablate.",
         )  # fmt: skip
         how["seed"] = gr.Number(
-            0, label="Seed", precision=0, minimum=0, maximum=LARGEST_SEED, min_width=140,
-            info="Of the split halves, the control masks and the bootstrap.",
+            0, label=known["seed"].label, precision=0, minimum=0, maximum=LARGEST_SEED,
+            min_width=140, info=f"{known['seed'].help}.",
         )  # fmt: skip
     return {**stimuli, **how}
+
+
+def _field(name: str, declared: Setting, default: Any) -> Any:
+    """A setting with a short list of values; the controls come as plans with a name."""
+    if name == "controls":
+        return gr.Dropdown(
+            list(controls_offered().items()), value=QUICK, label=declared.label, min_width=240,
+            info="Masks of the same size to hold the top units against.",
+        )  # fmt: skip
+    if name == "score":
+        return score_choice()
+    component = gr.Radio if len(declared.among) == 2 else gr.Dropdown
+    return component(
+        list(declared.among), value=default, label=declared.label, min_width=240,
+        info=f"{declared.help}.",
+    )  # fmt: skip
 
 
 def score_choice() -> Any:
@@ -267,16 +274,15 @@ def score_choice() -> Any:
 def _stimuli(offer: Offer[Any]) -> dict[str, Any]:
     """Model, localizer and evaluation; a model that is chosen brings what goes with it."""
     localizer, evaluation = offer.fitting(offer.model)
+    known = declarations(offer.settings)
     with gr.Row():
         made = {
             name: gr.Dropdown(
-                list(offer.here[name]()), value=value, label=label, min_width=240,
+                list(offer.here[name]()), value=value, label=known[name].label, min_width=240,
                 info=offer.help[name],
             )
-            for name, label, value in (
-                ("model", "Model", offer.model),
-                ("localizer", "Localizer", localizer),
-                ("evaluation", "Evaluate on", evaluation),
+            for name, value in zip(
+                STIMULI, (offer.model, localizer, evaluation), strict=True
             )
         }  # fmt: skip
     # Only a visitor's own choice: a link that names all three must not lose two of them.

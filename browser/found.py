@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -17,7 +17,7 @@ from common.measure.masks import Mask, top_percent
 from common.measure.scores import SelectivityMap
 from common.study.folder import check_front
 from common.study.front import FrontEnd
-from common.study.settings import Settings, known_settings
+from common.study.settings import Settings, declarations, read_settings
 from common.study.verbs import localize_only
 
 S = TypeVar("S", bound=Settings)
@@ -74,12 +74,12 @@ def settings_in(folder: Path, front: FrontEnd[S, Any]) -> S:
     RunError
         If the folder is of no run, or of another front end's.
     """
-    known = {each.name for each in fields(front.settings)}
+    known = declarations(front.settings)
     entry = read_json(folder / "run.json")
     check_front(entry, front.program, folder.name)
     try:
-        given = known_settings(entry["settings"])
-        settings = front.settings(**{name: value for name, value in given.items() if name in known})
+        given = {name: value for name, value in entry["settings"].items() if name in known}
+        settings = read_settings(front.settings, given)
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{folder.name}: not a run ({error})") from error
     # The numbers of a run do not depend on the device, and the one that it had may not be here.

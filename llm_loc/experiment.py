@@ -26,7 +26,6 @@ from common.effects.perplexity import MeasuredText
 from common.measure.control_rules import plan_masks
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
-from common.measure.sites import Pooling
 from common.study import verbs as study
 from common.study.front import (
     Evaluating,
@@ -36,7 +35,6 @@ from common.study.front import (
     describe_localizer,
     stimuli_table,
 )
-from common.study.settings import Settings as CommonSettings
 from llm_loc.evaluate import Tokenized, evaluate
 from llm_loc.gallery import layer_matched, prompts, save_continuations
 from llm_loc.generate import Sampling, continuations
@@ -45,20 +43,10 @@ from llm_loc.load import load_model
 from llm_loc.localize import check_protocol, find_sites, lengths, localize
 from llm_loc.models import LanguageModel
 from llm_loc.profile import profile, save_profile, text_kinds
+from llm_loc.settings import Settings as Settings
 from llm_loc.stimuli import Benchmark, Localizer, benchmark, localizer, localizer_of_files
 
 PROFILE_DRAWS = 5  # control masks beside the top one in the response profile
-
-
-@dataclass(frozen=True)
-class Settings(CommonSettings):
-    """Everything that a user can set; see the options of ``llm-loc run`` for their meaning."""
-
-    pooling: Pooling | None = "last"
-    protocol: str = "full"
-    target_group: str | None = None
-    other_group: str | None = None
-    device_map: str | None = None
 
 
 def generate_under(
@@ -143,7 +131,7 @@ def open_model(settings: Settings) -> LanguageModel:
     """
     device_map = settings.device_map
     if device_map is not None and settings.device != "auto":
-        raise SettingError("--device-map: chooses the devices; leave --device out")
+        raise SettingError("`device_map`: chooses the devices; leave `device` out")
     return load_model(
         settings.model,
         untrained=settings.untrained,
@@ -240,7 +228,7 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
         check_protocol(protocol, pooling)
         if settings.unit != "channel":
             raise SettingError(
-                f"--unit {settings.unit}: texts differ in length; a unit is a channel"
+                f"`unit` {settings.unit}: texts differ in length; a unit is a channel"
             )
         stimuli = localizer_of(settings)
         model, described = self.load(settings)
@@ -256,7 +244,7 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
                 statistic=settings.statistic,
                 score=settings.score,
                 protocol=protocol,
-                percents=settings.percents,
+                percents=settings.top,
                 seed=settings.seed,
                 batch_size=settings.batch_size,
                 progress=progress,

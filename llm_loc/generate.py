@@ -52,13 +52,13 @@ class Sampling:
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < float("inf"):
-            raise SettingError(f"--temperature {self.temperature:g}: give 0 or more")
+            raise SettingError(f"`temperature` {self.temperature:g}: give 0 or more")
         if not 0 < self.top_p <= 1:
-            raise SettingError(f"--top-p {self.top_p:g}: give more than 0 and at most 1")
+            raise SettingError(f"`top_p` {self.top_p:g}: give more than 0 and at most 1")
         if self.max_new_tokens < 1 or self.n < 1:
-            raise SettingError("--max-new-tokens and --n: give 1 or more")
+            raise SettingError("`max_new_tokens` and `n`: give 1 or more")
         if self.n > 1 and self.temperature == 0:
-            raise SettingError(f"--n {self.n}: without --temperature all would be the same")
+            raise SettingError(f"`n` {self.n}: without `temperature` all would be the same")
 
 
 class Chooser:
@@ -161,8 +161,8 @@ def stream(
     total = len(ids) + sampling.max_new_tokens
     if model.context is not None and total > model.context:
         raise DataError(
-            f"--prompt: {len(ids)} tokens and {sampling.max_new_tokens} new ones, but {model.name} "
-            f"reads {model.context} at most; lower --max-new-tokens or shorten it"
+            f"`prompt`: {len(ids)} tokens and {sampling.max_new_tokens} new ones, but {model.name} "
+            f"reads {model.context} at most; lower `max_new_tokens` or shorten it"
         )
     return _grow(model, ids, sampling, lambda: under(model.module, mask, by, found), use_cache)
 

@@ -123,7 +123,7 @@ def item_scores(
     manager = tasks_of.TaskManager(include_path=None if include is None else str(include))
     known = set(manager.all_tasks)
     if unknown := [task for task in tasks if task not in known]:
-        raise DataError(f"--tasks {unknown[0]}: lm-eval knows no such task (see lm-eval ls tasks)")
+        raise DataError(f"`tasks` {unknown[0]}: lm-eval knows no such task (see lm-eval ls tasks)")
     wrapped = models_of.HFLM(
         pretrained=model.module,
         tokenizer=model.tokenizer,
@@ -144,7 +144,7 @@ def item_scores(
         )
     except (OSError, ValueError, ConnectionError) as error:
         why = " ".join(str(error).split())[:200]
-        raise DataError(f"--tasks {','.join(tasks)}: lm-eval could not run them ({why})") from error
+        raise DataError(f"`tasks` {','.join(tasks)}: lm-eval could not run them ({why})") from error
     return _scores(found["samples"])
 
 

@@ -90,11 +90,11 @@ def check_device_map(device_map: str | Mapping[str, str | int], untrained: bool)
         If there is no such way of spreading, or accelerate, which does it, is not there.
     """
     if isinstance(device_map, str) and device_map not in DEVICE_MAPS:
-        raise SettingError(f"--device-map {device_map}: choose one of {', '.join(DEVICE_MAPS)}")
+        raise SettingError(f"`device_map` {device_map}: choose one of {', '.join(DEVICE_MAPS)}")
     if untrained:
-        raise SettingError("--device-map: spreads weights as it reads them; not with --untrained")
+        raise SettingError("`device_map`: spreads weights as it reads them; not with `untrained`")
     if find_spec("accelerate") is None:
-        raise SettingError("--device-map: needs accelerate; pip install 'funcloc[big]'")
+        raise SettingError("`device_map`: needs accelerate; pip install 'funcloc[big]'")
 
 
 def _hub(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:
@@ -109,7 +109,7 @@ def _local(how: dict[str, Any], name: str, rest: str, untrained: bool) -> Langua
 
 def _phantom(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:
     if rest not in phantom.NAMES:
-        raise ModelError(f"--model {name}: the phantoms are {', '.join(phantom.NAMES)}")
+        raise ModelError(f"`model` {name}: the phantoms are {', '.join(phantom.NAMES)}")
     return _from_transformers(name, str(phantom.WEIGHTS / rest), untrained, {}, how)
 
 
@@ -151,10 +151,10 @@ def _is_causal(name: str, config: Any) -> bool:
 
     kind = config.model_type
     if getattr(config, "is_encoder_decoder", False):
-        raise ModelError(f"--model {name}: {kind} is an encoder with a decoder; not supported")
+        raise ModelError(f"`model` {name}: {kind} is an encoder with a decoder; not supported")
     masked = kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False)
     if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not masked:
         return True
     if masked:
         return False
-    raise ModelError(f"--model {name}: {kind} is no language model")
+    raise ModelError(f"`model` {name}: {kind} is no language model")

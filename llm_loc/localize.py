@@ -175,8 +175,8 @@ def check_protocol(protocol: str, pooling: str) -> None:
         If so.
     """
     if protocol not in PROTOCOLS:
-        raise SettingError(f"--protocol {protocol}: choose one of {', '.join(PROTOCOLS)}")
+        raise SettingError(f"`protocol` {protocol}: choose one of {', '.join(PROTOCOLS)}")
     if pooling not in POOLINGS:
-        raise SettingError(f"--pooling {pooling}: choose {', '.join(POOLINGS)} for text")
+        raise SettingError(f"`pooling` {pooling}: choose {', '.join(POOLINGS)} for text")
     if protocol == "paper" and pooling != "last":
-        raise SettingError(f"--pooling {pooling}: --protocol paper takes the last token")
+        raise SettingError(f"`pooling` {pooling}: `protocol` paper takes the last token")

@@ -253,7 +253,7 @@ class LanguageModel(LoadedModel):
         """
         if not self.causal:
             raise ModelError(
-                f"--model {self.name}: is an encoder; it can be localized but not evaluated"
+                f"`model` {self.name}: is an encoder; it can be localized but not evaluated"
             )
 
     def example(self) -> dict[str, Any]:

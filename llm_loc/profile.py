@@ -222,7 +222,7 @@ def profile(
     if not np.isfinite(answers).all():
         worst = texts[int(np.flatnonzero(~np.isfinite(answers).all(axis=0))[0])]
         raise DataError(
-            f"{worst.name}: activations are NaN or infinite; does --dtype float32 help?"
+            f"{worst.name}: activations are NaN or infinite; does `dtype` float32 help?"
         )
     rows = []
     start = 0

@@ -15,6 +15,7 @@ from common.base.progress import terminal
 from common.cli import options
 from common.cli.data_command import data_app
 from common.cli.printing import print_warnings
+from common.study.settings import ON_ERROR
 from vision_loc.stimuli.classes import TABLE, add_classes
 from vision_loc.stimuli.faces import FACE, NONFACE, find_faces
 from vision_loc.stimuli.files import SUFFIXES, picture_names
@@ -52,10 +53,10 @@ def tag_faces(
     table_path = out or folder / TABLE
     if table_path.exists():
         raise SettingError(
-            f"{table_path}: is there already; name another table with --out "
+            f"{table_path}: is there already; name another table with `out` "
             f"({folder / GROUPS} is looked for, too)"
         )
-    skip = options.one_of("--on-error", on_error, options.ON_ERROR) == "skip"
+    skip = options.one_of("on_error", on_error, ON_ERROR) == "skip"
     files = picture_names(folder)
     broken: list[Skipped] = []
     with terminal(not quiet) as progress:

@@ -23,11 +23,11 @@ from common.study.front import (
     describe_localizer,
     stimuli_table,
 )
-from common.study.settings import Settings as Settings
 from vision_loc.evaluate import check_labels, evaluate
 from vision_loc.gallery import responses, save_gallery
 from vision_loc.localize import find_sites, localize
 from vision_loc.models import Preprocess, VisionModel, load_model
+from vision_loc.settings import Settings as Settings
 from vision_loc.stimuli import (
     Benchmark,
     Localizer,
@@ -139,7 +139,7 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
                 pooling=settings.pooling,
                 statistic=settings.statistic,
                 score=settings.score,
-                percents=settings.percents,
+                percents=settings.top,
                 seed=settings.seed,
                 batch_size=settings.batch_size,
                 progress=progress,

@@ -64,7 +64,7 @@ def localize(
         If ``cls`` is asked of a model without a class token.
     """
     if pooling == "cls" and not _has_class_token(model):
-        raise SettingError(f"--pooling cls: {model.name} has no class token; use mean or max")
+        raise SettingError(f"`pooling` cls: {model.name} has no class token; use mean or max")
 
     def batches(groups: np.ndarray) -> Iterator[Batch]:
         # In the order of their groups, a batch is nearly always of one group and reduced in one go.

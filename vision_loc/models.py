@@ -157,7 +157,7 @@ def load_model(
 
 def _phantom(name: str, rest: str, untrained: bool) -> VisionModel:
     if rest not in phantom.NAMES:
-        raise ModelError(f"--model {name}: the phantoms are {', '.join(phantom.NAMES)}")
+        raise ModelError(f"`model` {name}: the phantoms are {', '.join(phantom.NAMES)}")
     module = phantom.build(rest) if untrained else phantom.load(rest)
     areas: dict[str, dict[str, Any]] = {"cnn": {**phantom.AREA}, "planted": {**phantom.PLANTED}}
     return VisionModel(
@@ -184,11 +184,11 @@ def _torchvision(name: str, rest: str, untrained: bool) -> VisionModel:
 
     arch, _, tag = rest.partition(".")
     if arch not in torchvision.models.list_models(module=torchvision.models):
-        raise ModelError(f"--model {name}: torchvision has no classifier called {arch!r}")
+        raise ModelError(f"`model` {name}: torchvision has no classifier called {arch!r}")
     offered = torchvision.models.get_model_weights(arch)
     known = ", ".join(entry.name for entry in offered)
     if tag and tag not in offered.__members__:
-        raise ModelError(f"--model {name}: {arch} has the weights {known}")
+        raise ModelError(f"`model` {name}: {arch} has the weights {known}")
     weights = offered[tag] if tag else offered.DEFAULT
     if untrained:
         module = torchvision.models.get_model(arch, weights=None)
@@ -220,7 +220,7 @@ def _timm(name: str, rest: str, untrained: bool) -> VisionModel:
     import timm
 
     if not timm.is_model(rest.split(".")[0]):
-        raise ModelError(f"--model {name}: timm has no architecture called {rest.split('.')[0]!r}")
+        raise ModelError(f"`model` {name}: timm has no architecture called {rest.split('.')[0]!r}")
     if untrained:
         return _from_timm(name, timm.create_model(rest, pretrained=False))
     with hub_or_cache():
@@ -234,7 +234,7 @@ def _from_timm(name: str, module: nn.Module) -> VisionModel:
     config: Any = module.pretrained_cfg
     if module.num_classes != config["num_classes"]:  # timm would leave the classifier random
         raise ModelError(
-            f"--model {name}: its configuration says both {config['num_classes']} and "
+            f"`model` {name}: its configuration says both {config['num_classes']} and "
             f"{module.num_classes} classes"
         )
     data = resolve_data_config(config, model=module)
@@ -261,7 +261,7 @@ def _from_timm(name: str, module: nn.Module) -> VisionModel:
 
 def _check_colours(name: str, channels: int) -> None:
     if channels != 3:
-        raise ModelError(f"--model {name}: takes pictures of {channels} channels, not of 3 (RGB)")
+        raise ModelError(f"`model` {name}: takes pictures of {channels} channels, not of 3 (RGB)")
 
 
 def _plain(config: dict[str, Any]) -> str:
@@ -337,7 +337,7 @@ def _processing(name: str, processor: Any) -> Preprocess:
     ours = found.normalize(torch.tensor(geometry(picture)).permute(2, 0, 1)[None])[0]
     if whole.shape != ours.shape or not torch.allclose(whole, ours, atol=1e-4):
         raise ModelError(
-            f"--model {name}: its {type(processor).__name__} does more than resize, crop and "
+            f"`model` {name}: its {type(processor).__name__} does more than resize, crop and "
             "normalize; that is not supported"
         )
     return found
@@ -356,5 +356,5 @@ def _local(name: str, rest: str, untrained: bool) -> VisionModel:
     if "model_type" in config:
         return _from_transformers(name, str(folder), untrained, {})
     raise ModelError(
-        f"--model {name}: {folder / 'config.json'} names neither an architecture nor a model_type"
+        f"`model` {name}: {folder / 'config.json'} names neither an architecture nor a model_type"
     )

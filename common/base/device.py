@@ -26,7 +26,7 @@ def choose_device(name: str = "auto") -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise SettingError(f"--device {name}: not on this machine ({reason})") from error
+        raise SettingError(f"`device` {name}: not on this machine ({reason})") from error
     return device
 
 
@@ -39,7 +39,7 @@ def choose_dtype(name: str = "float32") -> torch.dtype:
         If it is not one of ``float32``, ``float16``, ``bfloat16``.
     """
     if name not in DTYPES:
-        raise SettingError(f"--dtype {name}: choose one of {', '.join(DTYPES)}")
+        raise SettingError(f"`dtype` {name}: choose one of {', '.join(DTYPES)}")
     return DTYPES[name]
 
 

@@ -7,7 +7,15 @@ bug.
 
 
 class FunclocError(Exception):
-    """Base of everything that is the input's fault rather than the program's."""
+    """Base of everything that is the input's fault rather than the program's.
+
+    A message names a setting between backticks, which the command line makes its option.
+    """
+
+    @property
+    def plain(self) -> str:
+        """The message in one line, its settings by their names alone."""
+        return " ".join(str(self).replace("`", "").split())
 
 
 class DataError(FunclocError):
@@ -35,4 +43,4 @@ class RunError(FunclocError):
 
 
 class SettingError(FunclocError):
-    """An option whose value makes no sense."""
+    """A setting whose value makes no sense."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,9 @@ from typing import Any
 import typer
 
 from common.base.errors import FunclocError
+from common.study.settings import option
+
+SETTING = re.compile(r"`([a-z_]+)`")
 
 
 def run_command(command: Callable[..., Any], name: str) -> None:
@@ -16,7 +20,7 @@ def run_command(command: Callable[..., Any], name: str) -> None:
     try:
         status = command(prog_name=name, standalone_mode=False)
     except FunclocError as error:
-        _fail(name, str(error))
+        _fail(name, spoken(str(error), command))
     except KeyboardInterrupt:
         _fail(name, "stopped; the same command goes on where it stopped")
     except typer.Abort:
@@ -30,6 +34,23 @@ def run_command(command: Callable[..., Any], name: str) -> None:
         sys.exit(0)  # called without a command: the help was printed
     else:
         sys.exit(status if isinstance(status, int) else 0)
+
+
+def spoken(message: str, command: Callable[..., Any]) -> str:
+    """A message with its settings, which the core writes as `name`, as this program's options."""
+    if not isinstance(command, typer.Typer):
+        return message
+    options = _options(typer.main.get_command(command))
+    return SETTING.sub(lambda found: _spoken(found[1], options), message)
+
+
+def _spoken(name: str, options: set[str]) -> str:
+    return option(name) if option(name) in options else name
+
+
+def _options(command: Any) -> set[str]:
+    own = {word for parameter in command.params for word in parameter.opts}
+    return own.union(*map(_options, getattr(command, "commands", {}).values()))
 
 
 def _fail(name: str, message: str) -> None:

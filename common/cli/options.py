@@ -1,124 +1,37 @@
-"""The command line's options: the same name, default and help everywhere."""
+"""The options of the command lines, built from the settings' declarations."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from common.base.errors import SettingError
-from common.measure.control_rules import CONTROL_RULES
-from common.measure.scores import SCORE_RULES
-from common.study.plan import DEFAULT_CONTROLS
+from common.study.settings import (
+    Setting,
+    Settings,
+    declarations,
+    defaults,
+    known_to,
+    option,
+    read_setting,
+)
 
-Model = Annotated[
-    str, typer.Option("--model", "-m", help="Which model; see the models command.", metavar="NAME")
-]
-LocalizerName = Annotated[
-    str | None,
-    typer.Option("--localizer", "-l", help="A contrast, MANIFEST:CONTRAST.", metavar="NAME"),
-]
-Target = Annotated[
-    Path | None,
-    typer.Option("--target", help="Your own target stimuli, instead of --localizer."),
-]
-Control = Annotated[
-    Path | None,
-    typer.Option("--control", help="Your own control stimuli, instead of --localizer."),
-]
-Eval = Annotated[
-    str,
-    typer.Option(
-        "--eval",
-        "-e",
-        help="What to evaluate on: a manifest, or your own folder or table.",
-        metavar="NAME",
-    ),
-]
-Top = Annotated[
-    str,
-    typer.Option("--top", help="Doses: shares of all units in percent, with commas between them."),
-]
-Controls = Annotated[
-    str,
-    typer.Option(
-        "--controls",
-        help="Control masks of the same size, RULE:DRAWS with commas between them; rules: "
-        f"{', '.join(rule.written for rule in CONTROL_RULES.values())}. Empty for none.",
-    ),
-]
+Given = dict[str, Any]
+"""The values of the settings that a verb knows, by name; ``None`` for what is left open."""
+
+MAPPED = ("evaluate", "generate", "lm-eval")  # verbs whose model is that of a map
+
 Out = Annotated[
     Path | None,
     typer.Option("--out", "-o", help="The run folder; left out, a new one under runs/."),
 ]
-KindOption = Annotated[
-    str, typer.Option("--kind", help="Which sites: block, attn, mlp, mlp_hidden or op.")
-]
-Sites = Annotated[
-    str | None,
-    typer.Option(
-        "--sites",
-        help="Module paths instead of a kind: globs with commas between them, MODULE or "
-        "MODULE:input.",
-        metavar="GLOBS",
-    ),
-]
-UnitOption = Annotated[
-    str, typer.Option("--unit", help="What a unit is: channel, or neuron (channel x position).")
-]
-PoolingOption = Annotated[
-    str | None,
-    typer.Option(
-        "--pooling",
-        help="How a channel's positions become one number: mean (default), max or cls; a neuron "
-        "keeps its one (none).",
-    ),
-]
-StatisticOption = Annotated[
-    str,
-    typer.Option("--statistic", help="magnitude (|activation|, the paper's) or signed."),
-]
-ScoreOption = Annotated[
-    str,
-    typer.Option(
-        "--score",
-        help="How units are scored: "
-        + "; ".join(f"{rule.name} ({rule.words.title})" for rule in SCORE_RULES.values())
-        + ".",
-    ),
-]
-AblationOption = Annotated[
-    str,
-    typer.Option(
-        "--ablation", help="zero, mean (each unit's own over the control condition) or scale:X."
-    ),
-]
-Seed = Annotated[
-    int, typer.Option("--seed", min=0, help="Seed of halves, control masks, bootstrap, weights.")
-]
-Untrained = Annotated[
-    bool, typer.Option("--untrained", help="Random weights of the same architecture.")
-]
-AllowOverlap = Annotated[
-    bool,
-    typer.Option("--allow-overlap", help="Evaluate even on stimuli that the localizer used."),
-]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
-Dtype = Annotated[str, typer.Option("--dtype", help="float32, float16 or bfloat16.")]
-BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Stimuli a pass.")]
-OnError = Annotated[
-    str,
-    typer.Option(
-        "--on-error",
-        help="stop at a stimulus that is broken or missing, or skip it: leave it out and report "
-        "it.",
-        metavar="stop|skip",
-    ),
-]
-DataRoot = Annotated[
-    Path | None,
-    typer.Option("--data-root", help="Folder that holds the manifests' folders (or FUNCLOC_DATA)."),
+MapFolder = Annotated[
+    Path, typer.Option("--map", help="The folder with selectivity.safetensors and run.json.")
 ]
 ModelsRoot = Annotated[
     Path | None,
@@ -129,11 +42,95 @@ ModelsRoot = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print results.json instead of a table.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 
-CONTROLS = DEFAULT_CONTROLS
-ON_ERROR = ("stop", "skip")
+
+def _option(name: str, declared: Setting, shown: bool | str) -> Any:
+    words = [option(name), *([f"-{declared.short}"] if declared.short else [])]
+    metavar = declared.metavar or ("WORD" if declared.among else None)
+    return typer.Option(
+        *words, help=declared.choices, metavar=metavar, min=declared.least, show_default=shown
+    )
 
 
-def one_of(option: str, value: str | None, known: tuple[str, ...]) -> Any:
+def _shown(kind: type[Settings], name: str) -> bool:
+    """Whether there is a default that the help can show."""
+    default = defaults(kind)[name]
+    return default not in (None, "", ())
+
+
+def told(name: str, kind: type[Settings] = Settings) -> Any:
+    """The option of a setting, for a command that is not of a model's settings."""
+    return _option(name, declarations(kind)[name], _shown(kind, name))
+
+
+DataRoot = Annotated[Path | None, told("data_root")]
+OnError = Annotated[str, told("on_error")]
+
+
+def takes(
+    kind: type[Settings], verb: str, **own: str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of a verb, from the declarations of the settings.
+
+    Parameters
+    ----------
+    kind : type of Settings
+        The front end's.
+    verb : str
+        Knows some of them.
+    **own : str
+        Defaults of this verb, as text.
+
+    Returns
+    -------
+    callable
+        Decorates a function whose parameter ``given`` takes the values, read from text. Its other
+        parameters stay options of their own: those without a default before the settings, the
+        others after them.
+    """
+    known = known_to(kind, verb)
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        @wraps(function)
+        def command(**words: Any) -> None:
+            given = {name: read_setting(kind, name, words.pop(name)) for name in known}
+            function(given=given, **words)
+
+        others = [*inspect.signature(function, eval_str=True).parameters.values()]
+        others = [each.replace(kind=each.KEYWORD_ONLY) for each in others if each.name != "given"]
+        settings = [_parameter(kind, verb, name, own.get(name)) for name in known]
+        first = [each for each in others if each.default is each.empty]
+        last = [each for each in others if each.default is not each.empty]
+        every = [*first, *settings, *last]
+        command.__signature__ = inspect.Signature(every)  # type: ignore[attr-defined]
+        command.__annotations__ = {each.name: each.annotation for each in every}
+        return command
+
+    return decorate
+
+
+def _parameter(kind: type[Settings], verb: str, name: str, own: str | None) -> inspect.Parameter:
+    """An option as typer reads it: of text, but for numbers and switches."""
+    declared = declarations(kind)[name]
+    if name == "model":
+        info = _option(name, declared, False)
+        return _keyword(name, Annotated[str, info], inspect.Parameter.empty)
+    default, shown = defaults(kind)[name], own is not None or _shown(kind, name)
+    if isinstance(default, bool | int):
+        return _keyword(name, Annotated[type(default), _option(name, declared, True)], default)
+    # What is left open is filled in by the model that is run, or the map that is evaluated.
+    if declared.unset and own is None and not (verb in MAPPED and name == "top"):
+        unset = f"the map's run's, or {declared.unset}" if verb in MAPPED else declared.unset
+        return _keyword(name, Annotated[str | None, _option(name, declared, unset)], None)
+    text = own or (None if default is None else declared.say(default))
+    return _keyword(name, Annotated[str | None, _option(name, declared, shown)], text)
+
+
+def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, default=default, annotation=annotation)
+
+
+def one_of(name: str, value: str | None, known: tuple[str, ...]) -> Any:
     """The value of an option, if it is left out or one of those that there are.
 
     Raises
@@ -142,5 +139,5 @@ def one_of(option: str, value: str | None, known: tuple[str, ...]) -> Any:
         If it is not.
     """
     if value is not None and value not in known:
-        raise SettingError(f"{option} {value}: choose one of {', '.join(known)}")
+        raise SettingError(f"`{name}` {value}: choose one of {', '.join(known)}")
     return value

@@ -118,7 +118,7 @@ def _by_site(found: SelectivityMap, top: np.ndarray) -> list[tuple[Site, np.ndar
             raise MaskError(
                 f"{site}: {len(chosen)} of its {stop - start} units are masked, "
                 f"so a control of the same size cannot be drawn from the other {len(free)}; "
-                "lower --top or leave the matched controls out"
+                "lower `top` or leave the matched controls out"
             )
         if len(chosen):
             parts.append((site, chosen, free))
@@ -314,7 +314,7 @@ def parse_controls(text: str) -> list[ControlPlan]:
     for part in filter(None, (part.strip() for part in text.split(","))):
         plan = _plan(part)
         if plan.rule in (each.rule for each in plans):
-            raise SettingError(f"--controls {text}: {plan.rule} comes twice")
+            raise SettingError(f"`controls` {text}: {plan.rule} comes twice")
         plans.append(plan)
     return plans
 
@@ -332,7 +332,7 @@ def _plan(part: str) -> ControlPlan:
             rule = None
     if rule is None or not count.isdecimal() or int(count) < 1:
         names = ", ".join(each.written for each in CONTROL_RULES.values())
-        raise SettingError(f"--controls {part!r}: write RULE:DRAWS, with a rule of {names}")
+        raise SettingError(f"`controls` {part!r}: write RULE:DRAWS, with a rule of {names}")
     if rule.check is not None:
         rule.check(given)
     name = f"{rule.name}:{given}" if rule.takes else rule.name

@@ -159,7 +159,7 @@ class Recorder:
         others = f" and {len(which) - 1} others of the batch" if len(which) > 1 else ""
         raise DataError(
             f"{site}: activations are NaN or infinite for {which[0] if which else 'the batch'}"
-            f"{others}; are the weights whole (unit {unit} is the first), and does --dtype float32 "
+            f"{others}; are the weights whole (unit {unit} is the first), and does `dtype` float32 "
             "help?"
         )
 

@@ -36,17 +36,17 @@ def check_pooling(unit: Unit, pooling: Pooling | None) -> Pooling:
         a channel needs its positions pooled.
     """
     if unit not in UNITS:
-        raise SettingError(f"--unit {unit}: choose one of {', '.join(UNITS)}")
+        raise SettingError(f"`unit` {unit}: choose one of {', '.join(UNITS)}")
     if pooling not in (None, *POOLINGS):
-        raise SettingError(f"--pooling {pooling}: choose one of {', '.join(POOLINGS)}")
+        raise SettingError(f"`pooling` {pooling}: choose one of {', '.join(POOLINGS)}")
     if pooling is None:
         return "none" if unit == "neuron" else "mean"
     if unit == "neuron" and pooling != "none":
         raise SettingError(
-            f"--pooling {pooling}: a neuron is one position, so leave --pooling out (or say none)"
+            f"`pooling` {pooling}: a neuron is one position, so leave `pooling` out (or say none)"
         )
     if unit == "channel" and pooling == "none":
-        raise SettingError("--pooling none keeps every position apart: add --unit neuron")
+        raise SettingError("`pooling` none keeps every position apart: add `unit` neuron")
     return pooling
 
 

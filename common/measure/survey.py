@@ -366,14 +366,14 @@ class Survey:
     def _matching_one(self, pattern: str) -> list[Site]:
         path_glob, _, end = pattern.partition(":")
         if end not in ("", "input", "output"):
-            raise SiteError(f"--sites {pattern}: after the colon comes input or output")
+            raise SiteError(f"`sites` {pattern}: after the colon comes input or output")
         paths = [path for path in self.modules if path and fnmatchcase(path, path_glob)]
         side: Literal["input", "output"] = "input" if end == "input" else "output"
         places = [self.site(path, "op", side) for path in paths if path in self.calls]
         found = [place for place in places if place is not None]
         if not found:
             reason = next((self.left_out[p] for p in paths if p in self.left_out), "no such module")
-            raise SiteError(f"--sites {pattern}: {reason}; see the sites command")
+            raise SiteError(f"`sites` {pattern}: {reason}; see the sites command")
         return found
 
 

@@ -117,7 +117,7 @@ def local_folders(models_root: Path | None, about: About, none: str) -> list[Ent
     named = [models_root] if models_root else [Path(place) for place in given]
     for root in named:
         if not root.is_dir():
-            raise DataError(f"{root}: no such folder (--models-root or FUNCLOC_MODELS)")
+            raise DataError(f"{root}: no such folder (`models_root` or FUNCLOC_MODELS)")
     return [
         _folder(path, about, none)
         for root in named or [Path("models")]

@@ -124,7 +124,7 @@ def load(
     """
     source, _, rest = name.partition("/")
     if source not in loaders or not rest:
-        raise ModelError(f"--model {name}: write {forms}")
+        raise ModelError(f"`model` {name}: write {forms}")
     # The zoos tell of downloads on standard output, where --json belongs.
     with (
         _LOADING,
@@ -154,7 +154,7 @@ def told_in_one_line(name: str) -> Iterator[None]:
     except ModelError:
         raise
     except Exception as error:  # a zoo may fail in any way over a broken file
-        raise ModelError(f"--model {name}: {_why(error)}") from error
+        raise ModelError(f"`model` {name}: {_why(error)}") from error
 
 
 def _why(error: Exception) -> str:
@@ -206,11 +206,11 @@ def local_config(name: str, rest: str) -> tuple[Path, dict[str, Any]]:
     folder = Path(rest).expanduser()
     path = folder / "config.json"
     if not path.is_file():
-        raise ModelError(f"--model {name}: {folder} holds no config.json")
+        raise ModelError(f"`model` {name}: {folder} holds no config.json")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ModelError(f"--model {name}: {path} is no JSON ({error})") from error
+        raise ModelError(f"`model` {name}: {path} is no JSON ({error})") from error
     return folder, config if isinstance(config, dict) else {}
 
 
@@ -238,6 +238,6 @@ def check_whole(name: str, found: Mapping[str, Any], wanted: str) -> None:
         if keys:
             others = f" and {len(keys) - 1} others" if len(keys) > 1 else ""
             raise ModelError(
-                f"--model {name}: its checkpoint {problem} {keys[0]}{others}; it is of another "
+                f"`model` {name}: its checkpoint {problem} {keys[0]}{others}; it is of another "
                 f"architecture, or not a {wanted}'s"
             )

@@ -76,17 +76,17 @@ class RunFolder:
         known = self.path / "run.json"
         try:
             if self.path.exists() and not self.path.is_dir():
-                raise RunError(f"--out {self.path}: is a file, not a folder")
+                raise RunError(f"`out` {self.path}: is a file, not a folder")
             if self.path.exists() and not known.exists() and self._strangers():
                 raise RunError(
-                    f"--out {self.path}: holds other files but no run; choose a new folder"
+                    f"`out` {self.path}: holds other files but no run; choose a new folder"
                 )
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         except Timeout as error:
-            raise RunError(f"--out {self.path}: another process is running it") from error
+            raise RunError(f"`out` {self.path}: another process is running it") from error
         except OSError as error:
-            raise RunError(f"--out {self.path}: cannot write ({error.strerror})") from error
+            raise RunError(f"`out` {self.path}: cannot write ({error.strerror})") from error
         try:
             self._check_or_write(known)
             self._sweep()
@@ -124,7 +124,7 @@ class RunFolder:
         if entry.get("fingerprint") != self.fingerprint:
             names = ", ".join(differences(entry.get("identity", {}), self.identity)) or "format"
             raise RunError(
-                f"--out {self.path}: holds another run (it differs in {names}); "
+                f"`out` {self.path}: holds another run (it differs in {names}); "
                 "choose a new folder, or delete that one"
             )
 

@@ -245,7 +245,7 @@ def chosen_localizer(
         return named(settings.localizer)
     if settings.localizer is None and target is not None and control is not None:
         return own(target, control)
-    raise SettingError("give either --localizer, or both --target and --control")
+    raise SettingError("give either `localizer`, or both `target` and `control`")
 
 
 def describe_localizer(

@@ -54,9 +54,9 @@ def parse_percents(text: str) -> tuple[float, ...]:
     except ValueError:
         percents = (0.0,)
     if not all(0 < percent <= 100 for percent in percents):
-        raise SettingError(f"--top {text}: give percentages above 0 and at most 100, as in 0.5,1,2")
+        raise SettingError(f"`top` {text}: give percentages above 0 and at most 100, as in 0.5,1,2")
     if len(set(percents)) < len(percents):
-        raise SettingError(f"--top {text}: the same percentage comes twice")
+        raise SettingError(f"`top` {text}: the same percentage comes twice")
     return percents
 
 
@@ -78,5 +78,20 @@ def parse_ablation(text: str) -> Ablation:
     except ValueError:
         name, factor = "", 0.0
     if name != "scale" or not np.isfinite(factor):
-        raise SettingError(f"--ablation {text}: write zero, mean, or scale:X with a number X")
+        raise SettingError(f"`ablation` {text}: write zero, mean, or scale:X with a number X")
     return factor
+
+
+def say_percents(percents: Sequence[float]) -> str:
+    """Doses as :func:`parse_percents` reads them, all digits that tell one from another."""
+    return ",".join(np.format_float_positional(percent, trim="-") for percent in percents)
+
+
+def say_controls(controls: Sequence[ControlPlan]) -> str:
+    """Control rules as :func:`~common.measure.control_rules.parse_controls` reads them."""
+    return ",".join(f"{plan.rule}:{plan.draws}" for plan in controls)
+
+
+def say_ablation(ablation: Ablation) -> str:
+    """A replacement as :func:`parse_ablation` reads it."""
+    return ablation if isinstance(ablation, str) else f"scale:{ablation:.15g}"

@@ -8,7 +8,7 @@ here, once.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic
 
@@ -20,16 +20,15 @@ from common.base.progress import Progress, silent
 from common.effects.described import DescribedLocalizer, DescribedModel
 from common.effects.localized import describe_map
 from common.effects.results import Localized, Results
-from common.measure.control_rules import parse_controls
 from common.measure.masks import save_masks, top_percent
 from common.measure.scores import SelectivityMap
 from common.report import make_report
 from common.study.experiment import Described, run_experiment
 from common.study.folder import RunFolder, check_front
 from common.study.front import Evaluating, FrontEnd, Localizing, Model, S
-from common.study.plan import Plan
+from common.study.plan import Plan, say_ablation
 from common.study.results import checked, load_results
-from common.study.settings import Settings, command, known_settings
+from common.study.settings import Settings, command, read_settings, say_settings
 
 
 def run(
@@ -42,6 +41,7 @@ def run(
     (Results, Path, bool)
         What ``results.json`` holds, the run folder, and whether it had been finished before.
     """
+    settings = settings.to_evaluate()
     plan = settings.plan
     at_hand = front.localizing(settings)
     tested = front.evaluating(settings, at_hand.model)
@@ -70,7 +70,7 @@ def localize_only(
     (Localized, SelectivityMap, Path)
         What ``results.json`` would say of model, localizer and map; the map; the folder.
     """
-    percents = settings.percents
+    percents = settings.top
     at_hand = front.localizing(settings)
     identity = {**at_hand.identity, "top": list(percents)}
     path = out or _default_folder(settings, identity)
@@ -128,13 +128,12 @@ def open_source(front: FrontEnd[S, Model], folder: Path, **changed: Any) -> Sour
     check_front(entry, front.program, folder)
     found = SelectivityMap.load(folder / "selectivity.safetensors")
     try:
-        settings = front.settings(**{**known_settings(entry["settings"]), **changed})
+        settings = read_settings(front.settings, {**entry["settings"], **changed})
         known, contrast = entry["identity"]["model"], entry["localizer"]
         digests = pd.read_csv(folder / "stimuli.csv")["digest"].tolist()
     except (KeyError, TypeError, OSError, ValueError) as error:
         raise RunError(f"{folder}: not the folder of a map ({error})") from error
     localizer = checked(DescribedLocalizer, contrast, folder / "run.json")
-    settings.plan  # noqa: B018  (a setting that makes no sense is told before the model is loaded)
     model, described = front.load(settings)
     if described.fingerprint != known["fingerprint"]:
         raise RunError(f"{folder}: its map was made on other weights of {settings.model}")
@@ -158,7 +157,7 @@ def evaluate_map(
         The settings of the evaluation; those of the localizer are the folder's own.
     """
     at_hand = open_source(front, source, **changed)
-    settings, localizer = at_hand.settings, at_hand.localizer
+    settings, localizer = at_hand.settings.to_evaluate(), at_hand.localizer
     tested = front.evaluating(settings, at_hand.model)
     identity = {
         "map": at_hand.found.fingerprint,
@@ -166,7 +165,8 @@ def evaluate_map(
         **_evaluation_identity(settings, tested),
     }
     path = out or _default_folder(settings, identity)
-    spoken = replace(front.settings(settings.model), **changed)
+    said = {"model": settings.model, **changed, "evaluation": settings.evaluation}
+    spoken = read_settings(front.settings, said)
     about = _about(front, "evaluate", settings, path, localizer)
     about["command"] = command(front.program, "evaluate", spoken, path, source)
     overlap = check_overlap(tested, at_hand.digests, settings.allow_overlap)
@@ -219,7 +219,7 @@ def check_overlap(tested: Evaluating, used: Collection[str], allowed: bool) -> i
     if shared and not allowed:
         raise DataError(
             f"{tested.described.name}: {len(shared)} of its {tested.word} were shown to the "
-            f"localizer, the first: {', '.join(shared[:3])}; take others, or say --allow-overlap"
+            f"localizer, the first: {', '.join(shared[:3])}; take others, or set `allow_overlap`"
         )
     return len(shared)
 
@@ -235,9 +235,9 @@ def _evaluation_identity(settings: Settings, tested: Evaluating) -> dict[str, An
             "target": tested.items.target,
             "other": tested.items.other,
         },
-        "top": list(settings.percents),
-        "controls": [asdict(plan) for plan in parse_controls(settings.controls)],
-        "ablation": settings.ablation,
+        "top": list(settings.top),
+        "controls": [asdict(plan) for plan in settings.controls],
+        "ablation": say_ablation(settings.ablation),
         "evaluation_seed": settings.seed,
     }
 
@@ -249,11 +249,10 @@ def _about(
     out: Path,
     localizer: DescribedLocalizer,
 ) -> dict[str, Any]:
-    plain = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(settings).items()}
     return {
         "front": front.program,
         "command": command(front.program, verb, settings, out),
-        "settings": plain,
+        "settings": say_settings(settings),
         "localizer": localizer.as_json(),
     }
 

@@ -16,6 +16,7 @@ from browser.events import QUIET, VISITORS, as_notice, session_of
 from browser.form import LARGEST_SEED
 from common.base.errors import DataError, FunclocError, SettingError
 from common.measure.masks import Mask, top_percent
+from common.study.plan import say_ablation
 from llm_loc import phantom
 from llm_loc.app.visit import MODELS, Found, phantom_found
 from llm_loc.generate import Sampling, stream
@@ -196,5 +197,5 @@ def masks_of(found: Found, percent: float) -> tuple[dict[int, Mask | None], str]
     rival, problem = found.layer_matched(percent)
     if rival is not None:
         masks[2] = rival
-    said = f"{len(top):,} units for {found.title}, replaced by {found.settings.ablation}."
+    said = f"{len(top):,} units for {found.title}, replaced by {say_ablation(found.by)}."
     return masks, fragments.note(f"{said} {problem}".strip())

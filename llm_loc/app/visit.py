@@ -16,16 +16,11 @@ from common.measure.control_rules import control
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from common.models.catalogue import bundled, on_this_machine
+from common.study.settings import completed
 from llm_loc import phantom
 from llm_loc.experiment import FRONT, Settings, open_model
 
-DEMO = Settings(
-    model="phantom/lm",
-    localizer="phantom-lm:language",
-    evaluation="phantom-lm",
-    top="1,5,20",
-    controls=QUICK,
-)
+DEMO = completed(Settings, {"model": "phantom/lm", "top": "1,5,20", "controls": QUICK})
 DOSES = ("0.5", "1", "2", "5", "10", "20")
 PREDICTS = ("ForCausalLM", "LMHeadModel")
 
@@ -70,6 +65,8 @@ def evaluation_choices() -> list[str]:
 
 def fitting(model: str) -> tuple[str, str]:
     """The localizer and the benchmark that go with a model, to begin with."""
+    if (own := Settings.brought.get(model)) is not None:
+        return own.localizer, own.evaluation
     localizers = belonging(model, localizer_choices())
     language = [name for name in localizers if name.endswith(":language")]
     return (language or localizers)[0], belonging(model, evaluation_choices())[0]
@@ -104,7 +101,7 @@ class Found(FoundMap[Settings]):
         try:
             return control(self.map, "layer-matched", percent, seed=self.settings.seed), ""
         except MaskError as error:
-            return None, f"No control of this size: {error}."
+            return None, f"No control of this size: {error.plain}."
 
 
 def found_in(folder: Path) -> Found:

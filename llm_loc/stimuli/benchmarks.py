@@ -149,8 +149,8 @@ def benchmark(
             sets.append(found)
     if not sets or len({each.name for each in sets}) < len(sets):
         raise SettingError(
-            f"--eval {names}: give a benchmark of items, which are right or wrong, each once, and "
-            "with a comma any texts to measure beside it, as in blimp,prose"
+            f"`evaluation` {names}: give a benchmark of items, which are right or wrong, each "
+            "once, and with a comma any texts to measure beside it, as in blimp,prose"
         )
     return _grouped(sets[0] if len(sets) == 1 else _joined(sets), texts, target, other)
 
@@ -206,15 +206,15 @@ def _own_evaluation(name: str) -> _Items | RunningText | None:
 
 
 def _from_manifest(manifest: Manifest, data_root: Path | None) -> _Items | RunningText:
-    check_kind(manifest, f"--eval {manifest.name}", "texts")
+    check_kind(manifest, f"`evaluation` {manifest.name}", "texts")
     if manifest.text is not None:
         path = data_folder(manifest, data_root) / manifest.text.file
         return RunningText(manifest.name, read_text(path), manifest.text.window)
     entry = manifest.pairs
     if entry is None:
         raise ManifestError(
-            f"--eval {manifest.name}: holds no items and no running text; it is a set for "
-            f"--localizer or the response profile"
+            f"`evaluation` {manifest.name}: holds no items and no running text; it is a set for "
+            f"`localizer` or the response profile"
         )
     if entry.files is None:
         table = _drawn_items(manifest, entry)
@@ -275,13 +275,14 @@ def _grouped(
     levels = {level: items.table[level].to_numpy(dtype=str) for level in items.levels}
     if all(len(set(values.tolist())) < 2 for values in levels.values()):
         raise SettingError(
-            f"--eval {items.name}: all items are of one group, so there is nothing to compare "
-            f"with; give them a column group, or a second set, as in --eval {items.name},blimp"
+            f"`evaluation` {items.name}: all items are of one group, so there is nothing to "
+            "compare with; give them a column group, or a second set, as in `evaluation` "
+            f"{items.name},blimp"
         )
     target = target or items.target
     if target is None:
         raise SettingError(
-            f"{items.name}: say --target-group and --other-group ({_offered(levels)})"
+            f"{items.name}: say `target_group` and `other_group` ({_offered(levels)})"
         )
     other = other or (items.other if target == items.target and items.other else REST)
     return Benchmark(
@@ -299,10 +300,10 @@ def _grouped(
 
 def _groups(name: str, levels: Mapping[str, np.ndarray], target: str, other: str) -> np.ndarray:
     """The group of each pair: target, other, or neither."""
-    inside = _part(name, levels, target, "--target-group")
-    outside = ~inside if other == REST else _part(name, levels, other, "--other-group")
+    inside = _part(name, levels, target, "`target_group`")
+    outside = ~inside if other == REST else _part(name, levels, other, "`other_group`")
     if (inside & outside).any():
-        raise SettingError(f"--other-group {other}: shares pairs with --target-group {target}")
+        raise SettingError(f"`other_group` {other}: shares pairs with `target_group` {target}")
     return np.where(inside, target, np.where(outside, other, NEITHER))
 
 

@@ -51,12 +51,12 @@ def localizer(spec: str, data_root: Path | None = None) -> Localizer:
     """
     name, _, wanted = spec.partition(":")
     manifest = load_manifest(name)
-    check_kind(manifest, f"--localizer {spec}", "texts")
+    check_kind(manifest, f"`localizer` {spec}", "texts")
     if not manifest.contrasts:
         raise ManifestError(
-            f"--localizer {spec}: holds no contrast; it is a control set for the response profile"
+            f"`localizer` {spec}: holds no contrast; it is a control set for the response profile"
             if manifest.conditions
-            else f"--localizer {spec}: holds no contrast; it is for --eval"
+            else f"`localizer` {spec}: holds no contrast; it is for `evaluation`"
         )
     chosen, contrast = manifest.contrast(wanted or None)
     sides = [
@@ -75,7 +75,7 @@ def localizer_of_files(target: Path, control: Path) -> Localizer:
         If a file is missing, broken or empty, or both are the same.
     """
     if target.resolve() == control.resolve():
-        raise DataError(f"{target}: is both --target and --control, so there is one condition only")
+        raise DataError(f"{target}: is both `target` and `control`, so there is one condition only")
     sides = [
         tuple(Text(f"{path}:{line}", path.stem, text) for line, text in texts_in(path))
         for path in (target, control)

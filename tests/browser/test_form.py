@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import pytest
 
 from browser.form import QUICK, Offer, belonging
 from common.base.errors import SettingError
-from common.study.settings import Settings
+from common.measure.sites import Unit
+from common.study.settings import Setting, Settings
+
+
+@dataclass(frozen=True)
+class Words(Settings):
+    """Of a front end without a choice of units."""
+
+    unit: Annotated[Unit, Setting("A unit is a channel", ())] = "channel"
+
 
 OFFER = Offer(
-    settings=Settings,
+    settings=Words,
     program="some-loc",
     model="phantom/a",
     models=lambda: [("a", "phantom/a"), ("b", "local/b")],
@@ -39,17 +48,18 @@ VALUES: dict[str, Any] = {
 
 def test_what_is_chosen_is_filled_in_again_from_the_run() -> None:
     settings = OFFER.chosen(**VALUES)
-    assert (settings.model, settings.top, settings.seed) == ("phantom/a", "1", 3)
+    assert (settings.model, settings.top, settings.seed) == ("phantom/a", (1.0,), 3)
     assert OFFER.filled(vars(settings)) == [*VALUES.values()]
 
 
 def test_a_unit_is_asked_for_where_there_is_a_choice() -> None:
     with pytest.raises(SettingError, match="unit neuron: choose from"):
         OFFER.chosen(**VALUES, unit="neuron")
-    settings = replace(OFFER, units=("channel", "neuron")).chosen(**VALUES, unit="neuron")
+    with_units: Offer[Any] = replace(OFFER, settings=Settings)
+    settings = with_units.chosen(**VALUES, unit="neuron")
     assert settings.unit == "neuron"
-    assert "neuron" in replace(OFFER, units=("channel", "neuron")).filled(vars(settings))
-    with pytest.raises(SettingError, match="unit neuron: the form cannot say that"):
+    assert "neuron" in with_units.filled(vars(settings))
+    with pytest.raises(SettingError, match="`unit` neuron: the form cannot say that"):
         OFFER.filled(vars(settings))
 
 
@@ -69,7 +79,7 @@ def test_a_model_that_came_meanwhile_can_be_run() -> None:
 
 
 def test_doses_are_run_in_rising_order() -> None:
-    assert OFFER.chosen(**{**VALUES, "doses": ["10", "1", "5"]}).top == "1,5,10"
+    assert OFFER.chosen(**{**VALUES, "doses": ["10", "1", "5"]}).top == (1, 5, 10)
 
 
 def test_the_phantoms_have_their_own_stimuli() -> None:

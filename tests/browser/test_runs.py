@@ -14,14 +14,15 @@ from browser import runs
 from browser.outcome import FILES
 from browser.page import Page
 from common.base.errors import RunError, SettingError
+from common.study.settings import read_controls
 from vision_loc.experiment import Settings, run
 
 ONE = Settings(
     model="phantom/planted",
     localizer="phantom-planted:pattern",
     evaluation="phantom-planted",
-    top="6.25",
-    controls="layer-matched:1",
+    top=(6.25,),
+    controls=read_controls("layer-matched:1"),
     device="cpu",
 )
 
@@ -31,7 +32,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder to work in that holds two finished runs and one that was killed."""
     folder = tmp_path_factory.mktemp("runs-page")
     run(ONE, folder / "runs" / "one")
-    run(Settings(**{**vars(ONE), "top": "3,6.25"}), folder / "runs" / "two")
+    run(Settings(**{**vars(ONE), "top": (3, 6.25)}), folder / "runs" / "two")
     (folder / "runs" / "half").mkdir()
     entry = (folder / "runs" / "one" / "run.json").read_text()
     (folder / "runs" / "half" / "run.json").write_text(entry)

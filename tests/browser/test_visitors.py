@@ -52,7 +52,7 @@ def test_a_model_is_loaded_once_and_held_by_one_at_a_time() -> None:
     seen: list[list[str]] = []
 
     def hold(number: int) -> None:
-        with shelf.held(Settings("m", top=str(number))) as model:
+        with shelf.held(Settings("m", top=(number,))) as model:
             inside.append(number)
             most.append(len(inside))
             seen.append(model)

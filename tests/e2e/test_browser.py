@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from common.study.settings import read_controls
 from vision_loc import phantom
 from vision_loc.experiment import Settings, run
 
@@ -147,10 +148,10 @@ def finished(folder: Path) -> list[str]:
     """Names of two finished runs that differ in the statistic and the doses."""
     some = Settings(
         model="phantom/planted", localizer="phantom-planted:pattern", device="cpu",
-        evaluation="phantom-planted", top="3,6.25", controls="magnitude-matched:2",
+        evaluation="phantom-planted", top=(3, 6.25), controls=read_controls("magnitude-matched:2"),
     )  # fmt: skip
     run(some, folder / "runs" / "planted-one")
-    run(replace(some, statistic="signed", top="6.25"), folder / "runs" / "planted-two")
+    run(replace(some, statistic="signed", top=(6.25,)), folder / "runs" / "planted-two")
     return ["planted-one", "planted-two"]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.report import make_report
+from common.study.settings import read_controls
 from vision_loc.experiment import Settings, run
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def finished(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path
         model="phantom/planted",
         localizer="phantom-planted:pattern",
         evaluation="phantom-planted",
-        top="3,6.25",
-        controls="random:2,layer-matched:2,bottom:1",
+        top=(3, 6.25),
+        controls=read_controls("random:2,layer-matched:2,bottom:1"),
         device="cpu",
     )
     run(settings, folder)

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 from common.base.errors import DataError, FunclocError, RunError, SettingError
 from common.measure.masks import load_masks
 from common.measure.scores import CONTRACT, SelectivityMap
+from common.study.settings import read_controls
 from llm_loc import experiment
 from llm_loc.experiment import Settings, evaluate_map, generate_under, localize_only, run
 from llm_loc.generate import Sampling
@@ -32,8 +33,8 @@ def settings(folder_of: PathMaker, own_files: tuple[Path, ...]) -> Settings:
         evaluation=f"{pairs},{prose}",
         target_group="animals",
         other_group="things",
-        top="10",
-        controls="random:2,layer-matched:2",
+        top=(10,),
+        controls=read_controls("random:2,layer-matched:2"),
         device="cpu",
     )
 
@@ -138,7 +139,7 @@ def test_texts_that_the_localizer_used_are_refused_in_whatever_case(
         run(settings, tmp_path / "run")
     results, _, _ = run(replace(settings, allow_overlap=True), tmp_path / "run")
     assert results.evaluation.overlap == 1
-    with pytest.raises(DataError, match="--allow-overlap"):
+    with pytest.raises(DataError, match="allow_overlap"):
         run(settings, tmp_path / "run")
 
 

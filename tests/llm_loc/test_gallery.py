@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from common.study.settings import read_controls
 from llm_loc import experiment
 from llm_loc.experiment import Settings, evaluate_map, generate_under, localize_only, run
 from llm_loc.gallery import NEW_TOKENS, prompts, save_continuations
@@ -36,8 +37,8 @@ def settings(folder_of: PathMaker, own_files: tuple[Path, ...], tmp_path: Path) 
         evaluation=f"{pairs},{prose}",
         target_group="animals",
         other_group="things",
-        top="10",
-        controls="layer-matched:2",
+        top=(10,),
+        controls=read_controls("layer-matched:2"),
         device="cpu",
         data_root=tmp_path / "data",
     )

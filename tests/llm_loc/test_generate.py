@@ -173,7 +173,7 @@ def test_logits_that_are_nan_are_told(make_model: ModelMaker) -> None:
 
 
 def test_what_cannot_be_continued(make_model: ModelMaker) -> None:
-    with pytest.raises(DataError, match="lower --max-new-tokens"):
+    with pytest.raises(DataError, match="lower `max_new_tokens`"):
         continuations(make_model(), PROMPT, Sampling(max_new_tokens=CONTEXT))
     with pytest.raises(DataError, match="at most"):
         continuations(make_model(), PROMPT * 60, Sampling())

@@ -213,7 +213,7 @@ def test_a_tokenizer_that_is_not_there(folder_of: Callable[..., Path], tmp_path:
     folder = tmp_path / "model"
     shutil.copytree(folder_of(), folder)
     (folder / "tokenizer.json").unlink()
-    with pytest.raises(ModelError, match=f"^--model local/{folder}: ") as caught:
+    with pytest.raises(ModelError, match=f"^`model` local/{folder}: ") as caught:
         load_model(f"local/{folder}")
     assert "\n" not in str(caught.value)
 
@@ -238,7 +238,7 @@ def test_what_the_hub_refuses(
     monkeypatch.setattr("transformers.AutoConfig.from_pretrained", refuse)
     with pytest.raises(ModelError) as caught:
         load_model("hf/org/name@v1")
-    assert f"--model hf/org/name@v1: cannot be downloaded ({message}" in str(caught.value)
+    assert f"`model` hf/org/name@v1: cannot be downloaded ({message}" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

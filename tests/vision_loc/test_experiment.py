@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 from common.base.errors import DataError, FunclocError, RunError, SettingError
 from common.measure.masks import load_masks, top_percent
 from common.measure.scores import CONTRACT, SelectivityMap
+from common.study.settings import read_controls
 from vision_loc import phantom
 from vision_loc.experiment import Settings, evaluate_map, localize_only, run
 
@@ -21,8 +22,8 @@ PLANTED = Settings(
     model="phantom/planted",
     localizer="phantom-planted:pattern",
     evaluation="phantom-planted",
-    top="6.25",
-    controls="random:2,layer-matched:2",
+    top=(6.25,),
+    controls=read_controls("random:2,layer-matched:2"),
     device="cpu",
 )
 N_CHANNELS = 4 * 64
@@ -133,7 +134,7 @@ def test_results_do_not_depend_on_the_batch_size(finished: Path, tmp_path: Path)
 
 def test_another_setting_is_refused_in_the_same_folder(finished: Path) -> None:
     with pytest.raises(RunError, match="differs in top"):
-        run(replace(PLANTED, top="3"), finished)
+        run(replace(PLANTED, top=(3,)), finished)
 
 
 def test_another_setting_gets_another_folder_by_default(
@@ -141,7 +142,7 @@ def test_another_setting_gets_another_folder_by_default(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     _, one, _ = run(PLANTED)
-    _, two, _ = run(replace(PLANTED, controls="random:2"))
+    _, two, _ = run(replace(PLANTED, controls=read_controls("random:2")))
     assert one != two
 
 
@@ -161,7 +162,7 @@ def test_evaluate_on_the_map_of_a_run_gives_the_numbers_of_the_run(
 
 
 def test_ablation_by_the_mean_and_by_a_factor_run_through(tmp_path: Path) -> None:
-    small = replace(PLANTED, controls="bottom:1")
+    small = replace(PLANTED, controls=read_controls("bottom:1"))
     by_mean, _, _ = run(replace(small, ablation="mean"), tmp_path / "mean")
     by_one, _, _ = run(replace(small, ablation="scale:1"), tmp_path / "scale")
     assert by_mean.ablations[0].groups["target"].drop == 1
@@ -173,7 +174,7 @@ def test_untrained_weights_are_another_run_and_say_so(tmp_path: Path) -> None:
         model="phantom/cnn",
         localizer="phantom:faces",
         evaluation="phantom",
-        controls="random:2",
+        controls=read_controls("random:2"),
         untrained=True,
         device="cpu",
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from common.study.settings import read_controls
 from vision_loc.experiment import Settings, run
 
 pytestmark = pytest.mark.reference
@@ -16,7 +17,7 @@ def test_intact_accuracy_is_the_published_one(reference: Path, tmp_path: Path) -
         model=f"local/{reference / 'models' / 'regnetx_002-tinyimagenet100'}",
         localizer="floc:faces",
         evaluation="tinyimagenet100",
-        controls="layer-matched:1",
+        controls=read_controls("layer-matched:1"),
         data_root=reference / "data",
         device="cpu",
     )

@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from common.study.settings import read_controls
 from vision_loc.experiment import Settings, run
 
 SETTINGS = Settings(
     model="phantom/planted",
     localizer="phantom-planted:pattern",
     evaluation="phantom-planted",
-    top="2,6.25",
-    controls="random:2,layer-matched:3",
+    top=(2, 6.25),
+    controls=read_controls("random:2,layer-matched:3"),
     device="cpu",
 )
 

@@ -18,21 +18,15 @@ from common.data.manifest import contrasts_here, manifests_here
 from common.measure.control_rules import control
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
-from common.measure.sites import UNITS
 from common.models.catalogue import Entry, bundled, on_this_machine
 from common.study.results import load_results
+from common.study.settings import completed
 from vision_loc import phantom
 from vision_loc.catalogue import downloaded
 from vision_loc.experiment import FRONT, Settings, open_model
 from vision_loc.stimuli import benchmark, open_picture
 
-DEMO = Settings(
-    model="phantom/cnn",
-    localizer="phantom:faces",
-    evaluation="phantom",
-    top="1,5",
-    controls=QUICK,
-)
+DEMO = completed(Settings, {"model": "phantom/cnn", "top": "1,5", "controls": QUICK})
 DOWNLOADS = (
     "torchvision/resnet18.IMAGENET1K_V1",
     "timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k",
@@ -85,8 +79,8 @@ def evaluation_choices() -> list[str]:
 
 def fitting(model: str) -> tuple[str, str]:
     """The localizer and the benchmark that go with a model, to begin with."""
-    if model == "phantom/planted":
-        return "phantom-planted:pattern", "phantom-planted"
+    if (own := Settings.brought.get(model)) is not None:
+        return own.localizer, own.evaluation
     localizers = belonging(model, localizer_choices())
     faces = [name for name in localizers if name.endswith(":faces")]
     return (faces or localizers)[0], belonging(model, evaluation_choices())[0]
@@ -101,7 +95,6 @@ OFFER = Offer(
     evaluations=evaluation_choices,
     fitting=fitting,
     doses=DOSES,
-    units=UNITS,
     help={
         "model": "A phantom works offline; folders come from FUNCLOC_MODELS.",
         "localizer": "Which pictures against which; the stimuli that are here.",

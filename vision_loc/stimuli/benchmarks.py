@@ -82,14 +82,14 @@ def benchmark(
     if own.is_own(name):
         return _own(Path(name), wnids, skip)
     manifest = load_manifest(name)
-    check_kind(manifest, f"--eval {name}", "pictures")
+    check_kind(manifest, f"`evaluation` {name}", "pictures")
     if manifest.name == own.ILSVRC:
         if (folder := find_folder(manifest, data_root)) is None:
             raise DataError(missing_data(manifest, data_root))
         return _own(folder, wnids, skip)
     entry = manifest.evaluation
     if entry is None:
-        raise ManifestError(f"--eval {name}: a localizer only; it has no labelled items")
+        raise ManifestError(f"`evaluation` {name}: a localizer only; it has no labelled items")
     if entry.draw:
         pictures = [
             picture

@@ -96,7 +96,7 @@ def find_faces(
     """
     if not FLOOR <= nonface_below <= min_confidence <= 1:
         raise SettingError(
-            f"--nonface-below {nonface_below:g} --min-confidence {min_confidence:g}: they must "
+            f"`nonface_below` {nonface_below:g} `min_confidence` {min_confidence:g}: they must "
             f"rise, from {FLOOR:g} to 1"
         )
     detect = detector()

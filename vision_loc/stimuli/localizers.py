@@ -55,7 +55,7 @@ def localizer(spec: str, data_root: Path | None = None, *, skip: bool = False) -
     """
     name, _, wanted = spec.partition(":")
     manifest = load_manifest(name)
-    check_kind(manifest, f"--localizer {spec}", "pictures")
+    check_kind(manifest, f"`localizer` {spec}", "pictures")
     chosen, contrast = manifest.contrast(wanted or None)
     sides = [
         tuple(

@@ -18,7 +18,7 @@ from common.base.progress import Progress, terminal
 from common.data.download import fetch, is_outdated
 from common.data.manifest.schema import Evaluation, Kind, Manifest
 
-DATA_VARIABLE = "FUNCLOC_DATA"  # the environment's word for --data-root
+DATA_VARIABLE = "FUNCLOC_DATA"  # the environment's word for `data_root`
 COMMANDS: dict[Kind, str] = {"pictures": "vision-loc", "texts": "llm-loc"}
 
 
@@ -164,7 +164,7 @@ def missing_data(manifest: Manifest, data_root: Path | None = None, why: str | N
     return (
         f"{manifest.name}: not found in {tried}{f', and {why}' if why else ''}; "
         f"{manifest.own_copy or f'get it from {manifest.source.url}'} and put it there, or set "
-        f"FUNCLOC_DATA or --data-root to the folder that holds {manifest.name}/"
+        f"FUNCLOC_DATA or `data_root` to the folder that holds {manifest.name}/"
     )
 
 

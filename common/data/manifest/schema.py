@@ -223,7 +223,7 @@ class Manifest(_Strict):
             name = next(iter(self.contrasts))
         if name is None or name not in self.contrasts:
             raise ManifestError(
-                f"--localizer {self.name}:{name or ''}: name one of its contrasts ({offered})"
+                f"`localizer` {self.name}:{name or ''}: name one of its contrasts ({offered})"
             )
         return name, self.contrasts[name]
 

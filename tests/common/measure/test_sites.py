@@ -259,13 +259,13 @@ def test_each_unit_has_its_own_default() -> None:
 @pytest.mark.parametrize("pooling", [p for p in POOLINGS if p != "none"])
 def test_channels_take_every_pooling_and_neurons_take_none(pooling: str) -> None:
     assert check_pooling("channel", pooling) == pooling
-    with pytest.raises(SettingError, match=f"--pooling {pooling}: a neuron is one position"):
+    with pytest.raises(SettingError, match=f"`pooling` {pooling}: a neuron is one position"):
         check_pooling("neuron", pooling)
 
 
 def test_channels_need_a_pooling() -> None:
     assert check_pooling("neuron", "none") == "none"
-    with pytest.raises(SettingError, match="--pooling none keeps every position apart"):
+    with pytest.raises(SettingError, match="`pooling` none keeps every position apart"):
         check_pooling("channel", "none")
 
 

@@ -322,7 +322,7 @@ class Table(nn.Module):
 )
 def test_a_tensor_without_a_row_a_stimulus_is_refused(path: str, reason: str) -> None:
     survey = Survey(Table(), torch.randn(1, 5, 4))
-    with pytest.raises(SiteError, match=f"--sites {path}: its output {reason}"):
+    with pytest.raises(SiteError, match=f"`sites` {path}: its output {reason}"):
         survey.matching(path)
 
 
@@ -405,7 +405,7 @@ def test_an_input_has_the_channels_of_what_comes_in() -> None:
 
 @pytest.mark.parametrize("pattern", ["layer3.*", "LAYER1.0", "", "layer1.0,", "layer9:input"])
 def test_a_pattern_that_matches_nothing_is_an_error(pattern: str) -> None:
-    with pytest.raises(SiteError, match=r"--sites .*: no such module"):
+    with pytest.raises(SiteError, match=r"`sites` .*: no such module"):
         survey_of("resnet").matching(pattern)
 
 

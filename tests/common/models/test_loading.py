@@ -59,7 +59,7 @@ def test_the_rest_of_the_name_goes_to_the_loader(capsys: pytest.CaptureFixture[s
 
 @pytest.mark.parametrize("name", ["toy", "toy/", "/one", "other/one", ""])
 def test_a_name_that_is_none(name: str) -> None:
-    with pytest.raises(ModelError, match=f"^--model {name}: write toy/NAME$"):
+    with pytest.raises(ModelError, match=f"^`model` {name}: write toy/NAME$"):
         load_toy(name)
 
 

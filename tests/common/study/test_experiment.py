@@ -348,7 +348,7 @@ def test_percentages_are_read(text: str, percents: tuple[float, ...]) -> None:
 def test_percentages_that_make_no_sense_are_refused(text: str) -> None:
     with pytest.raises(SettingError) as caught:
         parse_percents(text)
-    assert str(caught.value).startswith(f"--top {text}: ")
+    assert str(caught.value).startswith(f"`top` {text}: ")
     assert "\n" not in str(caught.value)
 
 
@@ -367,7 +367,7 @@ def test_an_ablation_is_read(text: str, ablation: Ablation) -> None:
 def test_an_ablation_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(SettingError) as caught:
         parse_ablation(text)
-    assert str(caught.value).startswith(f"--ablation {text}: ")
+    assert str(caught.value).startswith(f"`ablation` {text}: ")
 
 
 def test_the_default_controls_can_be_read() -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 
-from common.study.settings import Settings, command
+from common.study.settings import EVALUATING, Setting, Settings, command, read_settings
 
 
 @dataclass(frozen=True)
 class More(Settings):
-    target_group: str | None = None
+    target_group: Annotated[str | None, Setting("Who is expected to lose", EVALUATING)] = None
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def no_data_root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def said(verb: str, out: str = "runs/a", source: Path | None = None, **given: Any) -> list[str]:
-    return shlex.split(command("some-loc", verb, More(**given), Path(out), source))
+    return shlex.split(command("some-loc", verb, read_settings(More, given), Path(out), source))
 
 
 def test_only_what_differs_from_the_default_is_said() -> None:

@@ -27,7 +27,7 @@ from common.measure.scores import SelectivityMap
 from common.measure.survey import Survey
 from common.study import verbs
 from common.study.front import Evaluating, FrontEnd, Localizing, describe_localizer, stimuli_table
-from common.study.settings import Settings
+from common.study.settings import Settings, read_controls
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class SoundFront(FrontEnd[Settings, nn.Module]):
             batches = [Batch(np.arange(40), lambda: passed(model, shown))]
             return contrast(
                 model, sites, *sides, lambda _groups: batches, score=settings.score,
-                percents=settings.percents, seed=settings.seed, progress=progress,
+                percents=settings.top, seed=settings.seed, progress=progress,
             )  # fmt: skip
 
         told, table = describe_localizer("toy:tones", *sides), stimuli_table(*sides, digests)
@@ -113,7 +113,8 @@ class SoundFront(FrontEnd[Settings, nn.Module]):
 
 
 FRONT = SoundFront()
-SETTINGS = Settings(model="toy/ear", evaluation="toy", top="5,10", controls="layer-matched:3")
+SETTINGS = Settings(model="toy/ear", evaluation="toy", top=(5, 10),
+                    controls=read_controls("layer-matched:3"))  # fmt: skip
 run = partial(verbs.run, FRONT, SETTINGS)
 
 

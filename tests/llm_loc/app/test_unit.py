@@ -28,7 +28,7 @@ WAYS: dict[str, dict[str, Any]] = {
 def small(folder_of: Callable[..., Path], own_files: tuple[Path, ...], **how: Any) -> Settings:
     """Texts of many lengths on a tiny model, in batches that have to be filled up."""
     return Settings(
-        f"local/{folder_of()}", target=own_files[0], control=own_files[1], batch_size=6, top="20",
+        f"local/{folder_of()}", target=own_files[0], control=own_files[1], batch_size=6, top=(20,),
         device="cpu", **how,
     )  # fmt: skip
 

@@ -45,7 +45,7 @@ def test_pictures_are_refused(tmp_path: Path) -> None:
         localizer("floc:faces", tmp_path)
     with pytest.raises(ManifestError, match="math: holds no contrast; it is a control set"):
         localizer("math", tmp_path)
-    with pytest.raises(ManifestError, match="blimp: holds no contrast; it is for --eval"):
+    with pytest.raises(ManifestError, match="blimp: holds no contrast; it is for `evaluation`"):
         localizer("blimp", tmp_path)
 
 

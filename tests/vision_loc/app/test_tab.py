@@ -22,6 +22,7 @@ from browser.units import list_layers, pick_layer
 from browser.visitors import Stopped
 from common.base.errors import RunError, SettingError
 from common.base.files import read_json
+from common.study.settings import read_controls
 from tests.pictures import save_bomb
 from vision_loc import phantom
 from vision_loc.app import tab, tab_try, visit
@@ -33,8 +34,8 @@ PLANTED = Settings(
     model="phantom/planted",
     localizer="phantom-planted:pattern",
     evaluation="phantom-planted",
-    top="6.25",
-    controls="layer-matched:19",
+    top=(6.25,),
+    controls=read_controls("layer-matched:19"),
     device="cpu",
 )
 
@@ -208,7 +209,7 @@ def test_only_what_is_on_offer_is_run(changed: dict[str, Any]) -> None:
         "doses": ["1"],
         "seed": 3,
     }
-    assert (visit.OFFER.chosen(**form).top, visit.OFFER.chosen(**form).seed) == ("1", 3)
+    assert (visit.OFFER.chosen(**form).top, visit.OFFER.chosen(**form).seed) == ((1,), 3)
     with pytest.raises(SettingError, match=r"choose from|give a whole number"):
         visit.OFFER.chosen(**{**form, **changed})
 
@@ -382,7 +383,7 @@ def test_a_run_fills_the_form_again_and_only_with_what_is_on_offer(home: Path) -
     for changed in ({"ablation": "mean"}, {"sites": "blocks.3"}, {"untrained": True}):
         (name,) = changed
         with pytest.raises(
-            SettingError, match=rf"{name} .*: the form cannot say .* vision-loc run"
+            SettingError, match=rf"{name}` .*: the form cannot say .* vision-loc run"
         ):
             visit.OFFER.filled({**offered, **changed})
 

@@ -21,7 +21,7 @@ PLANTED = Settings(
     model="phantom/planted",
     localizer="phantom-planted:pattern",
     evaluation="phantom-planted",
-    top="6.25",
+    top=(6.25,),
     device="cpu",
 )
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from common.base.errors import DataError
 from common.effects.localized import Area, AreaShare
+from common.study.settings import read_controls
 from vision_loc import phantom
 from vision_loc.experiment import Settings, run
 from vision_loc.phantom import PLANTED
@@ -295,8 +296,8 @@ def test_two_folders_from_pixels_to_verdict(tmp_path: Path) -> None:
         target=target,
         control=control,
         evaluation=str(tmp_path / "eval"),
-        top="6.25",
-        controls="random:2",
+        top=(6.25,),
+        controls=read_controls("random:2"),
         batch_size=16,
         device="cpu",
     )

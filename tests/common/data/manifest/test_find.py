@@ -54,7 +54,7 @@ def test_data_that_are_nowhere_are_an_error_that_says_what_to_put_where(manifest
     assert message.startswith("small: not found in ")
     for part in (places["variable"], places["cache"], "https://example.org/small"):
         assert str(part) in message
-    assert "FUNCLOC_DATA or --data-root to the folder that holds small/" in message
+    assert "FUNCLOC_DATA or `data_root` to the folder that holds small/" in message
     assert "\n" not in message
 
 

@@ -112,7 +112,7 @@ def test_the_only_contrast_need_not_be_named(write) -> None:
 
 @pytest.mark.parametrize("name", [None, "", "cats"])
 def test_a_contrast_that_is_not_offered_is_answered_with_those_that_are(name: str | None) -> None:
-    with pytest.raises(ManifestError, match=r"--localizer floc:(cats)?: .*\(faces, bodies, places"):
+    with pytest.raises(ManifestError, match=r"`localizer` floc:(cats)?: .*\(faces, bodies, places"):
         load_manifest("floc").contrast(name)
 
 

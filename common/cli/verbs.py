@@ -1,0 +1,201 @@
+"""The verbs that both programs have, written once: a front end adds its own to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+
+from common.base.device import choose_device
+from common.base.progress import terminal
+from common.cli.options import (
+    Given,
+    Json,
+    MapFolder,
+    ModelsRoot,
+    Out,
+    Quiet,
+    one_of,
+    takes,
+)
+from common.cli.printing import (
+    models_table,
+    print_json,
+    print_map,
+    print_results,
+    print_sites,
+    print_warnings,
+    results_console,
+)
+from common.effects.results import Results
+from common.effects.words import skipped_warning
+from common.measure.sites import KINDS
+from common.measure.survey import Survey
+from common.models.catalogue import Entry
+from common.study.front import FrontEnd
+from common.study.settings import completed
+from common.study.verbs import evaluate_map, localize_only, report_again, run
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a front end brings to its command line.
+
+    Attributes
+    ----------
+    about : str
+        One sentence.
+    front : FrontEnd
+        Runs.
+    survey : callable
+        The sites of a model: from its name, whether random weights will do, and a device.
+    catalogue : callable
+        The models that there are, from the folder that holds models' folders.
+    besides : str
+        Which other models there are.
+    """
+
+    about: str
+    front: FrontEnd[Any, Any]
+    survey: Callable[[str, bool, torch.device], Survey]
+    catalogue: Callable[[Path | None], Sequence[Entry]]
+    besides: str
+
+
+def build(program: Program, data: typer.Typer) -> typer.Typer:
+    """The command line with the verbs that both programs have.
+
+    Parameters
+    ----------
+    program : Program
+        The front end's.
+    data : typer.Typer
+        The commands of ``data``.
+    """
+    app = typer.Typer(
+        help=program.about,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+    )
+    for add in (_add_run, _add_localize, _add_evaluate, _add_report, _add_sites, _add_models):
+        add(app, program)
+    app.add_typer(data, name="data")
+    return app
+
+
+def _add_run(app: typer.Typer, program: Program) -> None:
+    kind = program.front.settings
+
+    @app.command("run", help="Do all of it: localize, ablate, evaluate, compare with the controls.")
+    @takes(kind, "run")
+    def run_all(given: Given, out: Out = None, as_json: Json = False, quiet: Quiet = False) -> None:
+        settings = completed(kind, given)
+        with terminal(not quiet) as progress:
+            done = run(program.front, settings, out, progress)
+        _print(*done, as_json)
+
+
+def _add_localize(app: typer.Typer, program: Program) -> None:
+    kind = program.front.settings
+
+    @app.command("localize", help="Only localize: write the selectivity map and the top masks.")
+    @takes(kind, "localize")
+    def localize(
+        given: Given, out: Out = None, as_json: Json = False, quiet: Quiet = False
+    ) -> None:
+        settings = completed(kind, given)
+        with terminal(not quiet) as progress:
+            results, found, folder = localize_only(program.front, settings, out, progress)
+        if as_json:
+            print_json(results)
+            return
+        print_map(found, settings.top[0])
+        if skipped := results.localizer.skipped:
+            print_warnings([skipped_warning("localizer", skipped)])
+        results_console().print(f"Run folder: {folder}", soft_wrap=True, highlight=False)
+
+
+def _add_evaluate(app: typer.Typer, program: Program) -> None:
+    @app.command(
+        "evaluate",
+        help="Evaluate a model under masks chosen from the map of an earlier run or localize.",
+    )
+    @takes(program.front.settings, "evaluate")
+    def evaluate(
+        map_folder: MapFolder,
+        given: Given,
+        out: Out = None,
+        as_json: Json = False,
+        quiet: Quiet = False,
+    ) -> None:
+        if given["evaluation"] is None:
+            del given["evaluation"]  # that of the map's own run, or of its model
+        with terminal(not quiet) as progress:
+            done = evaluate_map(program.front, map_folder, out, progress, **given)
+        _print(*done, as_json)
+
+
+def _print(results: Results, folder: Path, was_done: bool, as_json: bool) -> None:
+    if was_done and not as_json:
+        results_console().print("This run is finished; nothing was computed.")
+    print_results(results, folder, as_json)
+
+
+def _add_report(app: typer.Typer, _program: Program) -> None:
+    @app.command("report", help="Make the report of a finished run again, from its folder alone.")
+    def report(
+        folder: Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN")],
+    ) -> None:
+        results_console().print(f"Report: {report_again(folder)}", soft_wrap=True, highlight=False)
+
+
+def _add_sites(app: typer.Typer, program: Program) -> None:
+    @app.command(
+        "sites", help="List a model's sites: name, kind, channel axis, shape and number of units."
+    )
+    @takes(program.front.settings, "sites")
+    def sites(
+        given: Given,
+        kind: Annotated[str, typer.Option("--kind", help="One kind, or all.")] = "all",
+        left_out: Annotated[
+            bool,
+            typer.Option("--left-out", help="Also the modules that cannot be a site, and why."),
+        ] = False,
+        untrained: Annotated[
+            bool,
+            typer.Option("--untrained/--weights", help="Random weights will do (no download)."),
+        ] = True,
+    ) -> None:
+        one_of("kind", kind, (*KINDS, "all"))
+        survey = program.survey(given["model"], untrained, choose_device(given["device"]))
+        print_sites(given["model"], survey, kind, left_out)
+
+
+def _add_models(app: typer.Typer, program: Program) -> None:
+    @app.command(
+        "models",
+        help="Say which model names there are: bundled, found in local folders, in the cache, or "
+        "to be downloaded.",
+    )
+    def models(
+        search: Annotated[str, typer.Argument(help="Part of a name.")] = "",
+        limit: Annotated[
+            int, typer.Option("--limit", min=1, help="How many to list of those not in a folder.")
+        ] = 20,
+        models_root: ModelsRoot = None,
+    ) -> None:
+        fitting = [entry for entry in program.catalogue(models_root) if search in entry.name]
+        here = [entry for entry in fitting if entry.where in ("bundled", "local")]
+        others = [entry for entry in fitting if entry not in here]
+        console = results_console()
+        console.print(models_table([*here, *others[:limit]]))
+        if len(others) > limit:
+            name = program.front.program
+            console.print(f"… and {len(others) - limit:,} more; narrow it: {name} models TEXT")
+        console.print(program.besides)

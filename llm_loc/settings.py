@@ -1,0 +1,53 @@
+"""What a user of the language front end can set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from common.measure.sites import Pooling, Unit
+from common.study import settings as study
+from common.study.settings import ALWAYS, EVALUATING, LOCALIZING, Setting
+from llm_loc import phantom
+from llm_loc.localize import POOLINGS, PROTOCOLS
+
+
+@dataclass(frozen=True)
+class Settings(study.Settings):
+    """Everything that a user can set."""
+
+    brought = phantom.BROUGHT
+
+    evaluation: Annotated[
+        str,
+        Setting("What to evaluate on: pairs or multiple choice, and with a comma any texts whose "
+                "perplexity is measured beside them, as in blimp,prose; a manifest, or a file: "
+                ".csv of items, .txt of text", EVALUATING, label="Evaluate on", short="e",
+                metavar="NAMES", unset="a phantom's own"),
+    ] = ""  # fmt: skip
+    unit: Annotated[Unit, Setting("Texts differ in length, so a unit is a channel", ())] = "channel"
+    pooling: Annotated[
+        Pooling | None,
+        Setting("How a text's tokens become one number", LOCALIZING, POOLINGS),
+    ] = "last"  # fmt: skip
+    on_error: Annotated[str, Setting("A text that is broken stops a run", ())] = "stop"
+    protocol: Annotated[
+        str,
+        Setting("How texts are read, whole, or as in the paper in batches of one, cut at 12 tokens "
+                "(which cuts non-words short)", LOCALIZING, PROTOCOLS),
+    ] = "full"  # fmt: skip
+    target_group: Annotated[
+        str | None,
+        Setting("The items expected to lose: a field, phenomenon or paradigm of the benchmark",
+                EVALUATING, metavar="PART"),
+    ] = None  # fmt: skip
+    other_group: Annotated[
+        str | None,
+        Setting("The items expected to hold: another part, or rest for all that is not the target",
+                EVALUATING, metavar="PART"),
+    ] = None  # fmt: skip
+    device_map: Annotated[
+        str | None,
+        Setting("auto spreads a model that is larger than one device over all of them, instead of "
+                "a device; needs accelerate", ALWAYS, metavar="NAME"),
+    ] = None  # fmt: skip

@@ -1,0 +1,73 @@
+"""Settings are read from text and written as text, and are numbers and plans between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.base.errors import SettingError
+from common.study.settings import (
+    Settings,
+    declarations,
+    read_controls,
+    read_settings,
+    say_settings,
+)
+
+TOLD: dict[str, Any] = {
+    "model": "local/net", "target": "a b", "control": "c", "evaluation": "own", "top": "0.001,1,20",
+    "controls": "random:2,range:20-80:3,bottom:1", "kind": "op", "sites": "layer*",
+    "unit": "neuron", "pooling": "none", "statistic": "signed", "ablation": "scale:-0.5", "seed": 4,
+    "untrained": True, "allow_overlap": True, "device": "cpu", "dtype": "float16", "batch_size": 7,
+    "data_root": "data", "on_error": "skip",
+}  # fmt: skip
+
+
+def test_text_is_read_into_numbers_and_plans_and_written_back() -> None:
+    found = read_settings(Settings, TOLD)
+    assert found.top == (0.001, 1.0, 20.0)
+    assert found.ablation == -0.5
+    assert found.target == Path("a b")
+    assert found.controls == read_controls(TOLD["controls"])
+    assert found.plan.controls == found.controls
+    assert say_settings(found) == {**TOLD, "localizer": None}
+    assert read_settings(Settings, say_settings(found)) == found
+    assert hash(found) == hash(read_settings(Settings, TOLD))
+
+
+def test_no_controls_are_no_text() -> None:
+    found = read_settings(Settings, {"model": "m", "controls": ""})
+    assert found.controls == ()
+    assert say_settings(found)["controls"] == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("top", "1,x", "`top` 1,x: give percentages"),
+        ("ablation", "scale:", "`ablation` scale:: write"),
+        ("kind", "layer", "`kind` layer: choose one of block"),
+        ("statistic", "loud", "`statistic` loud: choose one of magnitude, signed"),
+        ("on_error", "cry", "`on_error` cry: choose one of stop, skip"),
+        ("unit", "cell", "`unit` cell: choose one of channel, neuron"),
+    ],
+)
+def test_what_makes_no_sense_is_told_by_the_name_of_the_setting(
+    name: str, value: str, message: str
+) -> None:
+    with pytest.raises(SettingError, match=message):
+        read_settings(Settings, {"model": "m", name: value})
+
+
+def test_a_setting_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(TypeError, match="colour"):
+        read_settings(Settings, {"model": "m", "colour": "red"})
+
+
+def test_every_setting_explains_itself() -> None:
+    for name, declared in declarations(Settings).items():
+        assert declared.help[0].isupper(), name
+        assert not declared.help.endswith("."), name
+        assert declared.verbs, name
