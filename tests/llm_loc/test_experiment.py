@@ -165,10 +165,10 @@ def test_an_untrained_model_says_so(settings: Settings, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"target": None}, "--localizer, or both"),
-        ({"localizer": "langloc"}, "--localizer, or both"),
+        ({"target": None}, "`localizer`, or both"),
+        ({"localizer": "langloc"}, "`localizer`, or both"),
         ({"model": "phantom/cat"}, "the phantoms are lm"),
-        ({"target_group": "plants"}, "--target-group plants"),
+        ({"target_group": "plants"}, "`target_group` plants"),
         ({"protocol": "loose"}, "choose one of"),
         ({"pooling": "max"}, "for text"),
         ({"sites": "nothing.*"}, "no such module"),

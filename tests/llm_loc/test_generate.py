@@ -187,9 +187,9 @@ def test_what_cannot_be_continued(make_model: ModelMaker) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"temperature": -1}, "--temperature"),
-        ({"top_p": 0}, "--top-p"),
-        ({"max_new_tokens": 0}, "--max-new-tokens"),
+        ({"temperature": -1}, "`temperature`"),
+        ({"top_p": 0}, "`top_p`"),
+        ({"max_new_tokens": 0}, "`max_new_tokens`"),
         ({"n": 3}, "all would be the same"),
     ],
 )

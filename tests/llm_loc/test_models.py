@@ -250,7 +250,7 @@ def test_no_network(by_choice: bool, tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(ModelError) as caught:
         load_model("hf/nobody/nothing")
     assert str(caught.value) == (
-        "--model hf/nobody/nothing: cannot be downloaded (it is not in the cache, and the hub "
+        "`model` hf/nobody/nothing: cannot be downloaded (it is not in the cache, and the hub "
         "cannot be reached)"
     )
     assert by_choice == constants.HF_HUB_OFFLINE
@@ -315,7 +315,7 @@ def test_a_model_that_is_spread_over_devices_is_the_same_model(
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"device_map": "everywhere"}, "--device-map everywhere: choose one of auto, balanced"),
+        ({"device_map": "everywhere"}, "`device_map` everywhere: choose one of auto, balanced"),
         ({"device_map": "auto", "untrained": True}, "not with --untrained"),
     ],
 )

@@ -205,8 +205,8 @@ def test_stimuli_that_the_localizer_used_are_refused(
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"localizer": None}, "--localizer, or both"),
-        ({"target": Path("a")}, "--localizer, or both"),
+        ({"localizer": None}, "`localizer`, or both"),
+        ({"target": Path("a")}, "`localizer`, or both"),
         ({"localizer": "phantom-planted:faces"}, "name one of its contrasts"),
         ({"localizer": "nowhere:faces"}, "no manifest"),
         ({"evaluation": "floc"}, "no labelled items"),

@@ -102,7 +102,7 @@ def of_the_hub(kind: Any) -> Exception:
         (KeyError("odd"), "cannot be built ('odd')"),
         (ValueError(), "cannot be built (ValueError)"),
         (RuntimeError("word " * 99), "cannot be built (word word"),
-        (ModelError("--model toy/x: ours"), "--model toy/x: ours"),
+        (ModelError("`model` toy/x: ours"), "`model` toy/x: ours"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
@@ -119,7 +119,7 @@ def test_what_goes_wrong_is_one_line(error: Exception, said: str, wrapped: bool)
         load_toy("toy/x", fail)
     line = str(caught.value)
     assert said in line
-    assert line.startswith("--model toy/x: ")
+    assert line.startswith("`model` toy/x: ")
     assert "\n" not in line
     assert len(line) < 300
 

@@ -158,7 +158,7 @@ def test_too_many_units_for_a_control_are_said_and_the_rest_is_written(
         ({"percent": float("nan")}, "units ablated nan"),
         ({"percent": "../../etc/passwd"}, "units ablated ../../etc"),
         ({"temperature": -1}, "temperature -1"),
-        ({"top_p": 0}, "--top-p 0"),
+        ({"top_p": 0}, "top_p 0"),
         ({"max_new_tokens": 1e9}, "max new tokens 1000000000"),
         ({"seed": -3}, "sampling seed -3"),
         ({"prompt": "the king " * 200, "max_new_tokens": 100}, "reads 128 at most"),

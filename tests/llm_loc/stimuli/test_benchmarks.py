@@ -49,8 +49,8 @@ def test_blimp_is_sorted_by_the_groups_that_are_named(root: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "other", "message"),
     [
-        ("phonology", None, "--target-group phonology: blimp has none such; it has field: morph"),
-        ("syntax", "nowhere", "--other-group nowhere"),
+        ("phonology", None, "`target_group` phonology: blimp has none such; it has field: morph"),
+        ("syntax", "nowhere", "`other_group` nowhere"),
         ("syntax", "islands", "shares pairs"),
     ],
 )
