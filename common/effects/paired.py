@@ -16,8 +16,9 @@ import scipy  # its parts are loaded where they are first used
 
 from common.effects.items import Items
 from common.effects.parts import Interval, Part, SizedMaskPart
-from common.measure.control_rules import is_matched
+from common.measure.control_rules import against, is_matched
 from common.measure.masks import Mask
+from common.measure.matching import PARTS
 
 LEVEL = 0.95
 RESAMPLES = 10_000
@@ -188,7 +189,7 @@ class Permutation(Part):
 
 
 def permutations(ablations: Sequence[MaskResult]) -> tuple[Permutation, ...]:
-    """Compare every top mask with every rule that was drawn at the same percent.
+    """Compare every top mask, or its matched part, with every rule drawn at the same percent.
 
     Parameters
     ----------
@@ -197,17 +198,20 @@ def permutations(ablations: Sequence[MaskResult]) -> tuple[Permutation, ...]:
     """
     found = []
     for top in (entry for entry in ablations if entry.rule == "top"):
+        same = [entry for entry in ablations if entry.percent == top.percent]
+        parts = {entry.rule: entry for entry in same if entry.rule in ("top", *PARTS)}
         rivals: dict[str, list[float]] = {}
-        for entry in ablations:
-            if entry.percent == top.percent and entry.rule != "top":
+        for entry in same:
+            if entry.rule not in parts:
                 rivals.setdefault(entry.rule, []).append(entry.interaction)
         for rule, values in rivals.items():
+            held = parts.get(against(rule), top)
             found.append(
                 Permutation(
                     percent=top.percent,
                     rule=rule,
                     draws=len(values),
-                    p=permutation_p(top.interaction, values),
+                    p=permutation_p(held.interaction, values),
                     control_mean=float(np.mean(values)),
                     control_max=max(values),
                 )

@@ -3,7 +3,9 @@
 Random units are a weak control: the top units lie in certain layers and are loud, and zeroing any
 equally loud units of the same layers may do the same harm. So beside `random` there are masks with
 the same count in every site (`layer-matched`) and, within that, the same loudness
-(`magnitude-matched`). All are drawn from the units that the top mask left.
+(`magnitude-matched`, see :mod:`common.measure.matching`). These three are drawn from all units, the
+top's own among them: where the top mask is nothing special, it is one draw among others, and its
+rank among them is a p whatever share of a site is masked.
 
 Each rule is one entry of :data:`CONTROL_RULES`: the parser, the figures, the sentences and the form
 read it there.
@@ -11,7 +13,6 @@ read it there.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -19,10 +20,16 @@ import numpy as np
 
 from common.base.errors import MaskError, SettingError
 from common.measure.masks import Mask, mask_of, mask_size, top_percent
+from common.measure.matching import (
+    CALIPER,
+    MATCHED_PART,
+    by_site,
+    has_partner,
+    matched_part,
+    matched_units,
+    unmatched_part,
+)
 from common.measure.scores import SelectivityMap
-from common.measure.sites import Site
-
-BINS = 10  # quantiles of loudness within which a magnitude-matched unit is drawn
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,9 @@ class ControlRule:
         Whether figures may hold the top mask's curve against this rule alone.
     sentence : str
         What the report's method says of it; nothing for a rule whose name says all.
+    against : str
+        Rule of the mask that its draws stand against: ``top``, or ``matched-part`` for a rule that
+        leaves out units without a partner.
     """
 
     name: str
@@ -86,6 +96,7 @@ class ControlRule:
     line: str = ":"
     curve: bool = False
     sentence: str = ""
+    against: str = "top"
 
     @property
     def written(self) -> str:
@@ -93,83 +104,24 @@ class ControlRule:
         return f"{self.name}:{self.takes}" if self.takes else self.name
 
 
-def _rest(found: SelectivityMap, top: np.ndarray) -> np.ndarray:
-    left = np.ones(found.n_units, dtype=bool)
-    left[top] = False
-    return left
-
-
 def _random(draw: Draw) -> np.ndarray:
-    found, top = draw.found, draw.top
-    rest = np.flatnonzero(_rest(found, top))
-    if len(rest) < len(top):
-        raise MaskError(f"random control: {len(top)} masked units leave only {len(rest)} others")
-    return draw.rng.choice(rest, len(top), replace=False)
-
-
-def _by_site(found: SelectivityMap, top: np.ndarray) -> list[tuple[Site, np.ndarray, np.ndarray]]:
-    """For each site with top units: the site, its top units, and those left to draw from."""
-    rest, parts = _rest(found, top), []
-    for number, site in enumerate(found.sites):
-        start, stop = found.offsets[number : number + 2]
-        chosen = top[(top >= start) & (top < stop)]
-        free = start + np.flatnonzero(rest[start:stop])
-        if len(chosen) > len(free):
-            raise MaskError(
-                f"{site}: {len(chosen)} of its {stop - start} units are masked, "
-                f"so a control of the same size cannot be drawn from the other {len(free)}; "
-                "lower `top` or leave the matched controls out"
-            )
-        if len(chosen):
-            parts.append((site, chosen, free))
-    return parts
+    return draw.rng.choice(draw.found.n_units, len(draw.top), replace=False)
 
 
 def _layer_matched(draw: Draw) -> np.ndarray:
-    parts, rng = _by_site(draw.found, draw.top), draw.rng
-    return np.concatenate([rng.choice(free, len(own), replace=False) for _, own, free in parts])
+    parts = by_site(draw.found, draw.top)
+    return np.concatenate(
+        [draw.rng.choice(part.every, len(part.chosen), replace=False) for part in parts]
+    )
 
 
-def _loud(draw: Draw) -> np.ndarray:
-    parts, level = _by_site(draw.found, draw.top), draw.found.magnitude
-    return np.concatenate([_matched(level, own, free, draw.rng) for _, own, free in parts])
-
-
-def _matched(
-    magnitude: np.ndarray, own: np.ndarray, free: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Draw one free unit for each own unit from the same quantile of loudness.
-
-    A quantile that runs out of free units lends from the free units nearest in loudness.
-    """
-    every = np.concatenate([own, free])
-    edges = np.quantile(magnitude[every], np.linspace(0, 1, BINS + 1)[1:-1])
-    own_bin, free_bin = (np.searchsorted(edges, magnitude[units]) for units in (own, free))
-    taken: list[int] = []
-    short: list[int] = []
-    for number in range(BINS):
-        wanted, there = own[own_bin == number], free[free_bin == number]
-        n = min(len(wanted), len(there))
-        taken.extend(rng.choice(there, n, replace=False))
-        short.extend(rng.permutation(wanted)[n:])
-    if short:
-        left = np.setdiff1d(free, taken)
-        left = left[np.argsort(magnitude[left], kind="stable")]
-        taken += _nearest(magnitude[left].tolist(), left.tolist(), magnitude[short].tolist())
-    return np.array(taken)
-
-
-def _nearest(levels: list[float], units: list[int], wanted: list[float]) -> list[int]:
-    """For each wanted level the unit nearest to it, each unit once; `levels` are rising."""
-    chosen = []
-    for level in wanted:
-        place = bisect_left(levels, level)
-        below = place - 1
-        if place == len(levels) or (below >= 0 and level - levels[below] <= levels[place] - level):
-            place = below
-        chosen.append(units.pop(place))
-        levels.pop(place)
-    return chosen
+def _magnitude_matched(draw: Draw) -> np.ndarray:
+    inside = draw.top[has_partner(draw.found, draw.top)]
+    if not len(inside):
+        raise MaskError(
+            "magnitude-matched control: no masked unit has an equally loud partner in its site"
+        )
+    return matched_units(draw.found, inside, draw.rng)
 
 
 def _bottom(draw: Draw) -> np.ndarray:
@@ -208,12 +160,15 @@ _RULES = (
     ControlRule("random", _random, draws=10, mark="o", line=":", curve=True),
     ControlRule(
         "layer-matched", _layer_matched, matched=True, draws=20, mark="s", line="--", curve=True,
-        sentence="Layer-matched masks hold as many units of every site as the top mask.",
+        sentence="Layer-matched masks hold as many units of every site as the top mask, drawn from "
+        "all units of the site.",
     ),
     ControlRule(
-        "magnitude-matched", _loud, matched=True, draws=20, mark="D", line="-.", curve=True,
-        sentence="Magnitude-matched masks do so too, and their units come from the same tenth of "
-        "the site’s units by mean |activation|.",
+        "magnitude-matched", _magnitude_matched, matched=True, draws=20, mark="D", line="-.",
+        curve=True, against=MATCHED_PART,
+        sentence="Magnitude-matched masks give each top unit that has an equally loud partner one "
+        "unit of its site whose log mean |activation| differs from its own by at most "
+        f"{CALIPER:g}, and stand against these top units.",
     ),
     ControlRule("bottom", _bottom, draws=1, random=False, mark="v"),
     ControlRule("range", _between, takes="LO-HI", check=_bounds),
@@ -232,6 +187,12 @@ def is_matched(rule: str) -> bool:
     """Whether a mask's rule keeps what the top units are besides selective."""
     known = rule_named(rule)
     return known is not None and known.matched
+
+
+def against(rule: str) -> str:
+    """Rule of the mask that a control rule's draws stand against."""
+    known = rule_named(rule)
+    return "top" if known is None else known.against
 
 
 def closest(rules: Iterable[str], of: Callable[[ControlRule], bool]) -> str | None:
@@ -254,10 +215,10 @@ def control(found: SelectivityMap, rule: str, percent: float, seed: int | None =
     found : SelectivityMap
         The map.
     rule : str
-        ``random`` (any unit outside the top), ``layer-matched`` (as many in each site as the top
-        has), ``magnitude-matched`` (that, from the same tenth of mean \\|activation\\|), ``bottom``
-        (lowest score), ``range:LO-HI`` (drawn between two percentiles of the score, top excluded),
-        or another of :data:`CONTROL_RULES`.
+        ``random`` (any units of the model), ``layer-matched`` (as many of each site as the top
+        has), ``magnitude-matched`` (an equally loud one of its site for each top unit that has
+        one), ``bottom`` (lowest score), ``range:LO-HI`` (drawn between two percentiles of the
+        score, top excluded), or another of :data:`CONTROL_RULES`.
     percent : float
         Share of all units.
     seed : int, optional
@@ -266,20 +227,22 @@ def control(found: SelectivityMap, rule: str, percent: float, seed: int | None =
     Raises
     ------
     MaskError
-        If there are too few units to match, naming the site.
+        If there are too few units, or no top unit has an equally loud partner.
     """
     return _against(found, rule, found.ranking[: mask_size(found, percent)], percent, seed)
 
 
 def matched_control(found: SelectivityMap, mask: Mask, seed: int) -> Mask:
-    """A magnitude-matched control of any mask of a map, drawn from the units that it left.
+    """Equally loud units of the same sites as those of any mask of a map, none of it among them.
 
     Raises
     ------
     MaskError
-        If there are too few units to match, naming the site.
+        If not all units of the mask have a partner at once, naming the site.
     """
-    return _against(found, "magnitude-matched", mask.units, mask.percent, seed)
+    rule = "magnitude-matched"
+    units = matched_units(found, mask.units, _rng(rule, seed), apart=True)
+    return mask_of(found, rule, mask.percent, seed, units)
 
 
 def _against(
@@ -289,9 +252,12 @@ def _against(
     if known is None or (":" in rule) != bool(known.takes):
         names = ", ".join(each.written for each in CONTROL_RULES.values())
         raise SettingError(f"no control is called {rule!r}; choose from {names}")
-    rng = np.random.default_rng([0 if seed is None else seed, *rule.encode()])
-    units = known.draw(Draw(found, top, rng, rule.partition(":")[2]))
+    units = known.draw(Draw(found, top, _rng(rule, seed), rule.partition(":")[2]))
     return mask_of(found, rule, percent, seed if known.random else None, units)
+
+
+def _rng(rule: str, seed: int | None) -> np.random.Generator:
+    return np.random.default_rng([0 if seed is None else seed, *rule.encode()])
 
 
 @dataclass(frozen=True)
@@ -342,10 +308,21 @@ def _plan(part: str) -> ControlPlan:
 def plan_masks(
     found: SelectivityMap, percents: Sequence[float], controls: Sequence[ControlPlan], seed: int
 ) -> list[Mask]:
-    """All masks of a run: for each percent the top, then its controls, numbered from `seed`."""
+    """All masks of a run, numbered from `seed`: draw j of a rule has the same seed at every dose.
+
+    For each percent the top; where some of its units are unmatched, its matched and its unmatched
+    part; and then its controls. A rule that stands against the matched part has none where there is
+    no such part.
+    """
     masks = []
     for percent in percents:
-        masks.append(top_percent(found, percent))
+        top = top_percent(found, percent)
+        parts = {MATCHED_PART: matched_part(found, top)}
+        masks.append(top)
+        if (unmatched := unmatched_part(found, top)) is not None:
+            masks += [part for part in (parts[MATCHED_PART], unmatched) if part is not None]
         for plan in controls:
+            if parts.get(against(plan.rule), top) is None:
+                continue
             masks += [control(found, plan.rule, percent, seed + i) for i in range(plan.draws)]
     return masks
