@@ -7,16 +7,22 @@ from typing import Annotated
 
 from common.measure.sites import Pooling, Unit
 from common.study import settings as study
-from common.study.settings import ALWAYS, EVALUATING, LOCALIZING, Setting
+from common.study.settings import ALWAYS, EVALUATING, LOCALIZING, Brought, Setting
 from llm_loc import phantom
 from llm_loc.localize import POOLINGS, PROTOCOLS
+
+BROUGHT = {
+    f"phantom/{name}": Brought("phantom-lm:language", "phantom-lm", (1, 5))
+    for name in phantom.NAMES
+}
+"""What each phantom is run with where nothing else is said: its texts, and doses to try."""
 
 
 @dataclass(frozen=True)
 class Settings(study.Settings):
     """Everything that a user can set."""
 
-    brought = phantom.BROUGHT
+    brought = BROUGHT
 
     evaluation: Annotated[
         str,

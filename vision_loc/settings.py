@@ -6,14 +6,24 @@ from dataclasses import dataclass
 
 from common.measure.sites import check_pooling
 from common.study import settings as study
-from vision_loc import phantom
+from common.study.settings import Brought
+
+BROUGHT = {
+    "phantom/planted": Brought("phantom-planted:pattern", "phantom-planted", (6.25,)),
+    "phantom/cnn": Brought("phantom:faces", "phantom", (0.5, 1, 2, 5)),
+    "phantom/vit": Brought("phantom:faces", "phantom", (1, 5)),
+}
+"""What each phantom is run with where nothing else is said.
+
+Not beside the code that draws: a run's identity holds a fingerprint of that.
+"""
 
 
 @dataclass(frozen=True)
 class Settings(study.Settings):
     """Everything that a user can set; the pooling is that of the unit where none is named."""
 
-    brought = phantom.BROUGHT
+    brought = BROUGHT
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -20,20 +20,12 @@ What it does not say
     built in, and whether one came about is not known beforehand: it shows whatever it shows.
 """
 
-from common.study.settings import Brought
-
 from .draw import N_WORDS, TEXTS, draw, draw_pairs
 from .nets import NAMES, WEIGHTS
 from .pairs import LANGUAGE, PHENOMENA, SEQUENCE, Pair
 from .splits import SPLITS, split_of
 
-BROUGHT = {
-    f"phantom/{name}": Brought("phantom-lm:language", "phantom-lm", (1, 5)) for name in NAMES
-}
-"""What each is run with where nothing else is said: its texts, and doses to try."""
-
 __all__ = [
-    "BROUGHT",
     "LANGUAGE",
     "NAMES",
     "N_WORDS",

@@ -23,8 +23,6 @@ What it does not say
     answer to every face and kept the units beside it silent on faces; finding it is no discovery.
 """
 
-from common.study.settings import Brought
-
 from .draw import (
     CLASSES,
     CONDITIONS,
@@ -49,16 +47,8 @@ from .nets import (
     phantom_vit,
 )
 
-BROUGHT = {
-    "phantom/planted": Brought("phantom-planted:pattern", "phantom-planted", (6.25,)),
-    "phantom/cnn": Brought("phantom:faces", "phantom", (0.5, 1, 2, 5)),
-    "phantom/vit": Brought("phantom:faces", "phantom", (1, 5)),
-}
-"""What each is run with where nothing else is said: its stimuli, and doses around what it holds."""
-
 __all__ = [
     "AREA",
-    "BROUGHT",
     "CLASSES",
     "CONDITIONS",
     "FACE_CLASSES",
