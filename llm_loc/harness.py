@@ -16,8 +16,8 @@ import numpy as np
 
 from common.base.errors import DataError, SettingError
 from common.base.progress import Progress, silent
-from common.effects.paired import bootstrap_means, interval
 from common.effects.parts import Interval, Part
+from common.effects.resample import Resampler, percentile
 from common.measure.ablate import Ablation, under
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
@@ -193,6 +193,7 @@ def evaluate_tasks(
         One entry a task and metric.
     """
     scores: list[Scores] = []
+    resampler = Resampler(seed)
     for number, mask in enumerate((None, *masks)):
         progress("lm-eval", number, len(masks) + 1)
         with under(model.module, mask, by, found):
@@ -206,7 +207,7 @@ def evaluate_tasks(
             n=len(values),
             intact=float(values.mean()),
             ablations=tuple(
-                _under(mask, values, each[task, metric], seed)
+                _under(mask, values, each[task, metric], resampler)
                 for mask, each in zip(masks, ablated, strict=True)
             ),
         )
@@ -214,7 +215,7 @@ def evaluate_tasks(
     ]
 
 
-def _under(mask: Mask, intact: np.ndarray, ablated: np.ndarray, seed: int) -> TaskUnderMask:
+def _under(mask: Mask, intact: np.ndarray, ablated: np.ndarray, resampler: Resampler) -> TaskUnderMask:
     lost = intact - ablated
     return TaskUnderMask(
         mask=mask.name,
@@ -222,5 +223,5 @@ def _under(mask: Mask, intact: np.ndarray, ablated: np.ndarray, seed: int) -> Ta
         percent=mask.percent,
         score=float(ablated.mean()),
         drop=float(lost.mean()),
-        drop_ci=interval(bootstrap_means(lost, np.random.default_rng(seed))),
+        drop_ci=percentile(resampler.means(lost)),
     )

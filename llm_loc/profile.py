@@ -24,7 +24,7 @@ from common.base.errors import DataError, ManifestError
 from common.base.files import write_atomically
 from common.base.progress import Progress, silent
 from common.data.manifest import Manifest, find_folder, known_manifests, load_manifest
-from common.effects.paired import bootstrap_means, interval
+from common.effects.resample import Resampler, percentile
 from common.measure.masks import Mask
 from common.measure.respond import respond
 from common.measure.scores import SelectivityMap
@@ -225,12 +225,13 @@ def profile(
             f"{worst.name}: activations are NaN or infinite; does `dtype` float32 help?"
         )
     rows = []
+    resampler = Resampler(seed)
     start = 0
     for kind in kinds:
         part = slice(start, start + len(kind.texts))
         start = part.stop
         for mask, values in zip(masks, answers[:, part], strict=True):
-            low, high = interval(bootstrap_means(values, np.random.default_rng(seed)))
+            low, high = percentile(resampler.means(values))
             rows.append(
                 {
                     "set": kind.source,

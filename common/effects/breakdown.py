@@ -6,15 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from common.effects.controls import rank
 from common.effects.items import Items, Outcome
-from common.effects.paired import (
-    Rate,
-    bootstrap_means,
-    interval,
-    mcnemar_p,
-    permutation_p,
-    rate,
-)
+from common.effects.paired import Rate, drop, rate
 from common.effects.parts import Interval, Part
 from common.measure.masks import Mask
 
@@ -50,7 +44,7 @@ class LostPart(Part):
     drop: float
     """Intact minus ablated accuracy."""
     drop_ci: Interval
-    """Its 95 % bootstrap interval over items."""
+    """Its 95 % interval after Bonett and Price."""
     mcnemar_p: float
     """Exact McNemar test of the items that changed."""
     controls: dict[str, PartControl]
@@ -58,7 +52,7 @@ class LostPart(Part):
 
 
 def breakdown(
-    items: Items, masks: Sequence[Mask], outcomes: Mapping[str, Outcome], seed: int
+    items: Items, masks: Sequence[Mask], outcomes: Mapping[str, Outcome]
 ) -> tuple[LostPart, ...]:
     """What every part of every level lost under each top mask, and under its controls.
 
@@ -77,7 +71,7 @@ def breakdown(
                 mask: outcomes[mask].correct[inside]
                 for mask in ("intact", top.name, *(rival.name for rival in rivals))
             }
-            found.append(_part(level, name, correct, top, rivals, seed))
+            found.append(_part(level, name, correct, top, rivals))
     return tuple(found)
 
 
@@ -87,10 +81,9 @@ def _part(
     correct: Mapping[str, np.ndarray],
     top: Mask,
     rivals: Sequence[Mask],
-    seed: int,
 ) -> LostPart:
     intact, ablated = correct["intact"], correct[top.name]
-    lost = intact.astype(float) - ablated.astype(float)
+    lost = drop(intact, ablated)
     drops: dict[str, list[float]] = {}
     for rival in rivals:
         drops.setdefault(rival.rule, []).append(float(intact.mean() - correct[rival.name].mean()))
@@ -101,17 +94,17 @@ def _part(
         n=len(intact),
         intact=rate(intact),
         top=rate(ablated),
-        drop=float(lost.mean()),
-        drop_ci=interval(bootstrap_means(lost, np.random.default_rng(seed))),
-        mcnemar_p=mcnemar_p(intact, ablated),
-        controls={rule: _control(float(lost.mean()), values) for rule, values in drops.items()},
+        drop=lost.effect,
+        drop_ci=lost.ci,
+        mcnemar_p=lost.mcnemar_p,
+        controls={rule: _control(lost.effect, values) for rule, values in drops.items()},
     )
 
 
-def _control(drop: float, drawn: Sequence[float]) -> PartControl:
+def _control(lost: float, drawn: Sequence[float]) -> PartControl:
     return PartControl(
         draws=len(drawn),
         drop_mean=float(np.mean(drawn)),
         drop_max=max(drawn),
-        p=permutation_p(drop, drawn) if len(drawn) > 1 else None,
+        p=rank(lost, drawn).p if len(drawn) > 1 else None,
     )

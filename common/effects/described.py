@@ -115,7 +115,7 @@ class Evaluation(DescribedEvaluation):
     """Items that the localizer had used too."""
     target: str
     """The group that the units are said to serve."""
-    other: str
-    """The group that it is held against."""
+    other: str | None
+    """The group that it is held against; ``null`` where it is judged by itself."""
     n_items: int
     """Items of all groups."""

@@ -20,8 +20,8 @@ class Items:
         What each item is called in ``items.csv``.
     groups : array of str of shape (n_items,)
         The group of each item.
-    target, other : str
-        The interaction contrasts these two groups.
+    target, other : str, str or None
+        The verdict is on the target group: against the other, or by itself.
     labels : array of shape (n_items,), optional
         The right answer of each item.
     levels : mapping of str to array of str of shape (n_items,)
@@ -32,21 +32,26 @@ class Items:
     names: Sequence[str]
     groups: np.ndarray
     target: str
-    other: str
+    other: str | None = None
     labels: np.ndarray | None = None
     levels: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.target == self.other:
             raise DataError(f"evaluation group {self.target!r} is set against itself")
-        for group in (self.target, self.other):
+        for group in self.judged:
             if not (self.groups == group).any():
                 raise DataError(f"evaluation group {group!r} is empty")
 
     @property
+    def judged(self) -> list[str]:
+        """The groups that the verdict is about."""
+        return [self.target] if self.other is None else [self.target, self.other]
+
+    @property
     def every_group(self) -> list[str]:
-        """All groups, the target first and then the other."""
-        return [*dict.fromkeys([self.target, self.other, *sorted(set(self.groups.tolist()))])]
+        """All groups, those that are judged first."""
+        return [*dict.fromkeys([*self.judged, *sorted(set(self.groups.tolist()))])]
 
 
 @dataclass(frozen=True)

@@ -1,30 +1,22 @@
-"""Effects: what is lost under a mask, item by item, and whether controls lose as much.
+"""Right or wrong, paired by item: rates, drops, and how far the drops of two groups are apart.
 
-An effect is intact minus ablated on the same items, so every comparison is paired. The interaction
-is the effect on the target group minus the effect on the other group: the number that an experiment
-is about. Its p is its rank among the interactions of the control masks.
+Every interval here keeps a width. No change among n items is an observation about n items, not a
+proof that nothing changes, so the interval of an unchanged group is about 3 / n wide on each side.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import math
 
 import numpy as np
 import numpy.typing as npt
 import scipy  # its parts are loaded where they are first used
 
-from common.effects.items import Items
-from common.effects.parts import Interval, Part, SizedMaskPart
-from common.measure.control_rules import against, is_matched
-from common.measure.masks import Mask
-from common.measure.matching import PARTS
+from common.effects.parts import Interval, Part
 
 LEVEL = 0.95
-RESAMPLES = 10_000
 
 Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
 
 
 class Rate(Part):
@@ -38,193 +30,121 @@ class Rate(Part):
     """Items."""
 
 
-class Effect(Rate):
-    """What one mask does to one group; the rate is the one under the mask."""
+class Drop(Part):
+    """What a group lost in accuracy, paired by item."""
 
-    drop: float
+    effect: float
     """Intact minus ablated accuracy."""
-    drop_ci: Interval
-    """Its 95 % bootstrap interval over items."""
+    ci: Interval
+    """Its 95 % interval after Bonett and Price."""
+    lost: int
+    """Items that became wrong."""
+    won: int
+    """Items that became right."""
+    n: int
+    """All items."""
     mcnemar_p: float
     """Exact two-sided McNemar test of the items that changed."""
 
 
-def rate(correct: Bools) -> Rate:
-    """Share of correct items with Wilson's (1927) interval.
+def rate(correct: Bools, level: float = LEVEL) -> Rate:
+    """Share of right items with Wilson's (1927) interval.
 
     Parameters
     ----------
     correct : array of bool of shape (n_items,)
         At least one item.
+    level : float, default 0.95
+        Coverage of the interval.
     """
     hits, n = int(np.sum(correct)), len(correct)
-    interval = scipy.stats.binomtest(hits, n).proportion_ci(LEVEL, method="wilson")
-    return Rate(accuracy=hits / n, ci=(float(interval.low), float(interval.high)), n=n)
+    between = scipy.stats.binomtest(hits, n).proportion_ci(level, method="wilson")
+    return Rate(accuracy=hits / n, ci=(float(between.low), float(between.high)), n=n)
 
 
-def bootstrap_means(values: Floats, rng: np.random.Generator, resamples: int = RESAMPLES) -> Floats:
-    """Means of resamples of the items, shape (resamples,).
+def drop_interval(lost: int, won: int, n: int, level: float = LEVEL) -> Interval:
+    """Adjusted Wald interval of a difference of paired shares.
 
-    Paired differences of right and wrong take three values, so a resample of any number of items is
-    one multinomial draw of how often each value comes. The draw is the same in distribution as
-    picking items one by one, and costs nothing. Values that hardly repeat are picked one by one.
+    One item is added to each kind of change: p12 = (lost + 1) / (n + 2) and p21 likewise. The
+    interval is cut at -1 and 1, and always holds the plain estimate (lost - won) / n.
+
+    Parameters
+    ----------
+    lost, won : int
+        Items that became wrong, and that became right.
+    n : int
+        All items, changed or not; at least one.
+    level : float, default 0.95
+        Coverage.
+
+    References
+    ----------
+    Bonett and Price (2012), Adjusted Wald confidence interval for a difference of binomial
+    proportions based on paired data, J. Educ. Behav. Stat. 37, 479-488.
     """
-    kinds, counts = np.unique(values, return_counts=True)
-    n = len(values)
-    if len(kinds) <= 64:
-        return rng.multinomial(n, counts / n, size=resamples) @ kinds / n
-    rows = max(1, 2_000_000 // n)
-    picked = [
-        values[rng.integers(0, n, size=(min(rows, resamples - done), n))].mean(axis=1)
-        for done in range(0, resamples, rows)
-    ]
-    return np.concatenate(picked)
+    first, second = (lost + 1) / (n + 2), (won + 1) / (n + 2)
+    centre = first - second
+    half = _z(level) * math.sqrt((first + second - centre**2) / (n + 2))
+    plain = (lost - won) / n
+    return min(max(centre - half, -1.0), plain), max(min(centre + half, 1.0), plain)
 
 
-def interval(means: Floats) -> Interval:
-    """Percentile interval of bootstrap means."""
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
-
-
-def mcnemar_p(intact: Bools, ablated: Bools) -> float:
-    """Exact two-sided McNemar test: a binomial test of the discordant pairs; 1 without any."""
-    lost, won = int(np.sum(intact & ~ablated)), int(np.sum(~intact & ablated))
-    return float(scipy.stats.binomtest(lost, lost + won).pvalue) if lost + won else 1.0
-
-
-class MaskEffects(Part):
-    """What one mask does to every group, and the interaction of the two that matter."""
-
-    groups: dict[str, Effect]
-    """By group, what it lost."""
-    interaction: float
-    """The drop of the target group minus that of the other."""
-    interaction_ci: Interval
-    """Its 95 % bootstrap interval over items."""
-
-
-class MaskResult(MaskEffects, SizedMaskPart):
-    """What one mask of a run does."""
-
-
-def mask_effects(
-    intact: Bools, ablated: Bools, groups: npt.NDArray[Any], target: str, other: str, seed: int
-) -> MaskEffects:
-    """Effects of one mask, paired by item.
+def drop(intact: Bools, ablated: Bools, level: float = LEVEL) -> Drop:
+    """Drop of one group.
 
     Parameters
     ----------
     intact, ablated : array of bool of shape (n_items,)
-        Whether each item is right without and with the mask.
-    groups : array of str of shape (n_items,)
-        The group of each item.
-    target, other : str
-        The interaction is the drop of `target` minus the drop of `other`.
-    seed : int
-        Seed of the bootstrap.
+        Whether each item is right without and with the mask; at least one item.
+    level : float, default 0.95
+        Coverage of the interval.
     """
-    rng = np.random.default_rng(seed)
-    effects, means = {}, {}
-    for name in dict.fromkeys([target, other, *sorted(set(groups.tolist()))]):
-        one, two = intact[groups == name], ablated[groups == name]
-        lost = one.astype(float) - two.astype(float)
-        means[name] = bootstrap_means(lost, rng)
-        left = rate(two)
-        effects[name] = Effect(
-            accuracy=left.accuracy,
-            ci=left.ci,
-            n=left.n,
-            drop=float(lost.mean()),
-            drop_ci=interval(means[name]),
-            mcnemar_p=mcnemar_p(one, two),
-        )
-    return MaskEffects(
-        groups=effects,
-        interaction=effects[target].drop - effects[other].drop,
-        interaction_ci=interval(means[target] - means[other]),
+    lost, won = int(np.sum(intact & ~ablated)), int(np.sum(~intact & ablated))
+    n = len(intact)
+    between = drop_interval(lost, won, n, level)
+    return Drop(
+        effect=(lost - won) / n,
+        ci=between,
+        lost=lost,
+        won=won,
+        n=n,
+        mcnemar_p=mcnemar_p(lost, won),
     )
 
 
-def mask_result(mask: Mask, intact: Bools, ablated: Bools, items: Items, seed: int) -> MaskResult:
-    """Effects of a mask of a run; see :func:`mask_effects`."""
-    effects = mask_effects(intact, ablated, items.groups, items.target, items.other, seed)
-    return MaskResult(
-        mask=mask.name,
-        rule=mask.rule,
-        percent=mask.percent,
-        seed=mask.seed,
-        n_units=len(mask),
-        groups=effects.groups,
-        interaction=effects.interaction,
-        interaction_ci=effects.interaction_ci,
-    )
+def mcnemar_p(lost: int, won: int) -> float:
+    """Exact two-sided McNemar test: a binomial test of the items that changed; 1 without any."""
+    return float(scipy.stats.binomtest(lost, lost + won).pvalue) if lost + won else 1.0
 
 
-def permutation_p(top: float, controls: Sequence[float]) -> float:
-    """Share of masks, the top one among them, whose interaction is at least as large as the top's.
+def mover(first: float, first_ci: Interval, second: float, second_ci: Interval) -> Interval:
+    """Interval of a difference of two independent estimates from the interval of each.
 
-    One-sided, and never 0: with 20 controls the smallest p is 1/21 (Phipson and Smyth 2010).
-    """
-    # Drops are ratios of counts: what differs by rounding alone is a tie, and a tie counts.
-    ties = np.asarray(controls, dtype=float) >= top - 1e-12
-    return float((1 + ties.sum()) / (1 + len(ties)))
-
-
-class Permutation(Part):
-    """The top mask of one percent against the draws of one rule."""
-
-    percent: float
-    """The dose."""
-    rule: str
-    """The control rule."""
-    draws: int
-    """How many masks were drawn."""
-    p: float
-    """Rank of the top mask's interaction among theirs."""
-    control_mean: float
-    """Mean of their interactions."""
-    control_max: float
-    """The largest of their interactions."""
-
-
-def permutations(ablations: Sequence[MaskResult]) -> tuple[Permutation, ...]:
-    """Compare every top mask, or its matched part, with every rule drawn at the same percent.
+    The lower limit is as far below the difference as the first estimate is above its lower limit
+    and the second below its upper limit, added as the sides of a right angle.
 
     Parameters
     ----------
-    ablations : sequence of MaskResult
-        All masks of a run.
+    first, second : float
+        Estimates; the interval is of ``first - second``.
+    first_ci, second_ci : (float, float)
+        Their intervals; the result has the same coverage.
+
+    References
+    ----------
+    Newcombe (1998), Statistics in Medicine 17, 873-890 (method 10); Zou and Donner (2008),
+    Statistics in Medicine 27, 1693-1702, who call it MOVER.
     """
-    found = []
-    for top in (entry for entry in ablations if entry.rule == "top"):
-        same = [entry for entry in ablations if entry.percent == top.percent]
-        parts = {entry.rule: entry for entry in same if entry.rule in ("top", *PARTS)}
-        rivals: dict[str, list[float]] = {}
-        for entry in same:
-            if entry.rule not in parts:
-                rivals.setdefault(entry.rule, []).append(entry.interaction)
-        for rule, values in rivals.items():
-            held = parts.get(against(rule), top)
-            found.append(
-                Permutation(
-                    percent=top.percent,
-                    rule=rule,
-                    draws=len(values),
-                    p=permutation_p(held.interaction, values),
-                    control_mean=float(np.mean(values)),
-                    control_max=max(values),
-                )
-            )
-    return tuple(found)
+    gap = first - second
+    below = math.hypot(first - first_ci[0], second_ci[1] - second)
+    above = math.hypot(first_ci[1] - first, second - second_ci[0])
+    return gap - below, gap + above
 
 
-def headline_p(found: Sequence[Permutation], percent: float) -> float | None:
-    """The p that the finding rests on: the largest over the matched rules.
+def interaction(target: Drop, other: Drop) -> tuple[float, Interval]:
+    """Drop of the target group minus drop of the other, with its MOVER interval."""
+    return target.effect - other.effect, mover(target.effect, target.ci, other.effect, other.ci)
 
-    The top must beat each matched control on its own. Without matched controls the other drawn
-    rules serve; a single mask (``bottom``) is no distribution, so without draws there is no p.
-    """
-    drawn = [entry for entry in found if entry.percent == percent and entry.draws > 1]
-    matched = [entry for entry in drawn if is_matched(entry.rule)]
-    return max((entry.p for entry in matched or drawn), default=None)
+
+def _z(level: float) -> float:
+    return float(scipy.stats.norm.ppf(0.5 + level / 2))

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
 Interval = tuple[float, float]
+
+_null = PlainSerializer(lambda bound: bound if math.isfinite(bound) else None)
+Low = Annotated[float, BeforeValidator(lambda low: -math.inf if low is None else low), _null]
+High = Annotated[float, BeforeValidator(lambda high: math.inf if high is None else high), _null]
+OpenInterval = tuple[Low, High]
+"""An interval whose bounds may not exist; such a one is infinite, and ``null`` in a file."""
 
 
 class Part(BaseModel):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.effects.items import Outcome
-from common.effects.paired import bootstrap_means, interval
 from common.effects.parts import Interval, MaskPart, Part
+from common.effects.resample import Resampler, percentile
 from common.measure.masks import Mask
 
 
@@ -98,7 +98,7 @@ class TextPerplexity(Part):
 
 
 def describe_text(
-    text: MeasuredText, masks: Sequence[Mask], outcomes: Mapping[str, Outcome], seed: int
+    text: MeasuredText, masks: Sequence[Mask], outcomes: Mapping[str, Outcome], resampler: Resampler
 ) -> TextPerplexity:
     """Perplexity of one text, intact and under every mask, with intervals over its windows."""
     intact = outcomes["intact"].beside[text.name]
@@ -107,18 +107,18 @@ def describe_text(
         window=text.window,
         n=len(intact),
         bytes=int(text.bytes.sum()),
-        intact=_nats(intact, text, seed),
+        intact=_nats(intact, text, resampler),
         ablations=tuple(
-            _under(mask, intact, outcomes[mask.name].beside[text.name], text, seed)
+            _under(mask, intact, outcomes[mask.name].beside[text.name], text, resampler)
             for mask in masks
         ),
     )
 
 
 def _under(
-    mask: Mask, intact: np.ndarray, ablated: np.ndarray, text: MeasuredText, seed: int
+    mask: Mask, intact: np.ndarray, ablated: np.ndarray, text: MeasuredText, resampler: Resampler
 ) -> TextUnderMask:
-    predicted, more = _nats(ablated, text, seed), ablated - intact
+    predicted, more = _nats(ablated, text, resampler), ablated - intact
     return TextUnderMask(
         mask=mask.name,
         rule=mask.rule,
@@ -130,29 +130,29 @@ def _under(
         perplexity_ci=predicted.perplexity_ci,
         per_byte=predicted.per_byte,
         rise=float(more.mean()),
-        rise_ci=interval(bootstrap_means(more, np.random.default_rng(seed))),
+        rise_ci=percentile(resampler.means(more)),
     )
 
 
-def _nats(nats: np.ndarray, text: MeasuredText, seed: int) -> TextNats:
+def _nats(nats: np.ndarray, text: MeasuredText, resampler: Resampler) -> TextNats:
     """Mean nats a token over windows of equal size, and its exponential, with their intervals.
 
     The same for a byte, a ratio of two sums over windows; its interval is that of the windows'
     deviations from the ratio (linearized, as usual for a ratio).
     """
-    means = bootstrap_means(nats, np.random.default_rng(seed))
+    means = resampler.means(nats)
     tokens = nats * (text.window - 1)
     ratio = float(tokens.sum() / text.bytes.sum())
     deviations = (tokens - ratio * text.bytes) / text.bytes.mean()
-    ratios = ratio + bootstrap_means(deviations, np.random.default_rng(seed))
-    low, high = interval(means)
+    ratios = ratio + resampler.means(deviations)
+    low, high = percentile(means)
     mean = float(nats.mean())
     return TextNats(
         nats=mean,
         nats_ci=(low, high),
         perplexity=_perplexity(mean),
         perplexity_ci=(_perplexity(low), _perplexity(high)),
-        per_byte=_a_byte(ratio, interval(ratios)),
+        per_byte=_a_byte(ratio, percentile(ratios)),
     )
 
 

@@ -6,10 +6,14 @@ The branches are filled in where their numbers are computed; files are read and 
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from common.effects.breakdown import LostPart
 from common.effects.described import DescribedLocalizer, DescribedModel, Evaluation
+from common.effects.judgement import Judgement
 from common.effects.localized import Area, Selectivity
-from common.effects.paired import MaskResult, Permutation, Rate
+from common.effects.masked import MaskResult
+from common.effects.paired import Rate
 from common.effects.parts import Part
 from common.effects.perplexity import TextPerplexity
 
@@ -38,11 +42,10 @@ class Results(Localized):
     """One entry a mask."""
     headline_percent: float
     """The dose that the verdict is about: 1 where it was tried, else the first."""
-    permutations: tuple[Permutation, ...]
-    """Each top mask against each control rule of its dose."""
-    permutation_p: float | None
-    """At the headline dose, the largest p over the matched rules; ``null`` without drawn
-    controls."""
+    judgement: Judgement
+    """The verdict, from the items alone: what ``common.judge`` makes of ``items.csv``."""
+    text_judgements: dict[str, Judgement] = Field(default_factory=dict)
+    """By running text, the verdict on its windows (language)."""
     breakdown: tuple[LostPart, ...] = ()
     """What every part of the evaluation lost, where its items have levels."""
     perplexity: tuple[TextPerplexity, ...] = ()
@@ -60,9 +63,10 @@ class Results(Localized):
         return tuple(dict.fromkeys(entry.percent for entry in self.ablations))
 
     @property
-    def groups(self) -> tuple[str, str]:
-        """The target group and the other."""
-        return self.evaluation.target, self.evaluation.other
+    def groups(self) -> tuple[str, ...]:
+        """The target group, and the other where there is one."""
+        target, other = self.evaluation.target, self.evaluation.other
+        return (target,) if other is None else (target, other)
 
     def top(self, dose: float | None = None) -> MaskResult:
         """The entry of the top mask at a dose, by default the one that the verdict is about."""
@@ -75,10 +79,6 @@ class Results(Localized):
     def rules(self, dose: float) -> list[str]:
         """The rules of the masks at a dose, in their order."""
         return [*dict.fromkeys(e.rule for e in self.ablations if e.percent == dose)]
-
-    def rivals(self, dose: float) -> list[Permutation]:
-        """The comparisons of the top mask at a dose, one a control rule."""
-        return [entry for entry in self.permutations if entry.percent == dose]
 
     def chance(self, group: str) -> float | None:
         """The share of a group's items that guessing gets right, where it is known."""

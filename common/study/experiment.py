@@ -18,19 +18,23 @@ from common.base.progress import Progress, silent
 from common.effects.breakdown import breakdown
 from common.effects.described import DescribedEvaluation, DescribedLocalizer, DescribedModel
 from common.effects.items import Items, Outcome
+from common.effects.judge import judge
+from common.effects.judgement import Judgement
 from common.effects.localized import describe_map, share_of_area
-from common.effects.paired import headline_p, mask_result, permutations, rate
+from common.effects.masked import mask_result
+from common.effects.paired import rate
 from common.effects.perplexity import MeasuredText, describe_text
+from common.effects.resample import Resampler
 from common.effects.results import Results
-from common.effects.words import verdict, warnings
-from common.measure.control_rules import plan_masks
+from common.effects.verdict import verdict, warnings
 from common.measure.masks import Mask, save_masks, top_percent
 from common.measure.scores import SelectivityMap
+from common.study.drawing import INTACT, Drawing, margins, questions
 from common.study.folder import RunFolder
 from common.study.front import Evaluating
 from common.study.plan import Plan
 
-INTACT = "intact"  # what the outcome without a mask is called
+RESAMPLES = 10_000  # of the windows of a text
 
 
 @dataclass(frozen=True)
@@ -74,40 +78,58 @@ def run_experiment(
     if (done := folder.results()) is not None:
         return done
     found = _localized(folder, localize)
-    masks = plan_masks(found, plan.percents, plan.controls, plan.seed)
-    if not folder.masks.exists():
-        save_masks(folder.masks, masks)
     tested.prepare(folder.partial, progress)
-    outcomes = _outcomes(folder, tested, found, masks, progress)
+    drawing, outcomes = _drawn(folder, plan, tested, found, progress)
+    masks = drawing.masks
+    save_masks(folder.masks, masks)
+    tables = [*_tables(tested.items, masks, outcomes)]
+    windows = [*_windows(described.texts, masks, outcomes)]
     results = summarize(plan, tested.items, described, found, masks, outcomes)
     top = top_percent(found, plan.headline)
     intact, ablated = outcomes[INTACT], outcomes[top.name]
     tested.illustrate(folder.path, found, top, intact, ablated, progress)
-    folder.finish(_tables(tested.items, outcomes), results)
+    folder.finish(tables, windows, results)
     return folder.results() or results  # as every later call will read them
 
 
-def _outcomes(
+def _drawn(
+    folder: RunFolder,
+    plan: Plan,
+    tested: Evaluating,
+    found: SelectivityMap,
+    progress: Progress,
+) -> tuple[Drawing, dict[str, Outcome]]:
+    """All masks that the verdict needs, and the outcomes intact and under each of them."""
+    drawing = Drawing(found, plan)
+    outcomes: dict[str, Outcome] = {}
+    _evaluate(folder, tested, found, [None, *drawing.masks], outcomes, progress)
+    asked = questions(tested.items, outcomes[INTACT], [text.name for text in tested.texts])
+    while drawing.more(asked, outcomes):
+        _evaluate(folder, tested, found, drawing.masks, outcomes, progress)
+    return drawing, outcomes
+
+
+def _evaluate(
     folder: RunFolder,
     tested: Evaluating,
     found: SelectivityMap,
-    masks: Sequence[Mask],
+    masks: Sequence[Mask | None],
+    outcomes: dict[str, Outcome],
     progress: Progress,
-) -> dict[str, Outcome]:
-    """The outcomes intact and under every mask; those that an earlier run kept are read."""
-    todo: list[Mask | None] = [None, *masks]
+) -> None:
+    """Add the outcomes that are not known yet; those that an earlier run kept are read."""
+    todo = [mask for mask in masks if _name(mask) not in outcomes]
     kept = [folder.outcome(_name(mask)) for mask in todo]
     missing = [mask for mask, outcome in zip(todo, kept, strict=True) if outcome is None]
     fresh = tested.outcomes(missing, found, progress)
-    outcomes = {}
+    before = len(outcomes)
     for number, (mask, outcome) in enumerate(zip(todo, kept, strict=True)):
-        progress("evaluate", number, len(todo))
+        progress("evaluate", before + number, before + len(todo))
         if outcome is None:
             outcome = next(fresh)
             folder.keep_outcome(_name(mask), outcome)
         outcomes[_name(mask)] = outcome
-    progress("evaluate", len(todo), len(todo))
-    return outcomes
+    progress("evaluate", len(outcomes), len(outcomes))
 
 
 def _name(mask: Mask | None) -> str:
@@ -120,20 +142,49 @@ def _localized(folder: RunFolder, localize: Callable[[], SelectivityMap]) -> Sel
     return SelectivityMap.load(folder.selectivity)
 
 
-def _tables(items: Items, outcomes: dict[str, Outcome]) -> Iterator[pd.DataFrame]:
-    for name, outcome in outcomes.items():
+def _tables(
+    items: Items, masks: Sequence[Mask], outcomes: Mapping[str, Outcome]
+) -> Iterator[pd.DataFrame]:
+    """``items.csv``: one row an item and mask."""
+    for mask in (None, *masks):
+        outcome = outcomes[_name(mask)]
         yield pd.DataFrame(
             {
                 "item": items.names,
                 "group": items.groups,
                 **items.levels,
-                "mask": name,
+                **_said_of(mask),
                 "label": "" if items.labels is None else items.labels,
                 "prediction": outcome.prediction,
                 "correct": outcome.correct.astype(int),
-                "margin": outcome.margin,
+                "margin": margins(outcome),
             }
         )
+
+
+def _windows(
+    texts: Sequence[MeasuredText], masks: Sequence[Mask], outcomes: Mapping[str, Outcome]
+) -> Iterator[pd.DataFrame]:
+    """``windows.csv``: one row a window of a text and mask, none of them right or wrong."""
+    for text in texts:
+        for mask in (None, *masks):
+            likely = margins(outcomes[_name(mask)], text.name)
+            yield pd.DataFrame(
+                {
+                    "item": [f"{text.name}:{number:05d}" for number in range(len(likely))],
+                    "group": text.name,
+                    **_said_of(mask),
+                    "label": "",
+                    "correct": np.nan,
+                    "margin": likely,
+                }
+            )
+
+
+def _said_of(mask: Mask | None) -> dict[str, Any]:
+    if mask is None:
+        return {"mask": INTACT, "rule": "", "percent": np.nan}
+    return {"mask": mask.name, "rule": mask.rule, "percent": mask.percent}
 
 
 def summarize(
@@ -159,10 +210,7 @@ def _numbers(
     outcomes: Mapping[str, Outcome],
 ) -> Results:
     intact = outcomes[INTACT].correct
-    ablations = tuple(
-        mask_result(mask, intact, outcomes[mask.name].correct, items, plan.seed) for mask in masks
-    )
-    compared = permutations(ablations)
+    table = pd.concat(_tables(items, masks, outcomes), ignore_index=True)
     results = Results(
         model=described.model,
         localizer=described.localizer,
@@ -170,10 +218,11 @@ def _numbers(
         evaluation=described.evaluation.of(items, described.overlap),
         ablation=plan.ablation if isinstance(plan.ablation, str) else f"scale:{plan.ablation:g}",
         intact={name: rate(intact[items.groups == name]) for name in items.every_group},
-        ablations=ablations,
+        ablations=tuple(
+            mask_result(mask, intact, outcomes[mask.name].correct, items) for mask in masks
+        ),
         headline_percent=plan.headline,
-        permutations=compared,
-        permutation_p=headline_p(compared, plan.headline),
+        judgement=judge(table, items.target, items.other),
     )
     return results.model_copy(update=_beside(plan, items, described, found, masks, outcomes))
 
@@ -189,11 +238,22 @@ def _beside(
     """The parts that only some runs have."""
     parts: dict[str, Any] = {}
     if items.levels:
-        parts["breakdown"] = breakdown(items, masks, outcomes, plan.seed)
+        parts["breakdown"] = breakdown(items, masks, outcomes)
     if described.texts:
+        resampler = Resampler(plan.seed, RESAMPLES)
         parts["perplexity"] = tuple(
-            describe_text(text, masks, outcomes, plan.seed) for text in described.texts
+            describe_text(text, masks, outcomes, resampler) for text in described.texts
         )
+        parts["text_judgements"] = _text_judgements(described.texts, masks, outcomes)
     if described.area:
         parts["area"] = share_of_area(described.area, found, plan.percents)
     return parts
+
+
+def _text_judgements(
+    texts: Sequence[MeasuredText], masks: Sequence[Mask], outcomes: Mapping[str, Outcome]
+) -> dict[str, Judgement]:
+    """By text, the verdict on its windows."""
+    return {
+        text.name: judge(pd.concat(_windows([text], masks, outcomes)), text.name) for text in texts
+    }

@@ -21,7 +21,7 @@ from __future__ import annotations
 import platform
 import shlex
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -187,9 +187,16 @@ class RunFolder:
         }
         save_arrays(self.partial / f"{name}.safetensors", arrays, {})
 
-    def finish(self, items: Iterable[pd.DataFrame], results: Results) -> None:
-        """Write ``items.csv``, then ``results.json``, and drop what was kept to resume."""
+    def finish(
+        self, items: Iterable[pd.DataFrame], windows: Sequence[pd.DataFrame], results: Results
+    ) -> None:
+        """Write ``items.csv``, then ``results.json``, and drop what was kept to resume.
+
+        Where texts were measured, ``windows.csv`` is to them what ``items.csv`` is to the items.
+        """
         write_atomically(self.path / "items.csv", lambda draft: _write_tables(draft, items))
+        if windows:
+            write_atomically(self.path / "windows.csv", lambda draft: _write_tables(draft, windows))
         save_results(self.path, results)
         shutil.rmtree(self.partial, ignore_errors=True)
 

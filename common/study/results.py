@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pandas as pd
 from pydantic import BaseModel, ValidationError
 
-from common.base.errors import RunError
+from common.base.errors import DataError, RunError
 from common.base.files import read_json, save_json
+from common.effects.finding import finding
+from common.effects.judge import judge
 from common.effects.results import Localized, Results
 
 NAME = "results.json"
-SCHEMA = 1
+SCHEMA = 2
 """Rises when a key goes, moves or changes its meaning; a further key needs no new number."""
 
 AnyPart = TypeVar("AnyPart", bound=BaseModel)
@@ -76,4 +79,42 @@ def _migrated(value: Any, path: Path) -> Any:
             f"{path}: was written by a newer funcloc (schema {schema}; this one reads up to "
             f"{SCHEMA}); update funcloc"
         )
+    if schema < 2:
+        value = _judged_anew(value, path)
     return {key: each for key, each in value.items() if key != "schema"}
+
+
+def _judged_anew(value: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Results of a time before there were judgements: the verdict is made of the items."""
+    try:
+        items = read_items(path.with_name("items.csv"))
+        masks = pd.DataFrame(value["ablations"])[["mask", "rule", "percent"]]
+        tested = value["evaluation"]
+        found = judge(items.merge(masks, on="mask", how="left"), tested["target"], tested["other"])
+    except (KeyError, TypeError, ValueError, OSError, DataError) as error:
+        raise RunError(
+            f"{path}: was written by an older funcloc, and its items cannot be judged anew "
+            f"({error}); run it again in a new folder"
+        ) from error
+    return {**value, "judgement": found.as_json(), "verdict": finding(found)}
+
+
+def read_items(path: Path) -> pd.DataFrame:
+    """A table of items, as ``items.csv`` and ``windows.csv`` hold it.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read as a table.
+    """
+    words = dict.fromkeys(("item", "group", "label", "mask", "rule"), str)
+    try:
+        return pd.read_csv(
+            path,
+            dtype=words,
+            keep_default_na=False,
+            na_values={name: [""] for name in ("percent", "correct", "margin")},
+            float_precision="round_trip",
+        )
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as a table of items ({error})") from error

@@ -14,7 +14,8 @@ from torch import nn
 
 from common.base.errors import MaskError, RunError, SiteError
 from common.base.progress import Progress, silent
-from common.effects.paired import MaskEffects, Rate, mask_effects, rate
+from common.effects.masked import MaskEffects, mask_effects
+from common.effects.paired import Rate, rate
 from common.measure.contrast import Batch, Stimulus
 from common.measure.control_rules import matched_control
 from common.measure.masks import Mask, units_mask
@@ -267,7 +268,7 @@ class Alone:
 
     Attributes
     ----------
-    target, other : str
+    target, other : str, str or None
         The two groups.
     intact : dict of str to Rate
         Accuracy of the intact model on every group.
@@ -278,7 +279,7 @@ class Alone:
     """
 
     target: str
-    other: str
+    other: str | None
     intact: dict[str, Rate]
     effects: MaskEffects
     controls: Sequence[MaskEffects]
@@ -328,8 +329,7 @@ def effect_alone(
             correct.append(next(fresh).correct)
     intact, *ablated = correct
     effects, *controls = (
-        mask_effects(intact, each, items.groups, items.target, items.other, settings.seed)
-        for each in ablated
+        mask_effects(intact, each, items.groups, items.target, items.other) for each in ablated
     )
     rates = {name: rate(intact[items.groups == name]) for name in effects.groups}
     return Alone(items.target, items.other, rates, effects, controls)

@@ -1,0 +1,170 @@
+"""What a judgement says in words, made from its numbers and from nothing else.
+
+Signs are those of the tables: a positive drop or loss is what was lost.
+"""
+
+from __future__ import annotations
+
+import math
+
+from common.effects.judgement import (
+    DIFFICULTY,
+    EVIDENCE,
+    UNKNOWN,
+    Comparison,
+    Estimate,
+    GroupEffect,
+    Judgement,
+    Verdict,
+)
+from common.effects.parts import Interval
+from common.effects.words import between, percent, points
+
+MOST_TELLING = ("magnitude-matched", "layer-matched", "random")
+EQUALS = {
+    "magnitude-matched": "Equally many equally loud units",
+    "layer-matched": "Equally many units of the same layers",
+    "random": "Equally many random units",
+}
+
+
+def amount(value: float) -> str:
+    """A difference of margins, with three digits: ``+0.251``."""
+    if math.isinf(value):
+        return "no bound"
+    if value == 0:
+        return "+0"
+    digits = max(0, 2 - math.floor(math.log10(abs(value))))
+    return f"{value:+.{min(digits, 6)}f}"
+
+
+def between_amounts(ci: Interval) -> str:
+    """An interval of differences of margins: ``[+0.198, +0.307]``."""
+    return f"[{amount(ci[0])}, {amount(ci[1])}]"
+
+
+def plainly(judgement: Judgement) -> str:
+    """The finding in one line that needs no statistics.
+
+    ``Face: 100 → 14 % right. Object: unchanged. Equally many equally loud units: 97 %.``
+    """
+    verdict = judgement.verdict
+    parts = [_plain_group(name, group) for name, group in verdict.groups.items()]
+    if (control := _most_telling(verdict)) is not None:
+        parts.append(_plain_control(control, judgement.target))
+    return " ".join(parts)
+
+
+def finding(judgement: Judgement) -> str:
+    """The outcome and the numbers that it rests on, with intervals, rules and draws."""
+    return said(judgement, judgement.verdict)
+
+
+def said(judgement: Judgement, verdict: Verdict) -> str:
+    """The same for one dose, or for the matched part.
+
+    Parameters
+    ----------
+    judgement : Judgement
+        Names the groups.
+    verdict : Verdict
+        One of its verdicts.
+    """
+    sentences = [
+        f"{_outcome(judgement, verdict)}: {_adjusted(judgement, verdict)}{_ranked(verdict)}."
+    ]
+    sentences += [_least(entry) for entry in _matched(verdict)[:1] if _at_least(verdict, entry)]
+    if verdict.interaction is not None:
+        sentences.append(_accuracy(judgement, verdict, verdict.interaction))
+    if verdict.outcome != EVIDENCE and (visible := verdict.smallest_visible) is not None:
+        seen = amount(visible).lstrip("+")
+        sentences.append(f"An effect of {seen} would have been found in 80 % of such runs.")
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _plain_group(name: str, group: GroupEffect) -> str:
+    if group.intact is None or group.ablated is None:
+        return f"{_capital(name)}: {amount(group.loss.effect)} margin lost."
+    before, after = round(100 * group.intact.accuracy), round(100 * group.ablated.accuracy)
+    change = "unchanged" if before == after else f"{before} → {after} % right"
+    return f"{_capital(name)}: {change}."
+
+
+def _plain_control(control: Comparison, target: str) -> str:
+    what = EQUALS[control.rule]
+    if control.accuracy:
+        return f"{what}: {round(100 * control.accuracy[target])} %."
+    return f"{what}: {amount(control.loss[target])}."
+
+
+def _most_telling(verdict: Verdict) -> Comparison | None:
+    by_rule = {entry.rule: entry for entry in verdict.comparisons}
+    return next((by_rule[rule] for rule in MOST_TELLING if rule in by_rule), None)
+
+
+def _outcome(judgement: Judgement, verdict: Verdict) -> str:
+    target, other = judgement.target, judgement.other
+    claim = f"that these units serve {target}" + (f" more than {other}" if other else "")
+    if verdict.outcome == EVIDENCE:
+        return f"Evidence {claim}"
+    if verdict.outcome == DIFFICULTY:
+        return (
+            f"Explained by difficulty: {target} loses more accuracy than {other}, but not more "
+            "margin where both had as much"
+        )
+    if verdict.outcome == UNKNOWN:
+        return f"Whether these units serve {target} cannot be told ({verdict.reason})"
+    if verdict.adjusted.ci[1] < 0:
+        lost = f"{other} lost more" if other else f"{target} gained"
+        return f"No evidence {claim}; {lost}"
+    return f"No evidence {claim}"
+
+
+def _adjusted(judgement: Judgement, verdict: Verdict) -> str:
+    effect = f"{amount(verdict.adjusted.effect)} {between_amounts(verdict.adjusted.ci)}"
+    if judgement.other is None:
+        return f"the loss of margin on {judgement.target} is {effect}"
+    return f"at equal intact margin {judgement.target} lost {effect} more margin"
+
+
+def _ranked(verdict: Verdict) -> str:
+    if (p := verdict.adjusted.p) is None:
+        return ""
+    rules = " and ".join(
+        f"{entry.draws} {entry.rule} draws"
+        + (" (against the matched part)" if entry.against == "matched-part" else "")
+        for entry in _matched(verdict)
+    )
+    return f", p = {p:.3f} among {rules}"
+
+
+def _matched(verdict: Verdict) -> list[Comparison]:
+    """Matched rules, the one that p comes from first."""
+    return sorted((e for e in verdict.comparisons if e.matched), key=lambda entry: -entry.p)
+
+
+def _at_least(verdict: Verdict, entry: Comparison) -> bool:
+    return verdict.adjusted.p == entry.p == entry.least
+
+
+def _least(entry: Comparison) -> str:
+    return f"p = {entry.least:.3f} is the least that {entry.draws} draws allow."
+
+
+def _accuracy(judgement: Judgement, verdict: Verdict, interaction: Estimate) -> str:
+    lost = " and ".join(
+        f"{name} {points(group.drop.effect)} points {between(group.drop.ci)} "
+        f"(from {percent(group.intact.accuracy)} to {percent(group.ablated.accuracy)}, "
+        f"n = {group.n:,})"
+        for name, group in verdict.groups.items()
+        if group.drop is not None and group.intact is not None and group.ablated is not None
+    )
+    if judgement.other is None:
+        return f"Accuracy lost: {lost}."
+    gap = f"{points(interaction.effect)} points {between(interaction.ci)}"
+    ranked = "" if interaction.p is None else f", p = {interaction.p:.3f}"
+    return f"Accuracy lost: {lost}; their difference is {gap}{ranked}."
+
+
+def _capital(name: str) -> str:
+    return name[:1].upper() + name[1:]

@@ -1,0 +1,94 @@
+"""What one mask does to the accuracy of every group.
+
+An effect is intact minus ablated on the same items, so every comparison is paired. The interaction
+is the drop of the target group minus the drop of the other; of one group alone it is its drop.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+
+from common.effects.items import Items
+from common.effects.paired import Bools, Drop, Rate, drop, interaction, rate
+from common.effects.parts import Interval, Part, SizedMaskPart
+from common.measure.masks import Mask
+
+
+class Effect(Rate):
+    """What one mask does to one group; the rate is the one under the mask."""
+
+    drop: float
+    """Intact minus ablated accuracy."""
+    drop_ci: Interval
+    """Its 95 % interval after Bonett and Price."""
+    mcnemar_p: float
+    """Exact two-sided McNemar test of the items that changed."""
+
+
+class MaskEffects(Part):
+    """What one mask does to every group, and the interaction of the two that matter."""
+
+    groups: dict[str, Effect]
+    """By group, what it lost."""
+    interaction: float
+    """The drop of the target group minus that of the other; of one group alone its drop."""
+    interaction_ci: Interval
+    """Its 95 % interval (MOVER)."""
+
+
+class MaskResult(MaskEffects, SizedMaskPart):
+    """What one mask of a run does."""
+
+
+def mask_effects(
+    intact: Bools, ablated: Bools, groups: npt.NDArray[Any], target: str, other: str | None = None
+) -> MaskEffects:
+    """Effects of one mask, paired by item.
+
+    Parameters
+    ----------
+    intact, ablated : array of bool of shape (n_items,)
+        Whether each item is right without and with the mask.
+    groups : array of str of shape (n_items,)
+        The group of each item.
+    target, other : str, str or None
+        The interaction is the drop of `target` minus the drop of `other`.
+    """
+    named = [target, *([] if other is None else [other]), *sorted(set(groups.tolist()))]
+    drops = {
+        name: drop(intact[groups == name], ablated[groups == name]) for name in dict.fromkeys(named)
+    }
+    between = (drops[target].effect, drops[target].ci)
+    if other is not None:
+        between = interaction(drops[target], drops[other])
+    effects = {name: _effect(ablated[groups == name], lost) for name, lost in drops.items()}
+    return MaskEffects(groups=effects, interaction=between[0], interaction_ci=between[1])
+
+
+def _effect(ablated: Bools, lost: Drop) -> Effect:
+    left = rate(ablated)
+    return Effect(
+        accuracy=left.accuracy,
+        ci=left.ci,
+        n=left.n,
+        drop=lost.effect,
+        drop_ci=lost.ci,
+        mcnemar_p=lost.mcnemar_p,
+    )
+
+
+def mask_result(mask: Mask, intact: Bools, ablated: Bools, items: Items) -> MaskResult:
+    """Effects of a mask of a run; see :func:`mask_effects`."""
+    effects = mask_effects(intact, ablated, items.groups, items.target, items.other)
+    return MaskResult(
+        mask=mask.name,
+        rule=mask.rule,
+        percent=mask.percent,
+        seed=mask.seed,
+        n_units=len(mask),
+        groups=effects.groups,
+        interaction=effects.interaction,
+        interaction_ci=effects.interaction_ci,
+    )

@@ -1,0 +1,61 @@
+"""What a run says in words, generated from its numbers and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from common.effects.finding import finding, plainly
+from common.effects.results import Results
+from common.effects.words import percent, skipped_warning
+
+
+def verdict(results: Results) -> str:
+    """The finding: the plain line, what was done, and the sentence with its intervals."""
+    top = results.top()
+    done = {"zero": "Zeroing", "mean": "Setting to their mean"}.get(
+        results.ablation, f"Scaling by {results.ablation.removeprefix('scale:')}"
+    )
+    units = "unit" if top.n_units == 1 else "units"
+    return (
+        f"{plainly(results.judgement)} {done} the {top.n_units} {units} ({top.percent:g} % of "
+        f"{results.selectivity.n_units:,}) most selective for {results.localizer.name}. "
+        f"{finding(results.judgement)}"
+    )
+
+
+def warnings(results: Results) -> list[str]:
+    """What a reader should know before believing the verdict."""
+    return [*_of_stimuli(results), *_of_units(results), *results.judgement.warnings]
+
+
+def _of_stimuli(results: Results) -> Iterator[str]:
+    if results.model.phantom:
+        yield (
+            "The model is a phantom: the run shows that the instrument works, nothing about brains."
+        )
+    if results.model.untrained:
+        yield (
+            "The weights are untrained: units with q < 0.05 show that the stimuli differ, not that "
+            "anything was learned about them."
+        )
+    if results.evaluation.overlap:
+        yield f"{results.evaluation.overlap} evaluation stimuli were in the localizer too."
+    for name, part in (("localizer", results.localizer), ("evaluation", results.evaluation)):
+        if part.warning:
+            yield part.warning
+        if part.skipped:
+            yield skipped_warning(name, part.skipped)
+
+
+def _of_units(results: Results) -> Iterator[str]:
+    n_units, n_selective = results.top().n_units, results.selectivity.n_selective_q05
+    symbol = results.selectivity.words.symbol
+    if n_selective is not None and n_selective < n_units:
+        yield (
+            f"Only {n_selective} units have {symbol} > 0 and q < 0.05: the others among the "
+            f"{n_units} that were masked cannot be told from chance."
+        )
+    for group, intact in results.intact.items():
+        chance = results.chance(group)
+        if chance is not None and intact.ci[0] <= chance:
+            yield f"Intact accuracy on {group} is not above chance ({percent(chance)})."

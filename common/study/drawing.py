@@ -1,0 +1,159 @@
+"""Which masks a run tries: the top ones, and controls drawn until the verdict needs no more.
+
+A matched rule is drawn in rounds. After each, the question is asked that the verdict will ask, and
+a rule whose p would not change any more is drawn no further (Besag and Clifford 1991). What is
+drawn depends on the outcomes alone, so a run that was killed draws the same masks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from common.effects.controls import FEWEST, Stopping
+from common.effects.items import Items, Outcome
+from common.effects.margins import Design, design
+from common.measure.control_rules import ControlPlan, control, is_matched
+from common.measure.masks import Mask, top_percent
+from common.measure.scores import SelectivityMap
+from common.study.plan import Plan
+
+INTACT = "intact"  # what the outcome without a mask is called
+ROUND = FEWEST + 1  # draws that are made before it is asked whether they are enough
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of every mask: its effect on some items, or on the windows of a text.
+
+    Attributes
+    ----------
+    design : Design
+        Makes one number of the margin losses.
+    inside : array of bool of shape (n_items,)
+        The items that it is about.
+    text : str or None
+        The text whose windows it is about; ``None`` for the items.
+    """
+
+    design: Design
+    inside: npt.NDArray[np.bool_]
+    text: str | None = None
+
+    def effect(self, intact: Outcome, ablated: Outcome) -> float:
+        """The effect of one mask."""
+        losses = self._margin(intact) - self._margin(ablated)
+        return float(self.design.effects(losses))
+
+    def _margin(self, outcome: Outcome) -> Floats:
+        return margins(outcome, self.text)[self.inside]
+
+
+def margins(outcome: Outcome, text: str | None = None) -> Floats:
+    """Margins of all items, or of a text's windows: their log-probability a token, in nats."""
+    return outcome.margin.astype(float) if text is None else -outcome.beside[text].astype(float)
+
+
+def questions(items: Items, intact: Outcome, texts: Sequence[str] = ()) -> list[Question]:
+    """All that is asked of a run: of the items, and of every running text."""
+    inside = np.isin(items.groups, items.judged)
+    own = None if items.other is None else items.groups[inside] == items.target
+    return [
+        _question(intact, inside, own),
+        *(_question(intact, np.ones(len(intact.beside[name]), bool), None, name) for name in texts),
+    ]
+
+
+def _question(
+    intact: Outcome,
+    inside: npt.NDArray[np.bool_],
+    own: npt.NDArray[np.bool_] | None,
+    text: str | None = None,
+) -> Question:
+    alone = np.arange(int(inside.sum()), dtype=np.intp)  # the effect needs no clusters
+    return Question(design(margins(intact, text)[inside], own, alone), inside, text)
+
+
+class Drawing:
+    """The masks of a run, as far as they are known.
+
+    Parameters
+    ----------
+    found : SelectivityMap
+        The map.
+    plan : Plan
+        Doses and control rules, with the draws of each; of a matched rule at most so many.
+    """
+
+    def __init__(self, found: SelectivityMap, plan: Plan) -> None:
+        self.found, self.plan = found, plan
+        self.drawn: dict[tuple[str, float], list[Mask]] = {}
+        for percent in plan.percents:
+            self.drawn["top", percent] = [top_percent(found, percent)]
+            for rule in plan.controls:
+                draws = min(rule.draws, ROUND) if is_matched(rule.rule) else rule.draws
+                self.drawn[rule.rule, percent] = self._draw(rule, percent, 0, draws)
+
+    def _draw(self, rule: ControlPlan, percent: float, first: int, last: int) -> list[Mask]:
+        seeds = range(self.plan.seed + first, self.plan.seed + last)
+        return [control(self.found, rule.rule, percent, seed) for seed in seeds]
+
+    @property
+    def masks(self) -> list[Mask]:
+        """All masks so far: by dose, the top and then each rule in the order of its draws."""
+        return [
+            mask
+            for percent in self.plan.percents
+            for (_, dose), masks in self.drawn.items()
+            if dose == percent
+            for mask in masks
+        ]
+
+    def more(self, asked: Sequence[Question], outcomes: Mapping[str, Outcome]) -> bool:
+        """Draw another round of each rule that is not settled; whether there was any.
+
+        Parameters
+        ----------
+        asked : sequence of Question
+            A rule is settled when it is for all of them.
+        outcomes : mapping of str to Outcome
+            Of the intact model and of all masks so far.
+        """
+        drew = False
+        for rule in self.plan.controls:
+            made = len(self.drawn[rule.rule, self.plan.percents[0]])
+            if not is_matched(rule.rule) or made >= rule.draws:
+                continue
+            if all(self._settled(rule, question, outcomes) for question in asked):
+                continue
+            for percent in self.plan.percents:
+                last = min(made + ROUND, rule.draws)
+                self.drawn[rule.rule, percent] += self._draw(rule, percent, made, last)
+            drew = True
+        return drew
+
+    def _settled(
+        self, rule: ControlPlan, question: Question, outcomes: Mapping[str, Outcome]
+    ) -> bool:
+        def effect(mask: Mask) -> float:
+            return question.effect(outcomes[INTACT], outcomes[mask.name])
+
+        doses = self.plan.percents
+        stopping = Stopping(
+            {rule.rule: [effect(self._against(rule, dose)) for dose in doses]}, most=rule.draws
+        )
+        for draw in zip(*(self.drawn[rule.rule, dose] for dose in doses), strict=True):
+            stopping.add(rule.rule, [effect(mask) for mask in draw])
+        return stopping.enough(rule.rule)
+
+    def _against(self, rule: ControlPlan, percent: float) -> Mask:
+        part = self.drawn.get(("matched-part", percent), [])
+        return part[0] if part and rule.rule == "magnitude-matched" else self._top(percent)
+
+    def _top(self, percent: float) -> Mask:
+        return self.drawn["top", percent][0]
