@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from common.cli.printing import results_table
 from common.effects.results import Results
-from common.effects.words import has_evidence
+from common.report import outcome_table
 from common.report.parts import Cell, Table
+from common.report.verdicts import BADGES, Badge, Said, beside, verdict_said, verdict_tables
 from common.study.comparison import Compared
 from common.study.listing import Entry
 
@@ -20,8 +20,7 @@ def note(text: str) -> str:
 
 
 def finding(results: Results) -> str:
-    """The finding in one sentence, and what to know before believing it."""
-    style = "fl-yes" if has_evidence(results) else "fl-no"
+    """The verdict, what is judged beside it, and what to know before believing it."""
     notes = "".join(f"<p class='fl-warn'>{escape(line)}</p>" for line in results.warnings)
     area = results.area
     share = area and area.at(results.headline_percent)
@@ -31,21 +30,43 @@ def finding(results: Results) -> str:
             f"{results.headline_percent:g} % lie in it; by chance it would be "
             f"{area.percent:.0f} %."
         )
-    return f"<p class='fl-finding {style}' role='status'>{escape(results.verdict)}</p>{notes}"
+    also = "".join(_said(said, "fl-also") for said in beside(results))
+    return _said(verdict_said(results), "fl-finding") + also + notes
 
 
-def outcome_table(results: Results) -> str:
-    """The table of the command line, with all its intervals."""
-    shown = results_table(results, intervals=True)
-    heads = [str(column.header) for column in shown.columns]
-    rows = list(zip(*(column.cells for column in shown.columns), strict=True))
-    return table(
-        # A drop stands right of its group; where a row is a card, it has to say so itself.
-        [f"drop, {heads[i - 1]}" if head == "drop" else head for i, head in enumerate(heads)],
-        rows,
-        str(shown.caption),
-        strong=[str(cells[0]).startswith("top") for cells in rows],
+def _said(said: Said, style: str) -> str:
+    """One verdict: outcome by mark, word and colour, plain line, sentence, what it rests on."""
+    title = f"<h3>{escape(said.title)}</h3>" if said.title else ""
+    plain = f"<p class='fl-plain'>{escape(said.plain)}</p>" if said.plain else ""
+    small = "".join(note(line) for line in (said.rests, *said.notes))
+    role = "" if said.title else " role='status'"
+    return (
+        f"<div class='fl-said {style} fl-{said.badge.style}'{role}>{title}{badge(said.badge)}"
+        f"{plain}<p>{escape(said.sentence)}</p>{small}</div>"
     )
+
+
+def badge(of: Badge) -> str:
+    """An outcome."""
+    return f"<p class='fl-badge fl-{of.style}'><span>{of.mark}</span> {of.word}</p>"
+
+
+def outcome_tables(results: Results) -> str:
+    """The table of the command line, with all its intervals, and the verdict dose by dose."""
+    columns = outcome_table.columns(results)
+    rows, strong = [("intact", *outcome_table.intact_row(results))], [False]
+    for dose in outcome_table.doses(results):
+        for row in dose.rows:
+            rows.append((_mask(row), *row.cells))
+            strong.append(row.top)
+    heads = ["mask", *(column.name for column in columns)]
+    shown = table(heads, rows, outcome_table.note(results), strong=strong)
+    return shown + "".join(map(report_table, verdict_tables(results)))
+
+
+def _mask(row: outcome_table.Row) -> Cell:
+    size = f"×{row.draws}" if row.draws > 1 else f"({row.n_units:,})"
+    return Cell(f"{row.rule} {row.percent:g} %", size)
 
 
 def table(
@@ -106,10 +127,16 @@ def runs(entries: Sequence[Entry]) -> str:
     if not entries:
         return note("No runs yet. Start one under Faces or Language.")
     rows = [
-        (Cell(each.name, each.started[:16]), each.model, each.localizer, each.verdict)
+        (
+            Cell(each.name, each.started[:16]),
+            each.model,
+            each.localizer,
+            Cell(f"{BADGES[each.outcome]}" if each.outcome else "", each.effect),
+            each.verdict,
+        )
         for each in entries
     ]
-    heads = ("run", "model", "localizer", "verdict")
+    heads = ("run", "model", "localizer", "outcome", "verdict")
     return table(heads, rows, "All runs, the newest first", "fl-runs")
 
 

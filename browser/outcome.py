@@ -12,7 +12,8 @@ from browser import fragments, pictures
 from common.measure.masks import top_percent
 from common.measure.scores import SelectivityMap
 from common.report import figures
-from common.report.sections import say_doses, say_interactions, say_sites
+from common.report.draws import adjusted_effects
+from common.report.sections import say_adjusted, say_doses, say_sites
 from common.study.listing import file_of
 from common.study.results import load_results
 
@@ -21,7 +22,7 @@ FILES = {
     "Numbers (results.json)": "results.json",
     "Masks": "masks.safetensors",
 }
-YET_TO_COME = "What a run finds stands here: one sentence, the table of all masks, and figures."
+YET_TO_COME = "What a run finds stands here: one plain line, the table of all masks, and figures."
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def outcome(name: str = "") -> Outcome:
     table = gr.HTML(elem_id=f"{name}table")
     with gr.Row():
         curve = pictures.place("Dose curve")
-        rivals = pictures.place("Interactions")
+        rivals = pictures.place("Adjusted effect")
     units = pictures.place("Units by site")
     row, files = downloads()
     return Outcome(finding, table, curve, rivals, units, row, files)
@@ -86,12 +87,13 @@ def shown(folder: Path, target: str) -> list[Any]:
     results = load_results(folder)
     found = SelectivityMap.load(folder / "selectivity.safetensors")
     top = top_percent(found, results.headline_percent)
+    effects = adjusted_effects(folder, results)
     curve = figures.dose_curve(results) if len(results.doses) > 1 else None
     return [
         fragments.finding(results),
-        fragments.outcome_table(results),
+        fragments.outcome_tables(results),
         pictures.drawn(curve, say_doses(results)),
-        pictures.drawn(figures.interactions(results), say_interactions(results)),
+        pictures.drawn(figures.adjusted(results, effects), say_adjusted(results)),
         pictures.drawn(figures.units_by_site(found, top, target), say_sites(found, top)),
         gr.Row(visible=True),
         *files_of(folder),

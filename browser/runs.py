@@ -19,7 +19,8 @@ from browser.page import Page
 from common.base.errors import FunclocError, SettingError
 from common.effects.results import Results
 from common.report import figures
-from common.report.sections import say_doses, say_interactions
+from common.report.draws import adjusted_effects
+from common.report.sections import say_adjusted, say_doses
 from common.study.comparison import compare, outcomes
 from common.study.listing import Entry, delete_run, file_of, finished_run, list_runs, run_named
 from common.study.results import load_results
@@ -238,13 +239,14 @@ def compare_runs(name: str | None, rival: str | None) -> list[Any]:
     names = [entry.name for entry in entries]
     page += fragments.comparison(outcomes(one, two), names, "What was found")
     page += fragments.comparison(compare(*entries), names, "With which settings")
-    return [page, *map(_curve, (one, two))]
+    return [page, *map(_curve, entries, (one, two))]
 
 
-def _curve(results: Results) -> Any:
+def _curve(entry: Entry, results: Results) -> Any:
     if len(results.doses) > 1:
         return pictures.drawn(figures.dose_curve(results), say_doses(results))
-    return pictures.drawn(figures.interactions(results), say_interactions(results))
+    effects = adjusted_effects(entry.folder, results)
+    return pictures.drawn(figures.adjusted(results, effects), say_adjusted(results))
 
 
 # --- deleting ---

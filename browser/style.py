@@ -8,10 +8,21 @@ CSS = """
   outline-offset: 2px; }
 .gradio-container :is(input, textarea):focus-visible { outline-offset: -1px; }
 .gradio-container [role=tab][aria-selected=true] { color: var(--fl-blue); }
-.fl-finding { font-size: 1.12rem; line-height: 1.5; padding: .9rem 1.1rem; margin: .2rem 0 .6rem;
-  border-left: 5px solid var(--body-text-color-subdued); color: var(--body-text-color);
-  background: var(--background-fill-secondary); }
-.fl-finding.fl-yes { border-left-color: #d55e00; }
+.fl-said { --fl-outcome: #4d5866; padding: .7rem 1.1rem; margin: .2rem 0 .6rem;
+  border-left: 5px solid var(--fl-outcome); background: var(--background-fill-secondary); }
+.fl-evidence { --fl-outcome: #a84900; }
+.fl-difficulty { --fl-outcome: #7b3fa0; }
+.fl-unknown { --fl-outcome: #7a5800; }
+.dark .fl-said { --fl-outcome: #b3bcc9; }
+.dark .fl-evidence { --fl-outcome: #ff9a52; }
+.dark .fl-difficulty { --fl-outcome: #d3a6f0; }
+.dark .fl-unknown { --fl-outcome: #e6bb52; }
+.fl-said p, .fl-said h3 { margin: .25rem 0; color: var(--body-text-color); line-height: 1.5; }
+.fl-said h3 { font-size: .92rem; font-weight: 600; }
+.fl-said p.fl-badge { color: var(--fl-outcome); font-weight: 700; }
+.fl-said p.fl-plain { font-size: 1.2rem; font-weight: 600; line-height: 1.35; }
+.fl-also { font-size: .92rem; }
+.fl-also p.fl-plain { font-size: 1rem; }
 .fl-warn, .fl-note { margin: .3rem 0; color: var(--body-text-color); font-size: .92rem; }
 .fl-warn { background: color-mix(in srgb, #e69f00 18%, transparent); padding: .4rem .8rem;
   border-radius: 4px; }

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from html import escape
 
 from browser import fragments
-from common.effects.paired import Effect, MaskEffects, Rate
+from common.effects.masked import Effect, MaskEffects
+from common.effects.paired import Rate
 from common.effects.words import between, points
 from common.measure.masks import Mask
 from common.study.single_unit import Alone, UnitRow
@@ -87,21 +88,14 @@ def driven_units(rows: Sequence[tuple[UnitRow, float]], n_units: int) -> str:
 
 def unit_effect(alone: Alone) -> str:
     """What is lost without one unit alone, beside equally loud ones."""
-    one, other = alone.target, alone.other
-    rows = [
-        ("intact", _share(alone.intact[one]), "", _share(alone.intact[other]), "", ""),
-        ("this unit", *_effects(alone, alone.effects)),
-    ]
+    groups = [alone.target] if alone.other is None else [alone.target, alone.other]
+    rows = [("intact", *_intact(alone, groups)), ("this unit", *_effects(alone.effects, groups))]
     if alone.controls:
-        means = [
-            _mean([each.groups[one].drop for each in alone.controls]),
-            _mean([each.groups[other].drop for each in alone.controls]),
-            _mean([each.interaction for each in alone.controls]),
-        ]
         name = f"an equally loud one, mean of {len(alone.controls)}"
-        rows.append((name, "", means[0], "", means[1], means[2]))
-    heads = ("ablated", f"{one} %", f"drop, {one}", f"{other} %", f"drop, {other}", "interaction")
-    n = " and ".join(f"{alone.intact[name].n:,} {name}" for name in (one, other))
+        rows.append((name, *_controls(alone.controls, groups)))
+    heads = ["ablated", *(head for name in groups for head in (f"{name} %", f"drop, {name}"))]
+    heads += ["interaction"] if len(groups) > 1 else []
+    n = " and ".join(f"{alone.intact[name].n:,} {name}" for name in groups)
     caption = (
         f"{n}; drops in percentage points. Brackets: 95 % intervals; round ones: range over units "
         "of the same site, matched in magnitude. One unit was chosen by looking, among many: an "
@@ -110,10 +104,24 @@ def unit_effect(alone: Alone) -> str:
     return fragments.table(heads, rows, caption, strong=[False, True, False][: len(rows)])
 
 
-def _effects(alone: Alone, effects: MaskEffects) -> tuple[str, ...]:
-    one, other = effects.groups[alone.target], effects.groups[alone.other]
-    inter = f"{points(effects.interaction)} {between(effects.interaction_ci)}"
-    return (_share(one), _drop(one), _share(other), _drop(other), inter)
+def _intact(alone: Alone, groups: Sequence[str]) -> list[str]:
+    cells = [cell for name in groups for cell in (_share(alone.intact[name]), "")]
+    return [*cells, ""] if len(groups) > 1 else cells
+
+
+def _effects(effects: MaskEffects, groups: Sequence[str]) -> list[str]:
+    own = [effects.groups[name] for name in groups]
+    cells = [cell for effect in own for cell in (_share(effect), _drop(effect))]
+    if len(groups) == 1:
+        return cells
+    return [*cells, f"{points(effects.interaction)} {between(effects.interaction_ci)}"]
+
+
+def _controls(controls: Sequence[MaskEffects], groups: Sequence[str]) -> list[str]:
+    """Means over equally loud units, with their range."""
+    drops = [_mean([each.groups[name].drop for each in controls]) for name in groups]
+    cells = [cell for drop in drops for cell in ("", drop)]
+    return [*cells, _mean([each.interaction for each in controls])] if len(groups) > 1 else cells
 
 
 def _share(rate: Rate | Effect) -> str:

@@ -9,22 +9,27 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import cast
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from common.effects.localized import Area, SplitHalves
-from common.effects.parts import Interval
 from common.effects.results import Localized, Results
-from common.effects.words import between, percent, points
+from common.effects.words import percent
 from common.measure.masks import top_percent
 from common.measure.scores import SelectivityMap
 from common.measure.sites import KINDS, Kind
 from common.measure.survey import Survey
 from common.models.catalogue import Entry
+from common.report import outcome_table
+from common.report.outcome_table import Column, Row
+from common.report.parts import Cell
+from common.report.verdicts import Said, beside, verdict_said
 from common.study.results import results_json
 
 WIDE = 132  # columns of a terminal from which on the table has room for all intervals
+COLOURS = {"evidence": "dark_orange", "difficulty": "magenta", "none": "cyan", "unknown": "yellow"}
 
 
 def print_results(results: Results, folder: Path, as_json: bool) -> None:
@@ -37,10 +42,22 @@ def print_results(results: Results, folder: Path, as_json: bool) -> None:
     if results.area is not None:
         console.print(_area_sentence(results.area))
     print_warnings(results.warnings)
-    console.print(f"\n[bold]{results.verdict}[/]\n", highlight=False)
+    for said in (verdict_said(results), *beside(results)):
+        _print_said(console, said)
+    console.print()
     console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False)
     if (report := folder / "report.html").exists():
         console.print(f"Report:     {report}", soft_wrap=True, highlight=False)
+
+
+def _print_said(console: Console, said: Said) -> None:
+    """One verdict: its outcome, the plain line, the sentence with intervals."""
+    title = f"{escape(said.title)}: " if said.title else ""
+    colour = COLOURS[said.badge.style]
+    console.print(f"\n{title}[bold {colour}]{said.badge}[/]", highlight=False)
+    if said.plain:
+        console.print(f"[bold]{escape(said.plain)}[/]", highlight=False)
+    console.print(f"{escape(said.sentence)} {escape(said.rests)}", highlight=False)
 
 
 def print_json(results: Localized) -> None:
@@ -117,59 +134,44 @@ def _area_sentence(area: Area) -> str:
 def results_table(results: Results, intervals: bool = True) -> Table:
     """The table of groups by masks; the draws of a control rule share a row, as their mean.
 
-    Without `intervals` only the interaction has its own, so that the table fits 80 columns.
+    Without `intervals` only the adjusted effect has its own, so that the table fits 80 columns.
     """
     table = Table(
         title=f"{results.model.name} · {results.localizer.name}",
-        caption="accuracy in %; drops in points, [95 % intervals]; ×N: mean of N draws; "
-        "p: rank of the top mask's interaction",
+        caption=outcome_table.note(results),
+        box=box.SIMPLE,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
     )
+    columns = outcome_table.columns(results)
+    shown = [column for column in columns if intervals or column.narrow]
     table.add_column("mask", no_wrap=True)
-    for group in results.groups:
-        table.add_column(group, justify="right", no_wrap=True)
-        table.add_column("drop", justify="right", no_wrap=True)
-    table.add_column("interaction", justify="right", no_wrap=True)
-    table.add_column("p", justify="right", no_wrap=True)
-    cells = [(_hundred(results.intact[group].accuracy), "") for group in results.groups]
-    table.add_row("intact", *cells[0], *cells[1])
-    for dose in results.doses:
+    for column in shown:
+        table.add_column(column.short, justify="right", no_wrap=True)
+    intact = zip(columns, outcome_table.intact_row(results), strict=True)
+    table.add_row("intact", *(cell.value for column, cell in intact if column in shown))
+    for dose in outcome_table.doses(results):
         table.add_section()
-        for row in _dose_rows(results, dose, intervals):
-            table.add_row(*row)
+        for row in dose.rows:
+            cells = zip(columns, row.cells, strict=True)
+            told = [
+                _told(row, column, cell, intervals) for column, cell in cells if column in shown
+            ]
+            table.add_row(_mask_told(row), *told)
     return table
 
 
-def _hundred(share: float) -> str:
-    return f"{100 * share:.1f}"
+def _mask_told(row: Row) -> str:
+    n_units = "" if row.draws > 1 or row.rule == "bottom" else f" ({row.n_units:,})"
+    draws = f" ×{row.draws}" if row.draws > 1 else ""
+    return f"{row.rule} {row.percent:g} %{n_units}{draws}"
 
 
-def _dose_rows(results: Results, dose: float, intervals: bool) -> list[list[str]]:
-    against = {entry.rule: entry for entry in results.rivals(dose) if entry.draws > 1}
-    rows = []
-    for rule in results.rules(dose):
-        same = results.at(dose, rule)
-        n_units = f" ({same[0].n_units})" if rule == "top" else ""
-        draws = f" ×{len(same)}" if len(same) > 1 else ""
-        row = [f"{rule} {dose:g} %{n_units}{draws}"]
-        for group in results.groups:
-            effects = [entry.groups[group] for entry in same]
-            row.append(_hundred(_mean([effect.accuracy for effect in effects])))
-            drops = [effect.drop for effect in effects]
-            row.append(_change(drops, effects[0].drop_ci if intervals else None))
-        row.append(_change([entry.interaction for entry in same], same[0].interaction_ci))
-        row.append(f"{against[rule].p:.3f}" if rule in against else "")
-        rows.append(row)
-    return rows
-
-
-def _change(values: Sequence[float], ci: Interval | None) -> str:
-    """One mask's number with its interval, if wanted; of several draws the mean."""
-    beside = f" {between(ci)}" if ci is not None and len(values) == 1 else ""
-    return points(_mean(values)) + beside
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(sum(values) / len(values))
+def _told(row: Row, column: Column, cell: Cell, intervals: bool) -> str:
+    """A number; of one mask with its interval, where there is room for it."""
+    kinds = ("drop", "effect") if intervals else ("effect",)
+    told = row.draws == 1 and column.kind in kinds and cell.beside
+    return f"{cell.value} {cell.beside}" if told else cell.value
 
 
 def models_table(entries: Collection[Entry]) -> Table:

@@ -13,12 +13,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from common.base.files import read_json, save_text
 from common.effects.results import Results
-from common.effects.words import has_evidence
 from common.measure.scores import SelectivityMap
-from common.report import sections, tables, words
+from common.report import outcome_table, sections, tables, verdicts, words
 from common.report.parts import part_of
 
 __all__ = ["make_report"]
+
+EXCHANGEABLE = 2  # the schema from which on controls are drawn from all units of a site
 
 
 def make_report(folder: Path, results: Results) -> Path:
@@ -37,6 +38,7 @@ def make_report(folder: Path, results: Results) -> Path:
         If a part of the run is gone.
     """
     run = read_json(folder / "run.json")
+    exchangeable = read_json(part_of(folder, "results.json")).get("schema", 0) >= EXCHANGEABLE
     found = SelectivityMap.load(part_of(folder, "selectivity.safetensors"))
     page = Environment(
         loader=PackageLoader("common.report"), autoescape=True, undefined=StrictUndefined
@@ -45,13 +47,14 @@ def make_report(folder: Path, results: Results) -> Path:
         title=f"{results.localizer.name} in {results.model.name}",
         run=run,
         results=results,
-        evidence=has_evidence(results),
-        target=results.evaluation.target,
-        other=results.evaluation.other,
+        said=verdicts.verdict_said(results),
+        beside=verdicts.beside(results),
         facts=words.facts(results),
-        columns=tables.columns(results),
-        intact=tables.intact_row(results),
-        doses=tables.doses(results),
+        note=outcome_table.note(results),
+        columns=outcome_table.columns(results),
+        intact=outcome_table.intact_row(results),
+        doses=outcome_table.doses(results),
+        verdict_tables=verdicts.verdict_tables(results),
         mcnemar=tables.mcnemar(results),
         sections=sections.sections(results, found, folder),
         galleries=sections.galleries(folder),
@@ -64,7 +67,7 @@ def make_report(folder: Path, results: Results) -> Path:
         ],
         headline=f"{results.headline_percent:g}",
         least=tables.LEAST_ITEMS,
-        method=words.method(results, run),
+        method=words.method(results, run, exchangeable),
         references=words.references(results),
         words=run["command"].split(" "),
         settings=words.settings(run),

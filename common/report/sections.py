@@ -13,13 +13,15 @@ import pandas as pd
 
 from common.base.files import read_json
 from common.effects.breakdown import LostPart
-from common.effects.paired import permutation_p
+from common.effects.finding import amount, between_amounts
+from common.effects.judgement import Estimate
 from common.effects.perplexity import TextPerplexity
 from common.effects.results import Results
 from common.effects.words import between, percent, points
 from common.measure.masks import Mask, top_percent
 from common.measure.scores import SelectivityMap
 from common.report import figures
+from common.report.draws import adjusted_effects
 from common.report.parts import Section, Shown, part_of, profile_of
 from common.report.words import area, n_sites, reliability
 
@@ -32,16 +34,6 @@ def sections(results: Results, found: SelectivityMap, folder: Path) -> list[Sect
     target = results.localizer.name
     doses = sorted(results.doses)
     top: Mask = top_percent(found, results.headline_percent)
-    compared = _shown(
-        figures.interactions(results),
-        "The interaction under the top mask with its 95 % interval"
-        + (
-            ", and under each control draw (bar: mean of a rule)."
-            if results.permutations
-            else "; no control masks were drawn to hold it against."
-        ),
-        say_interactions(results),
-    )
     where = _shown(
         figures.units_by_site(found, top, target),
         f"{len(top):,} {'unit' if len(top) == 1 else 'units'} in all (numbers: units of a site).",
@@ -58,17 +50,39 @@ def sections(results: Results, found: SelectivityMap, folder: Path) -> list[Sect
         f"Histogram of {found.score.words.prose} over {found.n_units:,} units, from "
         f"{found.score.value.min():.1f} to {found.score.value.max():.1f}.",
     )
-    left = Section("Against the controls" if results.permutations else "Effect", [compared])
-    if len(doses) > 1:
-        left = Section("Dose, and the controls", [_dose_curve(results), compared])
     return [
-        left,
+        _effect(results, folder),
         *_lost_parts(results),
         *_perplexities(results),
         *_profile(folder),
         Section("Where the units lie", [where, every]),
         Section("How selective, how reliable", [spread], [*reliability(results), *area(results)]),
     ]
+
+
+def _effect(results: Results, folder: Path) -> Section:
+    """The adjusted effect beside the draws, and both scales by dose."""
+    compared = any(verdict.comparisons for verdict in results.judgement.doses)
+    beside = _shown(
+        figures.adjusted(results, adjusted_effects(folder, results)),
+        "The adjusted effect of the top mask with its 95 % interval"
+        + (
+            ", and of each control draw (bar: mean of a rule)."
+            if compared
+            else "; no control masks were drawn to hold it against."
+        ),
+        say_adjusted(results),
+    )
+    if len(results.doses) == 1:
+        return Section("Against the controls" if compared else "Effect", [beside])
+    by_dose = _shown(
+        figures.adjusted_by_dose(results),
+        "The effect that the verdict rests on as more units are ablated"
+        + (", and that of the control draws." if compared else "."),
+        say_adjusted_by_dose(results),
+    )
+    heading = "Dose, and the controls" if compared else "Dose"
+    return Section(heading, [beside, by_dose, _dose_curve(results)])
 
 
 def _dose_curve(results: Results) -> Shown:
@@ -89,10 +103,25 @@ def say_doses(results: Results) -> str:
     return f"Accuracy by dose of the top mask: {'; '.join(told)}."
 
 
-def say_interactions(results: Results) -> str:
-    drawn = results.rivals(results.headline_percent)
-    rest = "".join(f"; {e.rule} {points(e.control_mean)} on average" for e in drawn)
-    return f"Interaction in percentage points: top {points(results.top().interaction)}{rest}."
+def say_adjusted(results: Results) -> str:
+    """The adjusted effect beside the controls, as told to who cannot see the figure."""
+    verdict = results.judgement.verdict
+    rest = "".join(
+        f"; {entry.rule} {amount(entry.mean)} on average of {entry.draws} draws"
+        for entry in verdict.comparisons
+    )
+    return f"Adjusted effect, in units of the margin: {_effect_said(verdict.adjusted)}{rest}."
+
+
+def say_adjusted_by_dose(results: Results) -> str:
+    """The adjusted effect by dose, as told to who cannot see the figure."""
+    doses = sorted(results.judgement.doses, key=lambda verdict: verdict.percent)
+    told = ", ".join(f"{_effect_said(each.adjusted)} at {each.percent:g} %" for each in doses)
+    return f"Adjusted effect by dose of the top mask: {told}."
+
+
+def _effect_said(entry: Estimate) -> str:
+    return f"{amount(entry.effect)} {between_amounts(entry.ci)}"
 
 
 def say_sites(found: SelectivityMap, top: Mask) -> str:
@@ -156,11 +185,11 @@ def _say_rise(text: TextPerplexity, dose: float) -> str:
     low, high = top.rise_ci
     rises = {rule: [entry.rise for entry in drawn] for rule, drawn in under.items()}
     told = [
-        f"{rule} {np.mean(drawn):+.3f} on average, p = {permutation_p(top.rise, drawn):.3f}"
+        f"{rule} {np.mean(drawn):+.3f} on average"
         for rule, drawn in rises.items()
         if len(drawn) > 1
     ]
-    against = f"; {'; '.join(told)} (the rank of the top mask among the draws)" if told else ""
+    against = f"; {'; '.join(told)}" if told else ""
     return (
         f"{text.text} under the top {dose:g} %: {top.rise:+.3f} nats a token [{low:+.3f}, "
         f"{high:+.3f}]{against}. Windows of one text are neighbours and not independent, so the "

@@ -1,4 +1,4 @@
-"""The report's tables: masks and groups, what was lost where, perplexity."""
+"""The report's tables below the main one: what was lost where, perplexity, responses."""
 
 from __future__ import annotations
 
@@ -9,80 +9,16 @@ from typing import Any
 import pandas as pd
 
 from common.effects.breakdown import LostPart
-from common.effects.paired import MaskResult, Rate
-from common.effects.parts import Interval
 from common.effects.perplexity import Nats, TextNats, TextPerplexity, TextUnderMask
 from common.effects.results import Results
 from common.effects.words import between, points
 from common.measure.control_rules import closest, is_matched
 from common.report.figures import kind_name
+from common.report.outcome_table import rate
 from common.report.parts import Cell, Table, part_of, profile_of
 
 LEAST_ITEMS = 5
 LOSERS = 15
-
-
-def columns(results: Results) -> list[tuple[str, str]]:
-    """Title and style of each column after the mask's name."""
-    target, other = results.groups
-    return [
-        (target, "target"),
-        (f"drop, {target}", "target"),
-        (other, "other"),
-        (f"drop, {other}", "other"),
-        ("interaction", ""),
-        ("p", ""),
-    ]
-
-
-def intact_row(results: Results) -> list[Cell]:
-    target, other = results.groups
-    of = results.intact
-    return [_rate(of[target]), Cell(), _rate(of[other]), Cell(), Cell(), Cell()]
-
-
-def doses(results: Results) -> list[dict[str, Any]]:
-    """The rows of every dose: the top mask first, then each control rule."""
-    doses = []
-    for dose in results.doses:
-        p_of = {entry.rule: entry.p for entry in results.rivals(dose)}
-        rules = results.rules(dose)
-        rows = [_row(results, rule, results.at(dose, rule), p_of) for rule in rules]
-        n_units = results.at(dose, rules[0])[0].n_units
-        size = f"{dose:g} %: {n_units:,} {'unit' if n_units == 1 else 'units'} a mask"
-        doses.append({"size": size, "headline": dose == results.headline_percent, "rows": rows})
-    return doses
-
-
-def _row(
-    results: Results, rule: str, same: Sequence[MaskResult], p_of: dict[str, float]
-) -> dict[str, Any]:
-    cells = []
-    for group in results.groups:
-        effects = [entry.groups[group] for entry in same]
-        cells.append(_rate(effects[0]) if len(same) == 1 else _mean_rate(effects))
-        cells.append(_spread([effect.drop for effect in effects], effects[0].drop_ci))
-    cells.append(_spread([entry.interaction for entry in same], same[0].interaction_ci))
-    cells.append(Cell(f"{p_of[rule]:.3f}" if rule in p_of and len(same) > 1 else ""))
-    return {"rule": rule, "draws": len(same), "cells": cells, "top": rule == "top"}
-
-
-def _rate(entry: Rate) -> Cell:
-    low, high = entry.ci
-    return Cell(f"{100 * entry.accuracy:.1f}", f"[{100 * low:.1f}, {100 * high:.1f}]")
-
-
-def _mean_rate(entries: Sequence[Rate]) -> Cell:
-    values = [100 * entry.accuracy for entry in entries]
-    return Cell(f"{sum(values) / len(values):.1f}", f"({min(values):.1f} to {max(values):.1f})")
-
-
-def _spread(values: Sequence[float], ci: Interval) -> Cell:
-    """One mask's number with its interval, or the mean over draws with their range."""
-    if len(values) == 1:
-        return Cell(points(values[0]), between(ci))
-    mean = points(sum(values) / len(values))
-    return Cell(mean, f"({points(min(values))} to {points(max(values))})")
 
 
 def mcnemar(results: Results) -> str:
@@ -159,8 +95,8 @@ def _part_row(entry: LostPart) -> list[Cell]:
     return [
         Cell(entry.part),
         Cell(f"{entry.n:,}"),
-        _rate(entry.intact),
-        _rate(entry.top),
+        rate(entry.intact),
+        rate(entry.top),
         Cell(points(entry.drop), between(entry.drop_ci)),
         control,
         p,

@@ -6,7 +6,6 @@ from typing import Any
 
 from common.effects.described import TokenLengths
 from common.effects.localized import Selectivity
-from common.effects.paired import RESAMPLES
 from common.effects.results import Results
 from common.effects.words import percent
 from common.measure.control_rules import rule_named
@@ -27,8 +26,19 @@ REFERENCES = (
     "Am. Stat., 37, 242–247 (1983). (How means and variances are streamed.)",
     "Wilson, E. B. (1927). Probable inference, the law of succession, and statistical inference. "
     "J. Am. Stat. Assoc., 22, 209–212.",
-    "Efron, B., & Tibshirani, R. J. (1993). An introduction to the bootstrap. Chapman & Hall. "
-    "(Percentile intervals: ch. 13.)",
+    "Bonett, D. G., & Price, R. M. (2012). Adjusted Wald confidence interval for a difference of "
+    "binomial proportions based on paired data. J. Educ. Behav. Stat., 37, 479–488. (Drops.)",
+    "Newcombe, R. G. (1998). Interval estimation for the difference between independent "
+    "proportions: comparison of eleven methods. Stat. Med., 17, 873–890; Zou, G. Y., & Donner, A. "
+    "(2008). Construction of confidence limits about effect measures: a general approach. Stat. "
+    "Med., 27, 1693–1702. (MOVER: the interaction.)",
+    "Bell, R. M., & McCaffrey, D. F. (2002). Bias reduction in standard errors for linear "
+    "regression with multi-stage samples. Surv. Methodol., 28, 169–181. (The adjusted effect’s "
+    "error and degrees of freedom, clustered.)",
+    "Besag, J., & Clifford, P. (1991). Sequential Monte Carlo p-values. Biometrika, 78, 301–304. "
+    "(When to stop drawing controls.)",
+    "Westfall, P. H., & Young, S. S. (1993). Resampling-based multiple testing. Wiley. (One p over "
+    "all doses: algorithm 4.1.)",
     "McNemar, Q. (1947). Note on the sampling error of the difference between correlated "
     "proportions or percentages. Psychometrika, 12, 153–157. (Here the exact, binomial test.)",
     "Phipson, B., & Smyth, G. K. (2010). Permutation p-values should never be zero: calculating "
@@ -39,7 +49,6 @@ REFERENCES = (
 def facts(results: Results) -> list[tuple[str, str]]:
     model, found = results.model, results.selectivity
     localizer, tested = results.localizer, results.evaluation
-    target, other = results.groups
     intact = results.intact
     facts = [
         ("Model", f"{model.name}{' (untrained)' if model.untrained else ''}, "
@@ -48,10 +57,10 @@ def facts(results: Results) -> list[tuple[str, str]]:
          f"{localizer.n_control:,} control stimuli"),
         ("Units", f"{found.n_units:,} {found.unit}s at {n_sites(found.n_sites)}"),
         ("Selective", _selective(found)),
-        ("Evaluated on", f"{tested.name}: {intact[target].n:,} {target}, "
-         f"{intact[other].n:,} {other}"),
-        ("Intact accuracy", f"{target} {percent(intact[target].accuracy)}, "
-         f"{other} {percent(intact[other].accuracy)}"),
+        ("Evaluated on", f"{tested.name}: "
+         + ", ".join(f"{intact[group].n:,} {group}" for group in results.groups)),
+        ("Intact accuracy",
+         ", ".join(f"{group} {percent(intact[group].accuracy)}" for group in results.groups)),
     ]  # fmt: skip
     if tokens := localizer.tokens:
         facts.append(
@@ -128,11 +137,21 @@ def settings(run: dict[str, Any]) -> list[tuple[str, str]]:
     return [(name.replace("_", " "), str(v)) for name, v in told.items() if v is not None]
 
 
-def method(results: Results, run: dict[str, Any]) -> list[str]:
+def method(results: Results, run: dict[str, Any], exchangeable: bool = True) -> list[str]:
+    """The method in the words of a paper.
+
+    Parameters
+    ----------
+    results : Results
+        Of a run.
+    run : dict
+        Its ``run.json``.
+    exchangeable : bool, default True
+        Whether controls were drawn from all units of a site, as they are today.
+    """
     found, localizer = results.selectivity, results.localizer
     what = "absolute activation" if found.statistic == "magnitude" else "signed activation"
     pooled = POOLED.get(found.pooling, f"positions pooled by {found.pooling}")
-    rules = {entry.rule: entry.draws for entry in results.rivals(results.headline_percent)}
     doses = ", ".join(f"{dose:g} %" for dose in results.doses)
     replaced = {
         "zero": "by zero",
@@ -145,28 +164,76 @@ def method(results: Results, run: dict[str, Any]) -> list[str]:
         f"({', '.join(localizer.control)}). At {n_sites(found.n_sites)} the {what} of "
         f"{found.n_units:,} units was recorded, {pooled}. {found.words.method}",
         f"The units with the highest {found.words.symbol} ({doses} of all) were ablated, their "
-        f"output replaced {replaced}. {_controls_told(rules)}",
-        f"Accuracy was measured on {results.evaluation.n_items:,} items of "
-        f"{results.evaluation.name}, which the localizer had "
-        + ("partly seen" if results.evaluation.overlap else "not seen")
-        + ". Effects are paired by item. Accuracies have Wilson intervals; drops and "
-        f"interactions have percentile bootstrap intervals over {RESAMPLES:,} resamples of items; "
-        f"each drop has an exact McNemar test{_p_told(results)}. Seed {run['settings']['seed']}.",
+        f"output replaced {replaced}. {_controls_told(_draws(results), exchangeable)}",
+        f"Accuracy and margin (of the right answer over the best wrong one) were measured on "
+        f"{results.evaluation.n_items:,} items of {results.evaluation.name}, which the localizer "
+        f"had {'partly seen' if results.evaluation.overlap else 'not seen'}. Effects are paired by "
+        "item. Accuracies have Wilson’s interval, drops that of Bonett and Price, interactions "
+        "MOVER on these; each drop has an exact McNemar test. "
+        f"Seed {run['settings']['seed']}.",
+        f"{_headline(results)}{_p_told(results)} Evidence needs 30 items in each group, ten that "
+        "changed, a matched rule, p of at most 0.05 against each of them, and intervals above 0 of "
+        "the effect and of what it is beyond the mean control.",
     ]
 
 
-def _p_told(results: Results) -> str:
-    if results.permutation_p is None:
-        return ""
+def _headline(results: Results) -> str:
+    target, other = results.evaluation.target, results.evaluation.other
+    interval = (
+        "its interval is a studentized bootstrap, clustered by class or paradigm where there are "
+        "enough of them, with the error and degrees of freedom of Bell and McCaffrey."
+    )
+    if other is None:
+        return f"The verdict rests on the margin that {target} lost; {interval}"
     return (
-        "; the p of the interaction is its rank among the control masks’, and the one in the "
-        "finding is the largest over the matched rules where such were drawn"
+        f"The verdict rests on the adjusted effect: the margin that {target} lost more than "
+        f"{other} at equal intact margin, so that a group is not singled out for being harder or "
+        "easier. The loss of margin is regressed on the group and a cubic spline of the intact "
+        f"margin; {interval}"
     )
 
 
-def _controls_told(rules: dict[str, int]) -> str:
-    if not rules:
+def _p_told(results: Results) -> str:
+    if not any(verdict.comparisons for verdict in results.judgement.doses):
+        return ""
+    told = (
+        " p is the rank of the effect among that of the draws, counting the top mask itself, which "
+        "were made until ten reached it or the most allowed were made (Besag and Clifford); the "
+        "one of the verdict is the largest over the matched rules."
+    )
+    if len(results.judgement.doses) > 1:
+        told += " It is over all doses, by the maximum over doses (Westfall and Young)."
+    return told
+
+
+def _draws(results: Results) -> dict[str, list[int]]:
+    """By rule, how many masks were drawn at the doses; a rule without chance has one."""
+    drawn: dict[str, list[int]] = {}
+    for dose in results.doses:
+        for rule in results.rules(dose):
+            if rule_named(rule) is not None:
+                drawn.setdefault(rule, []).append(len(results.at(dose, rule)))
+    return drawn
+
+
+def _controls_told(drawn: dict[str, list[int]], exchangeable: bool) -> str:
+    if not drawn:
         return "No control masks were drawn."
-    told = [f"Control masks of the same size: {', '.join(f'{r} ({n})' for r, n in rules.items())}."]
-    told += [rule.sentence for rule in map(rule_named, rules) if rule is not None and rule.sentence]
+    counts = ", ".join(f"{rule} ({_range(numbers)})" for rule, numbers in drawn.items())
+    known = [rule for rule in map(rule_named, drawn) if rule is not None]
+    told = [f"Control masks of the same size: {counts}."]
+    told += [rule.sentence for rule in known if rule.sentence]
+    if any(rule.random for rule in known):
+        told.append(
+            "Draws come from all units of the site, the top mask’s own among them, so that a top "
+            "mask that is nothing special is one of them."
+            if exchangeable
+            else "This run drew them from the units that the top mask left, which makes p too "
+            "small where much of a site is masked."
+        )
     return " ".join(told)
+
+
+def _range(numbers: list[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return f"{low}" if low == high else f"{low} to {high}"

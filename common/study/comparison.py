@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.base.files import read_json
+from common.effects.finding import amount, between_amounts
 from common.effects.results import Results
 from common.effects.words import between, points
+from common.report.verdicts import BADGES
 from common.study.folder import differences
 from common.study.listing import Entry
 
@@ -76,20 +78,31 @@ def _at(identity: Mapping[str, Any], name: str) -> str:
 def outcomes(one: Results, two: Results) -> list[Compared]:
     """What two runs found, each at the dose of its verdict."""
     left, right = _found(one), _found(two)
-    return [Compared(name, left[name], right[name]) for name in left]
+    names = dict.fromkeys([*left, *right])
+    return [Compared(name, left.get(name, NOTHING), right.get(name, NOTHING)) for name in names]
 
 
 def _found(results: Results) -> dict[str, str]:
-    top, p = results.top(), results.permutation_p
-    target, other = results.groups
+    top, judgement = results.top(), results.judgement
+    adjusted, p = judgement.adjusted, judgement.adjusted.p
     found = {
         "units": f"{top.n_units:,} ({top.percent:g} % of {results.selectivity.n_units:,})",
+        "outcome": str(BADGES[judgement.outcome]),
+        "adjusted effect": f"{amount(adjusted.effect)} {between_amounts(adjusted.ci)}",
+        "p among matched control masks": NOTHING if p is None else f"{p:.3f}",
     }
-    for word, group in (("target", target), ("other", other)):
+    for word, group in zip(("target", "other"), results.groups, strict=False):
         effect = top.groups[group]
         found[f"drop on the {word} group"] = (
             f"{group}: {points(effect.drop)} {between(effect.drop_ci)}, n = {effect.n:,}"
         )
-    found["interaction"] = f"{points(top.interaction)} {between(top.interaction_ci)}"
-    found["p against control masks"] = NOTHING if p is None else f"{p:.3f}"
+    if len(results.groups) > 1:
+        found["interaction of accuracy"] = (
+            f"{points(top.interaction)} {between(top.interaction_ci)}"
+        )
+    if (visible := judgement.smallest_visible) is not None:
+        found["smallest visible effect"] = amount(visible).lstrip("+")
+    for name, judged in results.text_judgements.items():
+        lost = f"{amount(judged.adjusted.effect)} {between_amounts(judged.adjusted.ci)}"
+        found[f"on {name}"] = f"{BADGES[judged.outcome]}: {lost} nats a token"
     return found

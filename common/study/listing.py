@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from filelock import FileLock, Timeout
 
 from common.base.errors import RunError
 from common.base.files import read_json
+from common.effects.finding import amount, between_amounts
+from common.effects.judgement import Outcome
 from common.study.folder import front_of
 from common.study.results import NAME, load_results
 
@@ -33,6 +36,10 @@ class Entry:
         The finding, or how far it has come.
     settings : dict
         What it was started with, paths as text.
+    outcome : str or None
+        One of the four; ``None`` where it is not finished.
+    effect : str
+        The adjusted effect with its interval; nothing where it is not finished.
     """
 
     folder: Path
@@ -43,6 +50,8 @@ class Entry:
     finished: bool
     verdict: str
     settings: dict[str, Any]
+    outcome: Outcome | None = None
+    effect: str = ""
 
     @property
     def name(self) -> str:
@@ -64,8 +73,9 @@ def _entry(folder: Path) -> Entry | None:
         finished = (folder / NAME).is_file()
         localizing = not finished and "evaluation" not in about["identity"]
         verdict = "a map only" if localizing else "not finished"
+        outcome, effect = None, ""
         if finished:
-            verdict = load_results(folder).verdict
+            verdict, outcome, effect = _found(folder, (folder / NAME).stat().st_mtime_ns)
         return Entry(
             folder,
             front_of(about),
@@ -75,9 +85,20 @@ def _entry(folder: Path) -> Entry | None:
             finished,
             verdict,
             dict(about["settings"]),
+            outcome,
+            effect,
         )
-    except (RunError, KeyError, TypeError, ValueError):
+    except (RunError, OSError, KeyError, TypeError, ValueError):
         return None  # a folder that is being written, or somebody else's
+
+
+@lru_cache(maxsize=1024)
+def _found(folder: Path, _: int) -> tuple[str, Outcome, str]:
+    """What a finished run found, read once: an old run is judged anew, which takes seconds."""
+    results = load_results(folder)
+    adjusted = results.judgement.adjusted
+    effect = f"{amount(adjusted.effect)} {between_amounts(adjusted.ci)}"
+    return results.verdict, results.judgement.outcome, effect
 
 
 def run_named(name: object, root: Path = RUNS) -> Entry:

@@ -1,8 +1,9 @@
 """Figures of a run: pure functions from its numbers to a matplotlib ``Figure``."""
 
+from common.report.figures.adjusted import adjusted, adjusted_by_dose
 from common.report.figures.canvas import OTHER, TARGET
 from common.report.figures.maps import selectivity_by_site, t_distribution, units_by_site
-from common.report.figures.outcomes import MOST_PARTS, dose_curve, interactions, lost_parts
+from common.report.figures.outcomes import MOST_PARTS, dose_curve, lost_parts
 from common.report.figures.responses import kind_name, response_profile, unit_responses
 from common.report.figures.texts import perplexity_curve
 
@@ -10,8 +11,9 @@ __all__ = [
     "MOST_PARTS",
     "OTHER",
     "TARGET",
+    "adjusted",
+    "adjusted_by_dose",
     "dose_curve",
-    "interactions",
     "kind_name",
     "lost_parts",
     "perplexity_curve",
