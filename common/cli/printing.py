@@ -140,12 +140,13 @@ def results_table(results: Results, intervals: bool = True) -> Table:
         title=f"{results.model.name} · {results.localizer.name}",
         caption=outcome_table.note(results),
         box=box.SIMPLE,
-        padding=(0, 1, 0, 0),
+        show_edge=False,
+        padding=(0, 1 if intervals else 0, 0, 0),
         pad_edge=False,
     )
     columns = outcome_table.columns(results)
     shown = [column for column in columns if intervals or column.narrow]
-    table.add_column("mask", no_wrap=True)
+    table.add_column("mask", overflow="fold")  # the one that gives way where there is no room
     for column in shown:
         table.add_column(column.short, justify="right", no_wrap=True)
     intact = zip(columns, outcome_table.intact_row(results), strict=True)
@@ -153,18 +154,16 @@ def results_table(results: Results, intervals: bool = True) -> Table:
     for dose in outcome_table.doses(results):
         table.add_section()
         for row in dose.rows:
-            cells = zip(columns, row.cells, strict=True)
-            told = [
-                _told(row, column, cell, intervals) for column, cell in cells if column in shown
-            ]
-            table.add_row(_mask_told(row), *told)
+            cells = dict(zip(columns, row.cells, strict=True))
+            told = [_told(row, column, cells[column], intervals) for column in shown]
+            table.add_row(_mask_told(row, intervals), *told)
     return table
 
 
-def _mask_told(row: Row) -> str:
-    n_units = "" if row.draws > 1 or row.rule == "bottom" else f" ({row.n_units:,})"
-    draws = f" ×{row.draws}" if row.draws > 1 else ""
-    return f"{row.rule} {row.percent:g} %{n_units}{draws}"
+def _mask_told(row: Row, wide: bool) -> str:
+    """Rule, dose and size or draws; where there is little room the dose stands with the top."""
+    dose = f" {row.percent:g} %" if wide or row.top else ""
+    return f"{row.rule}{dose} " + (f"×{row.draws}" if row.draws > 1 else f"({row.n_units:,})")
 
 
 def _told(row: Row, column: Column, cell: Cell, intervals: bool) -> str:

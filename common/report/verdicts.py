@@ -25,6 +25,8 @@ from common.effects.words import between, points
 from common.report.outcome_table import estimate
 from common.report.parts import Cell, Table
 
+UNBROKEN = "\N{NO-BREAK SPACE}"
+
 
 @dataclass(frozen=True)
 class Badge:
@@ -179,7 +181,7 @@ def _cells(verdict: Verdict, several: bool, of_text: bool) -> list[Cell]:
     alone = max((entry.p_alone for entry in matched), default=None)
     visible = verdict.smallest_visible
     return [
-        Cell(str(BADGES[verdict.outcome])),
+        Cell(str(BADGES[verdict.outcome]).replace(" ", UNBROKEN)),
         estimate(verdict.adjusted),
         Cell(_p(verdict.adjusted.p)),
         *([Cell(_p(alone))] if several else []),

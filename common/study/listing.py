@@ -75,7 +75,7 @@ def _entry(folder: Path) -> Entry | None:
         verdict = "a map only" if localizing else "not finished"
         outcome, effect = None, ""
         if finished:
-            verdict, outcome, effect = _found(folder, (folder / NAME).stat().st_mtime_ns)
+            verdict, outcome, effect = _found(folder.absolute(), (folder / NAME).stat().st_mtime_ns)
         return Entry(
             folder,
             front_of(about),
