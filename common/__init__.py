@@ -15,10 +15,18 @@ It reads like this from a notebook::
     with ablate(model, top_percent(found, 1.0)):
         logits = model(images)
 
+Somebody's own ablation is judged from a table of items::
+
+    from common import judge
+
+    judge(items, target="face", other="object").outcome
+
 The core knows torch, numpy and scipy; never a model zoo, never a browser.
 """
 
 from common.base.errors import FunclocError
+from common.effects.judge import judge
+from common.effects.judgement import Judgement
 from common.measure.ablate import ablate
 from common.measure.control_rules import control
 from common.measure.masks import Mask, load_masks, save_masks, top_percent
@@ -31,6 +39,7 @@ from common.measure.trace import trace
 
 __all__ = [
     "FunclocError",
+    "Judgement",
     "Mask",
     "Moments",
     "Recorder",
@@ -39,6 +48,7 @@ __all__ = [
     "Survey",
     "ablate",
     "control",
+    "judge",
     "load_masks",
     "record",
     "save_masks",

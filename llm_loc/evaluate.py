@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from common.base.errors import DataError
 from common.base.progress import PART, Progress, silent
 from common.effects.items import Outcome
-from common.measure.ablate import Ablation, under
+from common.measure.ablate import Ablation
 from common.measure.masks import Mask
+from common.measure.prefix import Passes
 from common.measure.scores import SelectivityMap
 from llm_loc.models import Ids, LanguageModel
 from llm_loc.stimuli import Benchmark, RunningText
@@ -131,14 +133,16 @@ def _whole(model: LanguageModel, text: RunningText, **more: bool) -> Any:
 def evaluate(
     model: LanguageModel,
     tokens: Tokenized,
-    mask: Mask | None = None,
+    masks: Sequence[Mask | None] = (None,),
     *,
     by: Ablation = "zero",
     found: SelectivityMap | None = None,
     batch_size: int = 64,
     progress: Progress = silent,
-) -> Outcome:
-    """What the model makes of every item and text, intact or with a mask's units replaced.
+) -> list[Outcome]:
+    """What the model makes of every item and text, intact and with each mask's units replaced.
+
+    Batches outside, masks inside: what comes before the units of a mask is computed once a batch.
 
     Parameters
     ----------
@@ -146,8 +150,8 @@ def evaluate(
         The model.
     tokens : Tokenized
         The benchmark.
-    mask : Mask, optional
-        Left out, the model is intact.
+    masks : sequence of Mask or None, default=(None,)
+        ``None`` is the intact model.
     by : {"zero", "mean"} or float, default="zero"
         The replacement; for ``mean`` the map gives each unit's mean over the control condition.
     found : SelectivityMap, optional
@@ -155,37 +159,47 @@ def evaluate(
     batch_size : int, default=64
         Sentences a pass at most.
     progress : Progress
-        Told of every batch, as a part of the step under way: how many of all sentences and windows
-        are read. May raise to stop.
+        Told of every batch under every mask, as a part of the step under way: how many of all
+        sentences and windows are read. May raise to stop.
 
     Returns
     -------
-    Outcome
-        ``margin`` is the log-probability of the right text minus the highest of a wrong one, in
-        nats; an item is right if it is above 0. ``prediction`` is 0 for the right text, else the
-        place of the likeliest wrong one. ``beside`` holds each text's nats a token, one number a
-        window.
+    list of Outcome
+        In the order of the masks. ``margin`` is the log-probability of the right text minus the
+        highest of a wrong one, in nats; an item is right if it is above 0. ``prediction`` is 0 for
+        the right text, else the place of the likeliest wrong one. ``beside`` holds each text's nats
+        a token, one number a window.
     """
-    model.projects_a_part  # noqa: B018  (tried on the intact model, not under the mask)
     total = len(tokens.sentences) + sum(map(len, tokens.texts.values()))
-    before = 0
+    passes, before = Passes(model.module, masks, by, found), 0
 
     def tell(read: int) -> None:
-        progress(PART, before + read, total)
+        progress(PART, before + read, total * len(masks))
 
-    with torch.inference_mode(), under(model.module, mask, by, found):
-        scores = log_probabilities(model, tokens.sentences, batch_size, tokens.starts, tell)
-        before += len(tokens.sentences)
-        beside = {}
+    def scored(ids: Sequence[Ids], starts: np.ndarray | None = None) -> np.ndarray:
+        return log_probabilities(model, ids, batch_size, starts, tell, passes)
+
+    with torch.inference_mode():
+        scores = scored(tokens.sentences, tokens.starts)
+        before += len(tokens.sentences) * len(masks)
+        nats = {}
         for name, rows in tokens.texts.items():
-            sums = log_probabilities(model, rows.tolist(), batch_size, tell=tell)
-            beside[name] = -sums / (rows.shape[1] - 1)
-            before += len(rows)
-    table = tokens.by_item(scores)
+            nats[name] = -scored(rows.tolist()) / (rows.shape[1] - 1)
+            before += len(rows) * len(masks)
+    return [
+        _outcome(
+            tokens.by_item(scores[number]), {name: each[number] for name, each in nats.items()}
+        )
+        for number in range(len(masks))
+    ]
+
+
+def _outcome(table: np.ndarray, nats: dict[str, np.ndarray]) -> Outcome:
+    """From the scores of all choices of all items, the right one first."""
     margin = table[:, 0] - table[:, 1:].max(axis=1)
     correct = margin > 0
     prediction = np.where(correct, 0, 1 + table[:, 1:].argmax(axis=1))
-    return Outcome(prediction, correct, margin.astype(np.float32), beside)
+    return Outcome(prediction, correct, margin.astype(np.float32), nats)
 
 
 def log_probabilities(
@@ -194,6 +208,7 @@ def log_probabilities(
     batch_size: int = 64,
     starts: Sequence[int] | np.ndarray | None = None,
     tell: Callable[[int], None] = lambda _read: None,
+    passes: Passes | None = None,
 ) -> np.ndarray:
     """Log-probability of each text in nats: the sum over its tokens from its start on.
 
@@ -209,47 +224,59 @@ def log_probabilities(
         The first token of each text that counts, given all before it; 1 at least, and the default,
         for nothing predicts the first token. A text that ends before its start has the sum 0.
     tell : callable, optional
-        Told after every pass how many of the texts are done.
+        Told after every pass how many of the texts are done, once for each mask.
+    passes : Passes, optional
+        The masks; left out, the intact model.
 
     Returns
     -------
-    array of float64 of shape (n_texts,)
+    array of float64 of shape (n_masks, n_texts)
 
     Raises
     ------
     DataError
         If one is not finite.
     """
+    passes = passes or Passes(model.module, [None])
+    model.projects_a_part  # noqa: B018  (tried on the intact model, not under a mask)
     sizes = np.array([len(text) for text in ids])
     first = np.ones(len(ids), dtype=int) if starts is None else np.asarray(starts)
     order = np.lexsort((first, sizes))
     order = order[first[order] < sizes[order]]
-    found = np.zeros(len(ids))
-    begin = 0
+    n_masks = len(passes.masks)
+    found = np.zeros((n_masks, len(ids)))
+    begin, done = 0, n_masks * (len(ids) - len(order))  # what ends before its start needs no pass
     while begin < len(order):
         where = order[begin : begin + batch_size]
         begins = int(first[where].min())
         whole = begins > 1 and not model.projects_a_part
         projected = int(sizes[where].max()) - (1 if whole else begins)
         where = where[: max(1, LOGITS_A_PASS // (projected * model.vocabulary))]
-        found[where] = _sums(model, [ids[i] for i in where], first[where])
+        for number, sums in enumerate(_sums(model, [ids[i] for i in where], first[where], passes)):
+            found[number, where] = sums
+            done += len(where)
+            tell(done)
         begin += len(where)
-        tell(len(ids) - len(order) + begin)  # those that end before their start need no pass
     if not np.isfinite(found).all():
         raise DataError(f"{model.name}: log-probabilities are NaN or infinite")
     return found
 
 
-def _sums(model: LanguageModel, ids: Sequence[Ids], first: np.ndarray) -> np.ndarray:
-    """Sums of the log-probabilities of each text's tokens from `first` on."""
+def _sums(
+    model: LanguageModel, ids: Sequence[Ids], first: np.ndarray, passes: Passes
+) -> Iterator[np.ndarray]:
+    """Under each mask, sums of the log-probabilities of each text's tokens from `first` on."""
     begin = int(first.min())
     # The last token is predicted and predicts nothing, so the model need not read it.
     batch = model.batch([text[:-1] for text in ids])
     following = model.batch(ids)["input_ids"][:, begin:]
-    each = -cross_entropy(
-        model.logits(batch, begin - 1).flatten(0, 1), following.flatten(), reduction="none"
-    )
-    rows = each.view(following.shape).cpu().double().numpy()
-    place = np.arange(begin, begin + rows.shape[1])
+
+    def compute() -> Tensor:
+        logits = model.logits(batch, begin - 1)
+        return cross_entropy(logits.flatten(0, 1), following.flatten(), reduction="none")
+
+    place = np.arange(begin, begin + following.shape[1])
     counts = (place >= first[:, None]) & (place < np.array([len(text) for text in ids])[:, None])
-    return np.where(counts, rows, 0).sum(axis=1)
+    for nats in passes(compute, (begin, following.shape)):
+        rows = -nats.view(following.shape).cpu().double().numpy()
+        yield np.where(counts, rows, 0).sum(axis=1)

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from common.base.device import choose_device, choose_dtype
@@ -28,7 +27,7 @@ from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from common.study import verbs as study
 from common.study.front import (
-    Evaluating,
+    EvaluatingTogether,
     FrontEnd,
     Localizing,
     chosen_localizer,
@@ -143,7 +142,7 @@ def open_model(settings: Settings) -> LanguageModel:
 
 
 @dataclass(kw_only=True, eq=False)
-class Texts(Evaluating):
+class Texts(EvaluatingTogether):
     """A benchmark's items and texts, read by a model.
 
     Attributes
@@ -159,14 +158,14 @@ class Texts(Evaluating):
     settings: Settings
     tokens: Tokenized
 
-    def outcome(
-        self, mask: Mask | None, found: SelectivityMap, progress: Progress = silent
-    ) -> Outcome:
-        """Which items the model still gets right, and how well it predicts the texts."""
+    def evaluate(
+        self, masks: Sequence[Mask | None], found: SelectivityMap, progress: Progress = silent
+    ) -> list[Outcome]:
+        """What the model makes of every item and text."""
         return evaluate(
             self.model,
             self.tokens,
-            mask,
+            masks,
             by=self.settings.plan.ablation,
             found=found,
             batch_size=self.settings.batch_size,
@@ -268,9 +267,8 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
             settings.evaluation, settings.data_root, settings.target_group, settings.other_group
         )
         tokens = Tokenized(model, read)
-        labels = np.zeros(len(read.names), dtype=int)
         return Texts(
-            items=Items(read.names, read.groups, read.target, read.other, labels, read.levels),
+            items=Items(read.names, read.groups, read.target, read.other, read.labels, read.levels),
             described=DescribedEvaluation(
                 name=read.name, warning=read.warning, chances=read.chances
             ),

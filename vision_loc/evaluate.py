@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,8 +12,9 @@ from torch import Tensor
 from common.base.errors import DataError
 from common.base.progress import PART, Progress, silent
 from common.effects.items import Outcome
-from common.measure.ablate import Ablation, under
+from common.measure.ablate import Ablation
 from common.measure.masks import Mask
+from common.measure.prefix import Passes
 from common.measure.scores import SelectivityMap
 from vision_loc.models import VisionModel
 from vision_loc.stimuli import Benchmark
@@ -45,14 +49,16 @@ def evaluate(
     model: VisionModel,
     pixels: np.ndarray,
     labels: np.ndarray,
-    mask: Mask | None = None,
+    masks: Sequence[Mask | None] = (None,),
     *,
     by: Ablation = "zero",
     found: SelectivityMap | None = None,
     batch_size: int = 64,
     progress: Progress = silent,
-) -> Outcome:
-    """What the model makes of every picture, intact or with a mask's units replaced.
+) -> list[Outcome]:
+    """What the model makes of every picture, intact and with each mask's units replaced.
+
+    Batches outside, masks inside: what comes before the units of a mask is computed once a batch.
 
     Parameters
     ----------
@@ -62,25 +68,40 @@ def evaluate(
         Decoded and resized, as from :func:`vision_loc.stimuli.pixel_store`.
     labels : array of int of shape (n_pictures,)
         The right classes.
-    mask : Mask, optional
-        Left out, the model is intact.
+    masks : sequence of Mask or None, default=(None,)
+        ``None`` is the intact model.
     by : {"zero", "mean"} or float, default="zero"
         The replacement; for ``mean`` the map gives each unit's mean over the control condition.
     found : SelectivityMap, optional
         The map, for ``by="mean"``.
+    batch_size : int, default=64
+        Pictures a pass.
     progress : Progress
-        Told of every batch, as a part of the step under way; may raise to stop.
+        Told of every batch under every mask, as a part of the step under way; may raise to stop.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of the masks.
     """
-    predictions, margins = [], []
-    with torch.inference_mode(), under(model.module, mask, by, found):
+    seen: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in masks]
+    passes, done = Passes(model.module, masks, by, found), 0
+    with torch.inference_mode():
         for start in range(0, len(labels), batch_size):
             where = slice(start, start + batch_size)
-            logits = model.logits(torch.from_numpy(pixels[where].copy())).cpu()
-            predictions.append(logits.argmax(dim=1).numpy())
-            margins.append(_margin(logits, torch.from_numpy(labels[where])).numpy())
-            progress(PART, min(where.stop, len(labels)), len(labels))
-    prediction = np.concatenate(predictions)
-    return Outcome(prediction, prediction == labels, np.concatenate(margins))
+            batch, right = torch.from_numpy(pixels[where].copy()), torch.from_numpy(labels[where])
+            each = passes(partial(model.logits, batch), batch.shape)
+            for under, logits in zip(seen, each, strict=True):
+                logits = logits.cpu()
+                under.append((logits.argmax(dim=1).numpy(), _margin(logits, right).numpy()))
+                done += len(right)
+                progress(PART, done, len(labels) * len(masks))
+    return [_outcome(under, labels) for under in seen]
+
+
+def _outcome(batches: Sequence[tuple[np.ndarray, np.ndarray]], labels: np.ndarray) -> Outcome:
+    prediction, margin = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    return Outcome(prediction, prediction == labels, margin)
 
 
 def _margin(logits: Tensor, labels: Tensor) -> Tensor:

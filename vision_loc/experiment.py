@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from common.study import verbs as study
 from common.study.front import (
-    Evaluating,
+    EvaluatingTogether,
     FrontEnd,
     Localizing,
     chosen_localizer,
@@ -55,7 +56,7 @@ def open_model(settings: Settings) -> VisionModel:
 
 
 @dataclass(kw_only=True, eq=False)
-class Pictures(Evaluating):
+class Pictures(EvaluatingTogether):
     """A benchmark's pictures, shown to a model.
 
     Attributes
@@ -81,15 +82,15 @@ class Pictures(Evaluating):
             progress,
         )
 
-    def outcome(
-        self, mask: Mask | None, found: SelectivityMap, progress: Progress = silent
-    ) -> Outcome:
+    def evaluate(
+        self, masks: Sequence[Mask | None], found: SelectivityMap, progress: Progress = silent
+    ) -> list[Outcome]:
         """Which pictures the model still gets right."""
         return evaluate(
             self.model,
             self.pixels,
             np.asarray(self.items.labels),
-            mask,
+            masks,
             by=self.settings.plan.ablation,
             found=found,
             batch_size=self.settings.batch_size,

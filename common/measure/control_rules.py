@@ -67,7 +67,8 @@ class ControlRule:
     matched : bool
         Whether it keeps what the top units are besides selective: a verdict rests on such rules.
     draws : int
-        How often it is drawn by default; 0 for a rule that only comes where it is asked for.
+        How often it is drawn by default, of a matched rule at most; 0 for a rule that only comes
+        where it is asked for.
     random : bool
         Whether draws differ; a rule without chance gives one mask.
     takes : str
@@ -159,12 +160,12 @@ def _between(draw: Draw) -> np.ndarray:
 _RULES = (
     ControlRule("random", _random, draws=10, mark="o", line=":", curve=True),
     ControlRule(
-        "layer-matched", _layer_matched, matched=True, draws=20, mark="s", line="--", curve=True,
+        "layer-matched", _layer_matched, matched=True, draws=199, mark="s", line="--", curve=True,
         sentence="Layer-matched masks hold as many units of every site as the top mask, drawn from "
         "all units of the site.",
     ),
     ControlRule(
-        "magnitude-matched", _magnitude_matched, matched=True, draws=20, mark="D", line="-.",
+        "magnitude-matched", _magnitude_matched, matched=True, draws=199, mark="D", line="-.",
         curve=True, against=MATCHED_PART,
         sentence="Magnitude-matched masks give each top unit that has an equally loud partner one "
         "unit of its site whose log mean |activation| differs from its own by at most "

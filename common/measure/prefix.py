@@ -19,7 +19,7 @@ empty tensors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -34,6 +34,7 @@ from common.measure.scores import SelectivityMap
 from common.measure.sites import Site
 
 MEMORY = 1 << 30  # bytes kept of one batch; masks that begin beyond it begin at an earlier site
+FEWEST = 4  # masks from which on the two intact passes pay
 
 Result = TypeVar("Result")
 
@@ -194,6 +195,60 @@ class Prefix(Generic[Result]):
 
     def _replay(self, boundary: Boundary) -> _Replay:
         return _Replay(self._plan, boundary, self._kept[boundary.at], self._said)
+
+
+class Passes:
+    """Computes something of a model under each of many masks, one batch after another.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The model.
+    masks : sequence of Mask or None
+        In the order of the results; ``None`` is the intact model.
+    by, found
+        As in :func:`common.measure.ablate.under`.
+    memory : int, default=MEMORY
+        Bytes to keep at most; see :class:`Prefix`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        masks: Sequence[Mask | None],
+        by: Ablation = "zero",
+        found: SelectivityMap | None = None,
+        memory: int = MEMORY,
+    ) -> None:
+        self.model, self.masks, self.by, self.found, self.memory = model, masks, by, found, memory
+        first = {_first_site(mask) for mask in masks if mask is not None} - {None}
+        # In running order, whatever order the masks are in.
+        every = next((mask.sites for mask in masks if mask is not None), ())
+        self._sites = tuple(site for site in every if site in first)
+        self._plans: dict[Hashable, Plan] = {}
+
+    def __call__(self, compute: Callable[[], Result], key: Hashable = None) -> Iterator[Result]:
+        """What `compute` gives under each mask.
+
+        Parameters
+        ----------
+        compute, key
+            As in :class:`Prefix`.
+        """
+        if len(self.masks) < FEWEST:
+            for mask in self.masks:
+                with under(self.model, mask, self.by, self.found):
+                    yield compute()
+            return
+        prefix = Prefix(
+            self.model, compute, self._sites, memory=self.memory, plans=self._plans, key=key
+        )
+        for mask in self.masks:
+            yield prefix.intact if mask is None else prefix.under(mask, self.by, self.found)
+
+
+def _first_site(mask: Mask) -> Site | None:
+    return next((site for site in mask.sites if mask.at(site).any()), None)
 
 
 def _versions(model: nn.Module) -> list[tuple[int, int]]:

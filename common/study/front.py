@@ -13,6 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -30,6 +31,8 @@ from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap, score_identity
 from common.measure.sites import Site
 from common.study.settings import Settings
+
+TOGETHER = 48  # masks that are evaluated at once
 
 Model = TypeVar("Model")
 S = TypeVar("S", bound=Settings)
@@ -163,8 +166,7 @@ class Evaluating(ABC):
     ) -> Iterator[Outcome]:
         """The outcomes under several masks, in their order, each as soon as it is known.
 
-        One by one, as it stands; a front end that evaluates many masks in one pass does so here.
-        What it yields is what :meth:`outcome` returns, bit by bit. The caller may stop asking.
+        One by one, as it stands. The caller may stop asking.
         """
         for mask in masks:
             yield self.outcome(mask, found, progress)
@@ -191,6 +193,37 @@ class Evaluating(ABC):
         progress : Progress
             Told how far it is; may raise to stop.
         """
+
+
+@dataclass(kw_only=True, eq=False)
+class EvaluatingTogether(Evaluating):
+    """An evaluation under many masks at once: what comes before their units is computed once.
+
+    See :class:`common.measure.prefix.Passes`.
+    """
+
+    @abstractmethod
+    def evaluate(
+        self, masks: Sequence[Mask | None], found: SelectivityMap, progress: Progress = silent
+    ) -> list[Outcome]:
+        """The outcomes under each of the masks; otherwise as :meth:`Evaluating.outcome`."""
+
+    def outcome(
+        self, mask: Mask | None, found: SelectivityMap, progress: Progress = silent
+    ) -> Outcome:
+        """The same for one mask."""
+        return self.evaluate([mask], found, progress)[0]
+
+    def outcomes(
+        self,
+        masks: Iterable[Mask | None],
+        found: SelectivityMap,
+        progress: Progress = silent,
+    ) -> Iterator[Outcome]:
+        """The outcomes of any number of masks; some at a time, so that a kill loses these alone."""
+        left = iter(masks)
+        while some := [*islice(left, TOGETHER)]:
+            yield from self.evaluate(some, found, progress)
 
 
 class FrontEnd(ABC, Generic[S, Model]):

@@ -107,14 +107,11 @@ def read_items(path: Path) -> pd.DataFrame:
     DataError
         If the file cannot be read as a table.
     """
-    words = dict.fromkeys(("item", "group", "label", "mask", "rule"), str)
+    words = dict.fromkeys(("item", "group", "label", "mask", "rule", "margin"), str)
+    empty = {name: [""] for name in ("percent", "correct")}
     try:
-        return pd.read_csv(
-            path,
-            dtype=words,
-            keep_default_na=False,
-            na_values={name: [""] for name in ("percent", "correct", "margin")},
-            float_precision="round_trip",
-        )
-    except (OSError, ValueError) as error:
+        items = pd.read_csv(path, dtype=words, keep_default_na=False, na_values=empty)
+        # As Python reads numbers, to the last bit.
+        return items.assign(margin=items["margin"].astype(float))
+    except (OSError, KeyError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as a table of items ({error})") from error

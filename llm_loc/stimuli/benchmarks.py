@@ -35,7 +35,9 @@ class RunningText:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Items in two groups, minimal pairs or multiple choice, and texts to be measured beside them.
+    """Items, minimal pairs or multiple choice, and texts to be measured beside them.
+
+    What is lost at large is asked of one group, and what is lost more of two.
 
     Attributes
     ----------
@@ -47,8 +49,8 @@ class Benchmark:
         Ways to sort the items, coarse ones first.
     groups : array of str of shape (n_items,)
         The group of each item.
-    target, other : str
-        The group that should lose, and the one that should not.
+    target, other : str, str or None
+        The group that should lose, and the one that should not, where there is one.
     texts : tuple of RunningText
         Texts whose perplexity is measured.
     warning : str, optional
@@ -61,7 +63,7 @@ class Benchmark:
     levels: Mapping[str, np.ndarray]
     groups: np.ndarray
     target: str
-    other: str
+    other: str | None
     texts: tuple[RunningText, ...] = ()
     warning: str | None = None
 
@@ -74,6 +76,11 @@ class Benchmark:
     def bad(self) -> tuple[str, ...]:
         """A wrong text of each item: of a pair the other one."""
         return tuple(texts[1] for texts in self.choices)
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Of each item the part of the finest level, its paradigm: such items are alike."""
+        return [*self.levels.values()][-1] if self.levels else np.full(len(self.names), "")
 
     @property
     def chances(self) -> dict[str, float]:
@@ -130,7 +137,8 @@ def benchmark(
         ``.txt`` files with commas between them: ``blimp,prose``.
     target, other : str, optional
         The two groups that are contrasted: a part of any level (a field, a phenomenon, a paradigm),
-        one of several sets, or ``rest`` for all that is not the target.
+        one of several sets, or ``rest`` for all that is not the target. Left out, they are the
+        set's own, and all items are one group where it has none.
 
     Raises
     ------
@@ -273,24 +281,20 @@ def _grouped(
     items: _Items, texts: Sequence[RunningText], target: str | None, other: str | None
 ) -> Benchmark:
     levels = {level: items.table[level].to_numpy(dtype=str) for level in items.levels}
-    if all(len(set(values.tolist())) < 2 for values in levels.values()):
-        raise SettingError(
-            f"`evaluation` {items.name}: all items are of one group, so there is nothing to "
-            "compare with; give them a column group, or a second set, as in `evaluation` "
-            f"{items.name},blimp"
-        )
     target = target or items.target
-    if target is None:
-        raise SettingError(
-            f"{items.name}: say `target_group` and `other_group` ({_offered(levels)})"
-        )
-    other = other or (items.other if target == items.target and items.other else REST)
+    if target is None:  # what is lost at large
+        if other is not None:
+            raise SettingError(f"`other_group` {other}: say the `target_group` too")
+        target, groups = items.name, np.full(len(items.table), items.name)
+    else:
+        other = other or (items.other if target == items.target and items.other else REST)
+        groups = _groups(items.name, levels, target, other)
     return Benchmark(
         name=",".join([items.name, *(text.name for text in texts)]),
         names=tuple(items.table["name"]),
         choices=tuple(items.table["choices"]),
         levels=levels,
-        groups=_groups(items.name, levels, target, other),
+        groups=groups,
         target=target,
         other=other,
         texts=tuple(texts),

@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,8 +9,10 @@ import pytest
 from scipy import stats
 
 from common.base.errors import DataError
-from common.effects import Judgement, Resampler, judge
-from common.effects.words import finding, plainly
+from common.effects.finding import finding, plainly
+from common.effects.judge import judge
+from common.effects.judgement import Judgement
+from common.effects.resample import Resampler
 
 MATCHED = ("layer-matched", "magnitude-matched")
 
@@ -339,13 +340,16 @@ def test_words_say_what_the_numbers_say() -> None:
     null = found()
     assert "No evidence that these units serve face more than object" in finding(null)
     assert "would have been found in 80 % of such runs" in finding(null)
-    unchanged = replace(null, doses=(replace(null.verdict, groups=judged.verdict.groups),))
+    same = null.verdict.model_copy(update={"groups": judged.verdict.groups})
+    unchanged = null.model_copy(update={"doses": (same,)})
     assert "% right" in plainly(unchanged)
 
 
 def test_everything_is_plain_data() -> None:
-    held = found().as_dict()
+    held = found().as_json()
     assert json.loads(json.dumps(held, allow_nan=False)) == held
+    assert Judgement.model_validate(held) == found()
     single = judge(Experiment(n=1).add("t", "top", 1, 0, 3).table(), "face", "object")
-    assert single.as_dict()["adjusted"]["ci"] == [None, None]
+    assert single.as_json()["adjusted"]["ci"] == [None, None]
+    assert Judgement.model_validate(single.as_json()) == single
     assert held["doses"][0]["groups"]["face"]["drop"]["n"] == 120

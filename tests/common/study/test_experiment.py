@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 from common.base.errors import DataError, SettingError
 from common.effects.described import DescribedEvaluation, DescribedLocalizer, DescribedModel
 from common.effects.items import Items, Outcome
+from common.effects.judge import judge
 from common.effects.localized import Area, AreaShare, describe_map
 from common.effects.results import Results
 from common.measure.ablate import Ablation
@@ -28,7 +29,7 @@ from common.measure.welch import WORDS
 from common.study.experiment import Described, run_experiment
 from common.study.folder import RunFolder
 from common.study.plan import DEFAULT_CONTROLS, Plan, parse_ablation, parse_percents
-from common.study.results import SCHEMA
+from common.study.results import SCHEMA, read_items
 from tests.common.answering import answering
 from tests.common.conftest import MapMaker
 
@@ -118,7 +119,7 @@ def test_results_hold_what_the_contract_says(bench, tmp_path: Path) -> None:
     found = bench().run(tmp_path)
     results = json.loads((tmp_path / "results.json").read_text())
     assert results == {"schema": SCHEMA, **found.as_json()}
-    named = {"model", "localizer", "selectivity", "intact", "ablations", "permutation_p", "verdict"}
+    named = {"model", "localizer", "selectivity", "intact", "ablations", "judgement", "verdict"}
     assert named <= set(results)
     assert {"n_units", "n_sites"} <= set(results["selectivity"])
     for entry in results["ablations"]:
@@ -129,15 +130,16 @@ def test_results_hold_what_the_contract_says(bench, tmp_path: Path) -> None:
     assert results["intact"]["face"]["n"] == N_FACES
     assert set(results["intact"]["face"]) == {"accuracy", "ci", "n"}
     assert results["headline_percent"] == 1.0
-    assert results["permutation_p"] == pytest.approx(1 / 4)  # beats all of three matched masks
-    assert results["verdict"].startswith("Zeroing the 3 units (1 % of 300)")
+    assert results["judgement"]["adjusted"]["p"] == pytest.approx(1 / 4)  # of three matched masks
+    assert results["judgement"]["outcome"] == "cannot tell"
+    assert "Zeroing the 3 units (1 % of 300)" in results["verdict"]
     assert "The model is a phantom" in results["warnings"][0]
 
 
 def test_numbers_in_the_results_are_those_of_the_items(bench, tmp_path: Path) -> None:
     results = bench().run(tmp_path)
     table = pd.read_csv(tmp_path / "items.csv")
-    assert ",".join(table.columns) == "item,group,mask,label,prediction,correct,margin"
+    assert ",".join(table.columns) == "item,group,mask,rule,percent,label,prediction,correct,margin"
     assert len(table) == len(ORDER) * len(ITEMS.names)
     assert list(dict.fromkeys(table["mask"])) == ORDER
     for _, rows in table.groupby("mask"):
@@ -244,6 +246,63 @@ def test_another_seed_draws_other_controls(bench, tmp_path: Path) -> None:
     assert (one["random-5-s00/layer0:output"] != two["random-5-s50/layer0:output"]).any()
 
 
+# --- how many controls are drawn ---
+
+
+@dataclass
+class Selective(Bench):
+    """A front end on which masks of one rule do as much as `harm` says."""
+
+    harm: dict[str, float] = field(default_factory=dict)
+
+    def evaluate(self, mask: Mask | None, _: SelectivityMap) -> Outcome:
+        self.evaluated.append("intact" if mask is None else mask.name)
+        margin = np.random.default_rng(0).normal(1, 1, len(ITEMS.names))
+        if mask is not None:
+            rng = np.random.default_rng([mask.seed or 0, *mask.name.encode()])
+            margin -= np.where(ITEMS.groups == "face", self.harm.get(mask.rule, 0.0), 0.0)
+            margin -= rng.normal(0, 0.6, len(margin))
+        margin = margin.astype(np.float32)
+        return Outcome((margin > 0).astype(np.int64), margin > 0, margin)
+
+
+MANY = Plan((1.0, 5.0), parse_controls("random:2,layer-matched:60,magnitude-matched:60"), seed=3)
+
+
+@pytest.mark.parametrize(
+    ("harm", "draws", "outcome"),
+    [
+        ({"top": 1.0}, {"layer-matched": 60, "magnitude-matched": 60}, "evidence"),
+        ({}, {"layer-matched": range(20, 60), "magnitude-matched": range(20, 60)}, "no evidence"),
+        (
+            {"top": 1.0, "layer-matched": 2.0},
+            {"layer-matched": 20, "magnitude-matched": 60},
+            "no evidence",
+        ),
+    ],
+)
+def test_a_rule_is_drawn_until_its_p_is_settled(
+    make_map: MapMaker, tmp_path: Path, harm: dict, draws: dict, outcome: str
+) -> None:
+    results = Selective(make_map((200, 100)), harm=harm).run(tmp_path, MANY)
+    assert results.judgement.outcome == outcome
+    for verdict in results.judgement.doses:
+        for entry in verdict.comparisons:
+            wanted = draws.get(entry.rule, 2)
+            within = wanted if isinstance(wanted, range) else range(wanted, wanted + 1)
+            assert entry.draws in within
+            made = results.at(verdict.percent, entry.rule)
+            assert [each.seed for each in made] == [3 + i for i in range(entry.draws)]
+
+
+def test_the_verdict_is_that_of_the_table_of_items(make_map: MapMaker, tmp_path: Path) -> None:
+    results = Selective(make_map((200, 100)), harm={"top": 0.4}).run(tmp_path, MANY)
+    items = read_items(tmp_path / "items.csv")
+    assert judge(items, "face", "object") == results.judgement
+    mixed = items.groupby("mask", sort=False).sample(frac=1, random_state=0)
+    assert judge(mixed, "face", "object") == results.judgement
+
+
 # --- what results say ---
 
 
@@ -266,9 +325,9 @@ def test_the_ablation_is_in_the_results(
 
 def test_a_run_without_controls_has_no_p(bench, tmp_path: Path) -> None:
     results = bench().run(tmp_path, Plan((1.0,), []))
-    assert results.permutation_p is None
-    assert results.permutations == ()
-    assert "no evidence" in results.verdict
+    assert results.judgement.adjusted.p is None
+    assert results.judgement.outcome == "cannot tell"
+    assert "no matched control was drawn" in results.verdict
 
 
 def test_the_map_is_described_by_its_units_in_favour_of_the_target(make_map: MapMaker) -> None:
@@ -372,4 +431,4 @@ def test_an_ablation_that_makes_no_sense_is_refused(text: str) -> None:
 
 def test_the_default_controls_can_be_read() -> None:
     plans = {plan.rule: plan.draws for plan in parse_controls(DEFAULT_CONTROLS)}
-    assert plans == {"random": 10, "layer-matched": 20, "magnitude-matched": 20, "bottom": 1}
+    assert plans == {"random": 10, "layer-matched": 199, "magnitude-matched": 199, "bottom": 1}
