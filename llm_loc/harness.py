@@ -215,7 +215,9 @@ def evaluate_tasks(
     ]
 
 
-def _under(mask: Mask, intact: np.ndarray, ablated: np.ndarray, resampler: Resampler) -> TaskUnderMask:
+def _under(
+    mask: Mask, intact: np.ndarray, ablated: np.ndarray, resampler: Resampler
+) -> TaskUnderMask:
     lost = intact - ablated
     return TaskUnderMask(
         mask=mask.name,
