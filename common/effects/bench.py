@@ -17,7 +17,7 @@ from common.effects.paired import Drop, drop, interaction, rate
 from common.effects.resample import Resampler
 from common.effects.studentized import Studentized
 from common.effects.table import Table, numbered
-from common.measure.control_rules import is_matched
+from common.measure.control_rules import against, is_matched
 
 PARTS = ("top", "matched-part", "unmatched-part")
 FEWEST_LABELS = 6  # with items of a group, below which whole labels cannot be resampled
@@ -235,13 +235,12 @@ class MatchedRanks:
 
     def against(self, rule: str, percent: float) -> str:
         """What the draws of a rule are compared with: equally loud units with the matched part."""
-        if rule == "magnitude-matched" and len(self.bench.table.at("matched-part", percent)):
-            return "matched-part"
-        return self.part
+        part = against(rule)
+        return part if len(self.bench.table.at(part, percent)) else self.part
 
     def _serves(self, rule: str) -> bool:
         # Other rules draw as many units as the whole top mask has, not as its matched part.
-        return rule not in PARTS and (self.part == "top" or rule == "magnitude-matched")
+        return rule not in PARTS and self.part in ("top", against(rule))
 
     def _comparison(self, rule: str, percent: float) -> Comparison:
         bench, draws = self.bench, self.bench.table.at(rule, percent)

@@ -16,6 +16,7 @@ from common.effects.masked import MaskResult
 from common.effects.paired import Rate
 from common.effects.parts import Part
 from common.effects.perplexity import TextPerplexity
+from common.measure.balance import Balance
 
 
 class Localized(Part):
@@ -46,6 +47,9 @@ class Results(Localized):
     """The verdict, from the items alone: what ``common.judge`` makes of ``items.csv``."""
     text_judgements: dict[str, Judgement] = Field(default_factory=dict)
     """By running text, the verdict on its windows (language)."""
+    balances: tuple[Balance, ...] = ()
+    """How like the masks that they stand against the control masks are: loudness, overlap, shares
+    of the sites."""
     breakdown: tuple[LostPart, ...] = ()
     """What every part of the evaluation lost, where its items have levels."""
     perplexity: tuple[TextPerplexity, ...] = ()

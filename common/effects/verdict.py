@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from common.effects.finding import finding, plainly
 from common.effects.results import Results
 from common.effects.words import percent, skipped_warning
+from common.measure.control_rules import is_matched
+from common.measure.matching import UNMATCHED_PART
 
 
 def verdict(results: Results) -> str:
@@ -25,7 +27,12 @@ def verdict(results: Results) -> str:
 
 def warnings(results: Results) -> list[str]:
     """What a reader should know before believing the verdict."""
-    return [*_of_stimuli(results), *_of_units(results), *results.judgement.warnings]
+    return [
+        *_of_stimuli(results),
+        *_of_units(results),
+        *_of_controls(results),
+        *results.judgement.warnings,
+    ]
 
 
 def _of_stimuli(results: Results) -> Iterator[str]:
@@ -59,3 +66,16 @@ def _of_units(results: Results) -> Iterator[str]:
         chance = results.chance(group)
         if chance is not None and intact.ci[0] <= chance:
             yield f"Intact accuracy on {group} is not above chance ({percent(chance)})."
+
+
+def _of_controls(results: Results) -> Iterator[str]:
+    """At the headline dose; the others' stand with their numbers."""
+    dose = results.headline_percent
+    unmatched = results.at(dose, UNMATCHED_PART)
+    if unmatched:
+        n_units = results.top().n_units
+        share = f"{unmatched[0].n_units} of the top {n_units} units have no equally loud partner"
+        yield f"{share} in their site: no control says what such loud units would do if unselective."
+    for entry in results.balances:
+        if entry.percent == dose and is_matched(entry.rule):
+            yield from entry.warnings

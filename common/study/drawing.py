@@ -16,8 +16,9 @@ import numpy.typing as npt
 from common.effects.controls import FEWEST, Stopping
 from common.effects.items import Items, Outcome
 from common.effects.margins import Design, design
-from common.measure.control_rules import ControlPlan, control, is_matched
+from common.measure.control_rules import ControlPlan, against, control, is_matched
 from common.measure.masks import Mask, top_percent
+from common.measure.matching import MATCHED_PART, matched_part, unmatched_part
 from common.measure.scores import SelectivityMap
 from common.study.plan import Plan
 
@@ -94,14 +95,29 @@ class Drawing:
         self.found, self.plan = found, plan
         self.drawn: dict[tuple[str, float], list[Mask]] = {}
         for percent in plan.percents:
-            self.drawn["top", percent] = [top_percent(found, percent)]
-            for rule in plan.controls:
-                draws = min(rule.draws, ROUND) if is_matched(rule.rule) else rule.draws
-                self.drawn[rule.rule, percent] = self._draw(rule, percent, 0, draws)
+            self._begin(percent)
+
+    def _begin(self, percent: float) -> None:
+        """The top mask of a dose, its two parts where it has them, and first draws of each rule."""
+        top = top_percent(self.found, percent)
+        matched, unmatched = matched_part(self.found, top), unmatched_part(self.found, top)
+        self.drawn["top", percent] = [top]
+        if unmatched is not None:
+            for part in (matched, unmatched):
+                if part is not None:
+                    self.drawn[part.rule, percent] = [part]
+        for rule in self.plan.controls:
+            if against(rule.rule) == MATCHED_PART and matched is None:
+                continue  # no top unit has a partner, so there is nothing to draw
+            draws = min(rule.draws, ROUND) if is_matched(rule.rule) else rule.draws
+            self.drawn[rule.rule, percent] = self._draw(rule, percent, 0, draws)
 
     def _draw(self, rule: ControlPlan, percent: float, first: int, last: int) -> list[Mask]:
         seeds = range(self.plan.seed + first, self.plan.seed + last)
         return [control(self.found, rule.rule, percent, seed) for seed in seeds]
+
+    def _doses(self, rule: ControlPlan) -> list[float]:
+        return [percent for percent in self.plan.percents if (rule.rule, percent) in self.drawn]
 
     @property
     def masks(self) -> list[Mask]:
@@ -126,12 +142,13 @@ class Drawing:
         """
         drew = False
         for rule in self.plan.controls:
-            made = len(self.drawn[rule.rule, self.plan.percents[0]])
+            doses = self._doses(rule)
+            made = len(self.drawn[rule.rule, doses[0]]) if doses else rule.draws
             if not is_matched(rule.rule) or made >= rule.draws:
                 continue
             if all(self._settled(rule, question, outcomes) for question in asked):
                 continue
-            for percent in self.plan.percents:
+            for percent in doses:
                 last = min(made + ROUND, rule.draws)
                 self.drawn[rule.rule, percent] += self._draw(rule, percent, made, last)
             drew = True
@@ -143,7 +160,7 @@ class Drawing:
         def effect(mask: Mask) -> float:
             return question.effect(outcomes[INTACT], outcomes[mask.name])
 
-        doses = self.plan.percents
+        doses = self._doses(rule)
         stopping = Stopping(
             {rule.rule: [effect(self._against(rule, dose)) for dose in doses]}, most=rule.draws
         )
@@ -152,8 +169,5 @@ class Drawing:
         return stopping.enough(rule.rule)
 
     def _against(self, rule: ControlPlan, percent: float) -> Mask:
-        part = self.drawn.get(("matched-part", percent), [])
-        return part[0] if part and rule.rule == "magnitude-matched" else self._top(percent)
-
-    def _top(self, percent: float) -> Mask:
-        return self.drawn["top", percent][0]
+        part = self.drawn.get((against(rule.rule), percent))
+        return (part or self.drawn["top", percent])[0]

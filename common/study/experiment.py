@@ -27,6 +27,7 @@ from common.effects.perplexity import MeasuredText, describe_text
 from common.effects.resample import Resampler
 from common.effects.results import Results
 from common.effects.verdict import verdict, warnings
+from common.measure.balance import balances
 from common.measure.masks import Mask, save_masks, top_percent
 from common.measure.scores import SelectivityMap
 from common.study.drawing import INTACT, Drawing, margins, questions
@@ -223,6 +224,7 @@ def _numbers(
         ),
         headline_percent=plan.headline,
         judgement=judge(table, items.target, items.other),
+        balances=tuple(balances(found, masks)),
     )
     return results.model_copy(update=_beside(plan, items, described, found, masks, outcomes))
 
