@@ -34,6 +34,7 @@ from common.measure.rules import Contrast, Score, ScoreRule, ScoreWords, Watchin
 from common.measure.scores import SCORE_RULES, SelectivityMap
 from common.measure.sites import Site
 from common.report import figures
+from common.report.draws import adjusted_effects
 from common.study.results import load_results
 from tests.common.conftest import MapMaker
 from tests.common.report.test_report import Maker, finished, page_of
@@ -249,7 +250,7 @@ def test_a_control_rule_shows_in_table_figure_report_and_form(
     assert "loudest × 2" in text
     assert LOUDEST.sentence in text
     assert "loudest 1 % ×2" in [*results_table(results).columns[0].cells]
-    drawn = figures.interactions(results).axes[0]
+    drawn = figures.adjusted(results, adjusted_effects(folder, results)).axes[0]
     assert "P" in {line.get_marker() for line in drawn.lines}
     legend = figures.dose_curve(results).legends[0].get_texts()
     assert "face: loudest" in {each.get_text() for each in legend}

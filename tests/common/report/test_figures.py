@@ -20,19 +20,18 @@ from common.measure.moments import Moments
 from common.measure.scores import SelectivityMap, welch
 from common.measure.sites import Site
 from common.report import figures
-from tests.common.made import RATE, ablation, effect, made
+from tests.common.made import RATE, ablation, effect, estimate, judgement, made, verdict_at
 
 
-def entry(rule: str, dose: float, face: float, house: float) -> dict[str, Any]:
-    gap = house - face
+def entry(rule: str, dose: float, face: float, house: float, seed: str = "") -> dict[str, Any]:
     groups = {"face": effect(face, 1 - face), "house": effect(house, 1 - house)}
-    ends = [gap - 0.05, gap + 0.05]
-    return ablation(rule, dose, groups=groups, interaction=gap, interaction_ci=ends)
+    return ablation(rule, dose, mask=f"{rule}-{dose:g}{seed}", groups=groups)
 
 
 def results(doses: tuple[float, ...], rules: tuple[str, ...] = ()) -> Results:
     ablations = [entry("top", dose, 0.3, 0.98) for dose in doses]
-    ablations += [entry(rule, dose, 0.97, 0.98) for dose in doses for rule in rules * 2]
+    for number, rule in enumerate(rules * 2):
+        ablations += [entry(rule, dose, 0.97, 0.98, f"-s{number:02d}") for dose in doses]
     return made(
         model={"chance": 0.1},
         evaluation={"target": "face", "other": "house"},
@@ -40,6 +39,11 @@ def results(doses: tuple[float, ...], rules: tuple[str, ...] = ()) -> Results:
         ablations=ablations,
         headline_percent=doses[0],
     )
+
+
+def adjusted(given: Results, dose: float | None = None) -> Figure:
+    """The figure, with effects made up."""
+    return figures.adjusted(given, {entry.mask: 0.1 for entry in given.ablations}, dose)
 
 
 def inside(figure: Figure) -> None:
@@ -58,9 +62,10 @@ RULES = ("random", "layer-matched", "magnitude-matched", "bottom", "range:40-60"
 
 @pytest.mark.parametrize("rules", [(), ("random",), RULES])
 @pytest.mark.parametrize("doses", [(1.0,), (0.5, 1.0, 2.0, 5.0), (10.0, 100.0)])
-def test_dose_curve_and_interactions(doses: tuple[float, ...], rules: tuple[str, ...]) -> None:
+def test_dose_curve_and_adjusted_effects(doses: tuple[float, ...], rules: tuple[str, ...]) -> None:
     given = results(doses, rules)
-    for figure in (figures.dose_curve(given), figures.interactions(given)):
+    shown = (figures.dose_curve(given), adjusted(given), figures.adjusted_by_dose(given))
+    for figure in shown:
         inside(figure)
         (axes,) = figure.axes
         assert axes.get_xlabel()
@@ -88,14 +93,67 @@ def test_control_band_takes_the_doses_that_have_controls() -> None:
     kept = tuple(e for e in given.ablations if e.percent == 1 or e.rule == "top")
     given = given.model_copy(update={"ablations": kept})
     inside(figures.dose_curve(given))
-    inside(figures.interactions(given, 100.0))
+    inside(adjusted(given, 100.0))
+
+
+def test_every_draw_is_shown_beside_the_effect_of_the_top_mask_and_its_interval() -> None:
+    given = results((1.0, 5.0), RULES)
+    effects = {entry.mask: number / 7 for number, entry in enumerate(given.ablations)}
+    (axes,) = figures.adjusted(given, effects, 5.0).axes
+    rules = [text.get_text() for text in axes.get_yticklabels()]
+    assert rules == ["top", *RULES]
+    for row, rule in enumerate(rules[1:], start=1):
+        drawn = [line for line in axes.lines if row - 0.3 < np.mean(line.get_ydata()) < row + 0.3]
+        expected = sorted(effects[entry.mask] for entry in given.at(5.0, rule))
+        assert sorted(drawn[0].get_xdata()) == pytest.approx(expected)
+    verdict = given.judgement.doses[1]
+    (bar,) = axes.containers[0].lines[2]
+    assert list(bar.get_segments()[0][:, 0]) == pytest.approx(list(verdict.adjusted.ci))
 
 
 def test_no_effect_at_all_is_not_blown_up() -> None:
-    given = made(ablations=[ablation(interaction=0.0, interaction_ci=[0.0, 0.0])])
-    low, high = figures.interactions(given).axes[0].get_xlim()
-    assert low <= -1
-    assert high >= 1
+    none = judgement([verdict_at(adjusted=estimate(0.0, reach=0.0))])
+    low, high = adjusted(made(judgement=none)).axes[0].get_xlim()
+    assert low < -0.04
+    assert high > 0.04
+
+
+def test_a_bound_that_does_not_exist_runs_out_of_the_figure() -> None:
+    open_end = {"effect": 0.5, "ci": [None, None], "p": None}
+    doses = [verdict_at(dose, adjusted=open_end) for dose in (1.0, 5.0)]
+    both = [ablation("top", dose) for dose in (1.0, 5.0)]
+    given = made(ablations=both, judgement=judgement(doses))
+    for figure, along in ((adjusted(given), 0), (figures.adjusted_by_dose(given), 1)):
+        inside(figure)
+        axes = figure.axes[0]
+        low, high = (axes.get_xlim, axes.get_ylim)[along]()
+        ends = axes.containers[0].lines[2][0].get_segments()[0][:, along]
+        assert np.isfinite(ends).all()
+        assert min(ends) < low < high < max(ends)
+
+
+def test_the_parts_of_the_top_mask_have_their_own_rows() -> None:
+    masks = [ablation(rule) for rule in ("top", "matched-part", "unmatched-part")]
+    parts = [verdict_at(mask="matched-part-1", adjusted=estimate(0.2))]
+    given = made(ablations=masks, judgement=judgement(matched_parts=parts))
+    figure = adjusted(given)
+    inside(figure)
+    (axes,) = figure.axes
+    assert len(axes.containers) == 2  # an interval for the whole and for the matched part
+    assert len(axes.get_yticklabels()) == 3
+    by_dose = figures.adjusted_by_dose(given)
+    told = [text.get_text() for text in by_dose.legends[0].get_texts()]
+    assert "its matched part" in told
+
+
+def test_figures_of_one_group_alone() -> None:
+    masks = [ablation("top", dose, groups={"face": effect()}) for dose in (1.0, 5.0)]
+    given = made(evaluation={"other": None}, intact={"face": RATE}, ablations=masks)
+    for figure in (figures.dose_curve(given), adjusted(given), figures.adjusted_by_dose(given)):
+        inside(figure)
+    assert "face lost" in adjusted(given).axes[0].get_xlabel()
+    labels = [text.get_text() for text in figures.dose_curve(given).legends[0].get_texts()]
+    assert labels == ["face: top"]
 
 
 def test_long_and_odd_names_stay_inside() -> None:
@@ -103,7 +161,7 @@ def test_long_and_odd_names_stay_inside() -> None:
     text = given.model_dump_json()
     text = text.replace("house", "a $name$ of a folder_that_is really $ far too long")
     given = Results.model_validate_json(text)
-    for figure in (figures.dose_curve(given), figures.interactions(given)):
+    for figure in (figures.dose_curve(given), adjusted(given), figures.adjusted_by_dose(given)):
         inside(figure)
 
 

@@ -21,9 +21,11 @@ from common.effects.perplexity import MeasuredText
 from common.measure.control_rules import ControlPlan
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap, split_half
+from common.report.draws import adjusted_effects
 from common.study.experiment import Described, run_experiment
 from common.study.folder import RunFolder
 from common.study.plan import Plan
+from common.study.results import load_results
 from common.study.verbs import report_again
 from tests.common.answering import answering
 
@@ -127,11 +129,17 @@ def page_of(folder: Path) -> Page:
     return Page(report_again(folder).read_text(encoding="utf-8"))
 
 
+def shown_verdict(page: Page) -> str:
+    """The plain line and the sentence, as they stand at the top."""
+    start = page.text.index("Face: ")
+    return " ".join(page.text[start : page.text.index("It rests on")].split())
+
+
 def test_it_holds_all_that_a_reader_needs(finished: Maker) -> None:
     folder = finished(classes={str(n): f"class-{n}" for n in range(8)})
     page, results = page_of(folder), read_json(folder / "results.json")
     assert not page.open
-    assert results["verdict"] in page.text
+    assert shown_verdict(page) == results["verdict"]
     for warning in results["warnings"]:
         assert warning in page.text
     for expected in (
@@ -139,7 +147,9 @@ def test_it_holds_all_that_a_reader_needs(finished: Maker) -> None:
         "McNemar", "0.048", "Dose, and the controls", "Where the units lie",
         "What lost most", "class-2", "split in two random halves", "built with an area of 5 units",
         "To repeat this run", "Welch, B. L.", "layer-matched (20)",
-        "10,000 resamples", "which the localizer had not seen", "by zero", "All settings",
+        "which the localizer had not seen", "by zero", "All settings", "The verdict by dose",
+        "adjusted effect", "Bonett, D. G.", "Besag, J.", "Westfall, P. H.", "Bell, R. M.",
+        "Zou, G. Y.", "Phipson, B.", "all units of the site", "(Westfall and Young)",
     ):  # fmt: skip
         assert expected in page.text, expected
     top = next(e for e in results["ablations"] if e["rule"] == "top")
@@ -198,9 +208,10 @@ def test_one_dose_and_no_controls(finished: Maker) -> None:
     page = page_of(finished(percents=(5.0,), controls=()))
     assert "No control masks were drawn." in page.text
     assert "Dose" not in page.text
-    assert "its rank among" not in page.text
+    assert "the largest of the ranks" not in page.text.split("The verdict by dose")[0]
     assert "(the finding)" not in page.text
-    assert "without drawn control masks that is no evidence" in page.text
+    assert "Cannot tell" in page.text
+    assert "No matched control was drawn for the verdict to rest on." in page.text
 
 
 def test_items_without_classes_with_levels_and_a_text(finished: Maker) -> None:
@@ -245,7 +256,8 @@ def test_what_a_language_run_kept_is_shown(finished: Maker) -> None:
         "Continuations side by side", "It was …", "a long tale", "the model ends the text here",
         "What lost most", "Perplexity by dose", "2 parts were looked at",
         "prose under the top 1 %: +1.000 nats a token [+1.000, +1.000]",
-        "layer-matched +1.000 on average, p = 1.000", "perplexity a byte", "1.676 [1.676, 1.676]",
+        "layer-matched +1.000 on average", "On running text: prose", "The verdict on prose by dose",
+        "perplexity a byte", "1.676 [1.676, 1.676]",
     ):  # fmt: skip
         assert expected in page.text, expected
     said = [image["alt"] or "" for image in page.all("img")]
@@ -301,6 +313,35 @@ def test_a_picture_that_is_gone_is_named(finished: Maker) -> None:
     save_json(folder / "gallery" / "gallery.json", [{"heading": "", "pictures": [entry]}])
     with pytest.raises(RunError, match=r"7\.jpg"):
         report_again(folder)
+
+
+def test_the_effects_in_the_figure_are_those_of_the_judgement(finished: Maker) -> None:
+    folder = finished()
+    results = load_results(folder)
+    effects = adjusted_effects(folder, results)
+    assert set(effects) == {entry.mask for entry in results.ablations}
+    for verdict in results.judgement.doses:
+        assert effects[verdict.mask] == pytest.approx(verdict.adjusted.effect, abs=1e-9)
+        for entry in verdict.comparisons:
+            drawn = [effects[each.mask] for each in results.at(verdict.percent, entry.rule)]
+            assert np.mean(drawn) == pytest.approx(entry.mean, abs=1e-9)
+
+
+def test_items_that_are_damaged_are_named(finished: Maker) -> None:
+    folder = finished()
+    items = (folder / "items.csv").read_text().splitlines()
+    (folder / "items.csv").write_text("\n".join([*items, items[-1]]))
+    with pytest.raises(RunError, match=r"items\.csv: damaged"):
+        report_again(folder)
+
+
+def test_an_old_run_says_that_its_controls_were_drawn_from_the_rest(finished: Maker) -> None:
+    folder = finished()
+    results = read_json(folder / "results.json")
+    save_json(folder / "results.json", {**results, "schema": 1})
+    text = page_of(folder).text
+    assert "all units of the site" not in text
+    assert "which makes p too small" in text
 
 
 def test_losers_are_counted_in_items(finished: Maker) -> None:
