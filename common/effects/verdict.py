@@ -74,8 +74,10 @@ def _of_controls(results: Results) -> Iterator[str]:
     unmatched = results.at(dose, UNMATCHED_PART)
     if unmatched:
         n_units = results.top().n_units
-        share = f"{unmatched[0].n_units} of the top {n_units} units have no equally loud partner"
-        yield f"{share} in their site: no control says what such loud units would do if unselective."
+        yield (
+            f"{unmatched[0].n_units} of the top {n_units} units have no equally loud partner in "
+            "their site: no control says what units as loud would do that are not selective."
+        )
     for entry in results.balances:
         if entry.percent == dose and is_matched(entry.rule):
             yield from entry.warnings
