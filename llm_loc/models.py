@@ -20,7 +20,8 @@ Side = Literal["right", "left"]
 Ids = Sequence[int]
 
 EXAMPLE_TOKENS = 7  # a prime, which no width or number of heads will be
-CACHES = ("past_key_values", "cache_params", "state")  # what attention, Mamba and RWKV call it
+# What transformers calls it, whose older releases have a name each for attention and Mamba; RWKV's.
+CACHES = ("cache", "past_key_values", "cache_params", "state")
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,7 @@ class LanguageModel(LoadedModel):
 
         To be tried on the intact model, before hooks are attached: it is a pass of its own.
         """
-        if "logits_to_keep" not in inspect.signature(self.module.forward).parameters:
+        if "logits_to_keep" not in self._takes:
             return False
         batch = {k: v for k, v in self.example().items() if isinstance(v, Tensor)}
         with torch.inference_mode():
@@ -235,13 +236,23 @@ class LanguageModel(LoadedModel):
         (tensor of shape (n_texts, n_vocabulary), dict)
             In float32; the dict is empty if the model gave no cache, and then reads all anew.
         """
-        last = "logits_to_keep" in inspect.signature(self.module.forward).parameters
-        keep = {"logits_to_keep": 1} if last else {}
+        keep = {"logits_to_keep": 1} if "logits_to_keep" in self._takes else {}
         fed = rows[:, -1:] if cache else rows
+        where = {}
+        if cache and "cache_position" in self._takes:
+            # Some releases count what was read, and Mamba there has to be told.
+            where["cache_position"] = torch.arange(rows.shape[1] - 1, rows.shape[1]).to(rows.device)
         # No attention mask: there is no filling, and recurrent models would apply it to `fed`.
-        out = self.module(input_ids=fed, use_cache=use_cache, **cache, **keep)
-        found = {name: out[name] for name in CACHES if out.get(name) is not None}
-        return out.logits[:, -1].float(), found
+        out = self.module(input_ids=fed, use_cache=use_cache, **cache, **where, **keep)
+        # By the names that it takes alone: a release that renames one warns of the old name.
+        found = {name: out.get(name) for name in CACHES if name in self._takes}
+        kept = {name: value for name, value in found.items() if value is not None}
+        return out.logits[:, -1].float(), kept
+
+    @cached_property
+    def _takes(self) -> frozenset[str]:
+        """The arguments of the whole model's forward, which differ by release and model."""
+        return frozenset(inspect.signature(self.module.forward).parameters)
 
     def check_causal(self) -> None:
         """Refuse an encoder, which predicts no next token.
