@@ -1,40 +1,73 @@
-# Everything runs from .venv, which is made on the first call and made again when pyproject.toml changes.
+# Everything runs from .venv, which is made on the first call with the versions of constraints.txt,
+# and again when these or pyproject.toml change.
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 RUN := HF_HUB_DISABLE_TELEMETRY=1
+# One thread each for the two workers that the tests run on.
+TEST := $(RUN) OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+# What this code calls wrongly fails everywhere; what a library deprecates fails here alone.
+DEPRECATED := -W error::DeprecationWarning -W error::FutureWarning -W error::PendingDeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo app test test-slow check bench clean
+.PHONY: help setup demo app test test-slow test-newest test-oldest constraints check bench clean
 
 help:
-	@echo 'make demo       the face and language experiments on the bundled phantoms, offline'
-	@echo 'make app        the browser app, on http://127.0.0.1:7860'
-	@echo 'make test       all quick tests        make test-slow   those that retrain a phantom'
-	@echo 'make check      style, types, imports  make bench       speed and memory'
+	@echo 'make demo         the face and language experiments on the bundled phantoms, offline'
+	@echo 'make app          the browser app, on http://127.0.0.1:7860'
+	@echo 'make test         all quick tests          make test-slow    those that retrain a phantom'
+	@echo 'make check        style, types, imports    make bench        speed and memory'
+	@echo 'make test-newest  with the newest release of every dependency'
+	@echo 'make test-oldest  with the oldest that pyproject.toml admits'
+	@echo 'make constraints  let make setup install what make test-newest was run with'
 
-$(READY): pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "funcloc needs Python 3.11 or newer")'
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --disable-pip-version-check -e '.[dev]'
-	touch $(READY)
+# $(call installed,ENVIRONMENT,WHAT IS SAID OF IT,OPTIONS OF PIP): pip's thousand lines go to a file.
+define installed
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "funcloc needs Python 3.11 or newer")'
+@echo 'Setting up $(1), $(2). PyTorch is large: 3 to 6 minutes, once.'
+@$(PYTHON) -m venv $(1)
+@$(1)/bin/pip install --disable-pip-version-check $(3) -e '.[dev]' >$(1)/setup.log 2>&1 \
+	|| { tail -n 20 $(1)/setup.log; echo 'Setting up failed; all that pip said is in $(1)/setup.log'; exit 1; }
+@touch $(1)/.ready
+endef
+
+$(READY): pyproject.toml constraints.txt
+	$(call installed,.venv,with the versions of constraints.txt,-c constraints.txt)
+
+.venv-oldest/.ready: pyproject.toml tests/oldest.py
+	@rm -rf .venv-oldest && mkdir .venv-oldest
+	@$(PYTHON) tests/oldest.py >.venv-oldest/constraints.txt
+	$(call installed,.venv-oldest,with every lower bound of pyproject.toml,-c .venv-oldest/constraints.txt)
 
 setup: $(READY)
 
 demo: $(READY)
-	$(RUN) $(BIN)/vision-loc run --model phantom/planted --localizer phantom-planted --eval phantom-planted --top 6.25
-	$(RUN) $(BIN)/vision-loc run --model phantom/cnn --localizer phantom:faces --eval phantom --top 0.5,1,2,5
-	$(RUN) $(BIN)/vision-loc run --model phantom/vit --localizer phantom:faces --eval phantom --top 1,5
-	$(RUN) $(BIN)/llm-loc run --model phantom/lm --localizer phantom-lm --eval phantom-lm --top 1,5
+	@$(RUN) $(BIN)/vision-loc run --model phantom/planted --localizer phantom-planted --eval phantom-planted --top 6.25
+	@$(RUN) $(BIN)/vision-loc run --model phantom/cnn --localizer phantom:faces --eval phantom --top 0.5,1,2,5
+	@$(RUN) $(BIN)/vision-loc run --model phantom/vit --localizer phantom:faces --eval phantom --top 1,5
+	@$(RUN) $(BIN)/llm-loc run --model phantom/lm --localizer phantom-lm --eval phantom-lm --top 1,5
 
 app: $(READY)
-	$(RUN) $(BIN)/python app.py
+	@$(RUN) $(BIN)/python app.py
 
 test: $(READY)
-	$(RUN) $(BIN)/python -m pytest
+	$(TEST) $(BIN)/python -m pytest
 
 test-slow: $(READY)
 	$(RUN) $(BIN)/python -m pytest -m slow
+
+# Every time, for the registry serves something newer tomorrow.
+test-newest:
+	$(call installed,.venv-newest,with the newest of everything,--upgrade --upgrade-strategy eager)
+	$(TEST) .venv-newest/bin/python -m pytest $(DEPRECATED)
+
+test-oldest: .venv-oldest/.ready
+	$(TEST) .venv-oldest/bin/python -m pytest
+
+constraints:
+	@sed -n '/^#/p' constraints.txt >constraints.new
+	@.venv-newest/bin/pip freeze --exclude-editable | grep -vE '^(nvidia|cuda|triton)|@' >>constraints.new
+	@mv constraints.new constraints.txt
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -47,4 +80,4 @@ bench: $(READY)
 	$(RUN) $(BIN)/python -m benchmarks.language
 
 clean:
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-newest .venv-oldest build *.egg-info .pytest_cache .mypy_cache .ruff_cache
