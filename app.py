@@ -15,6 +15,7 @@ from browser import address, runs
 from browser.blocks import Blocks
 from browser.events import leave
 from browser.style import CSS
+from common.base.quiet import hush_libraries
 from llm_loc.app import tab as language
 from vision_loc.app import tab as faces
 
@@ -106,4 +107,5 @@ def main(
 
 
 if __name__ == "__main__":
+    hush_libraries()
     typer.run(main)

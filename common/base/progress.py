@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from tqdm.auto import tqdm
 
-EVERY = 0.1  # seconds between two words on a part
+SELDOM = 0.1  # seconds between two drawings of the line
 PART = "part"  # the step of this name tells how far the current part of another step has come
 
 
@@ -27,50 +27,52 @@ def silent(step: str, done: int, total: int) -> None:
     """Show nothing."""
 
 
-class _Line:
-    """The one line of a terminal: the step at hand, and how far its current part has come."""
-
-    def __init__(self) -> None:
-        self.step, self.told = "", 0.0
-        self.bar: tqdm[Any] | None = None
-
-    def __call__(self, step: str, done: int, total: int) -> None:
-        if step == PART:
-            self._tell_part(done, total)
-            return
-        if self.bar is None or step != self.step:
-            self.close()
-            self.step = step
-            self.bar = tqdm(total=total, initial=done, desc=step, leave=False, dynamic_ncols=True)
-        self.bar.update(done - self.bar.n)
-        if done >= total:
-            self.close()
-
-    def _tell_part(self, done: int, total: int) -> None:
-        now = time.monotonic()
-        if self.bar is not None and (done >= total or now - self.told > EVERY):
-            self.told = now
-            self.bar.set_postfix_str(f"{done:,} of {total:,}" if done < total else "")
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-        self.bar = None
-
-
 @contextmanager
 def terminal(enabled: bool = True) -> Iterator[Progress]:
-    """Show one line on standard error that says how far the step at hand has come.
+    """Show one line of progress on standard error, and take it away when the work is done.
 
-    It is gone when the step is complete, or another begins.
+    The line is the step's that was begun last, with the part of it that is being done; when that is
+    complete, the one about it comes back. Where standard error is no terminal, nothing is shown.
 
     Parameters
     ----------
     enabled : bool, default=True
-        ``False`` shows nothing, for scripts and pipes.
+        ``False`` shows nothing, for scripts.
     """
-    line = _Line()
+    bars: dict[str, tqdm[Any]] = {}  # the last is the one that is seen
+    drawn = 0.0
+
+    def show(step: str, done: int, total: int) -> None:
+        nonlocal drawn
+        if step == PART and bars:
+            part = f"{done:,} of {total:,}" if done < total else ""
+            _last(bars).set_postfix_str(part, refresh=False)
+        else:
+            if step not in bars:
+                for bar in bars.values():
+                    bar.clear()
+                bars[step] = tqdm(
+                    desc=step,
+                    total=total,
+                    position=0,
+                    leave=False,
+                    dynamic_ncols=True,
+                    disable=None,
+                )
+            bars[step].total, bars[step].n = total, done
+            if done >= total:
+                bars.pop(step).close()
+                drawn = 0.0
+        if bars and time.monotonic() >= drawn + SELDOM:
+            _last(bars).refresh()
+            drawn = time.monotonic()
+
     try:
-        yield line if enabled else silent
+        yield show if enabled else silent
     finally:
-        line.close()
+        for bar in bars.values():
+            bar.close()
+
+
+def _last(bars: dict[str, tqdm[Any]]) -> tqdm[Any]:
+    return next(reversed(bars.values()))

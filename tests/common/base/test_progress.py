@@ -1,31 +1,63 @@
-"""One line of progress at a time."""
+"""The terminal while work goes on: one line, and nothing left of it."""
 
 from __future__ import annotations
 
+import io
+import sys
+
 import pytest
 
-from common.base.progress import PART, terminal
+from common.base.progress import PART, Progress, terminal
 
 
-def test_a_step_within_a_step_takes_its_line_and_leaves_nothing(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with terminal() as show:
-        show("evaluate", 0, 3)
-        show("decode", 0, 2)
-        show("decode", 2, 2)
-        show("evaluate", 1, 3)
-        show(PART, 5, 10)
-        show("evaluate", 3, 3)
-        show(PART, 10, 10)
-    shown = capsys.readouterr().err
-    assert "evaluate" in shown
-    assert "decode" in shown
+class Screen(io.StringIO):
+    """A terminal that shows one line: what is written over what was there."""
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def lines(self) -> list[str]:
+        """Each state that the line was in."""
+        return [state.rstrip() for state in self.getvalue().split("\r")]
+
+
+def work(progress: Progress) -> None:
+    for number in range(3):
+        progress("files", number, 3)
+        progress("bytes", 0, 7)
+        progress("bytes", 7, 7)
+    progress("files", 3, 3)
+    progress("evaluate", 0, 2)
+    for done in range(6):
+        progress(PART, done, 5)
+
+
+def test_one_line_at_a_time_and_none_when_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", screen := Screen())
+    monkeypatch.setattr("common.base.progress.SELDOM", 0)
+    with terminal() as progress:
+        work(progress)
+        assert screen.lines[-1].startswith("evaluate:")
+    shown = screen.getvalue()
     assert "\n" not in shown
-    assert not shown.rstrip(" ").rpartition("\r")[2]
+    assert "\x1b" not in shown  # nor does the cursor leave the line
+    assert screen.lines[-2:] == ["", ""]
+    assert any("3 of 5" in line for line in screen.lines)
+    after = [each for each in screen.lines if each][-1]
+    assert "of 5" not in after  # a part that is done is not told any more
+    for one, two in zip(screen.lines, screen.lines[1:], strict=False):
+        if one and two:
+            assert one.split(":")[0] == two.split(":")[0]  # a step's line is taken away before
 
 
-def test_nothing_is_shown_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
-    with terminal(False) as show:
-        show("evaluate", 0, 3)
-    assert capsys.readouterr().err == ""
+def test_nothing_is_shown_where_no_terminal_is_or_none_is_wanted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with terminal() as progress:
+        work(progress)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(sys, "stderr", screen := Screen())
+    with terminal(False) as progress:
+        work(progress)
+    assert screen.getvalue() == ""
