@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 RUN := HF_HUB_DISABLE_TELEMETRY=1
-# One thread each for the two workers that the tests run on.
-TEST := $(RUN) OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+# A file is one worker's, for its tests share what it sets up.
+TWO := -n 2 --dist loadfile
 # What this code calls wrongly fails everywhere; what a library deprecates fails here alone.
 DEPRECATED := -W error::DeprecationWarning -W error::FutureWarning -W error::PendingDeprecationWarning
 
@@ -51,7 +51,7 @@ app: $(READY)
 	@$(RUN) $(BIN)/python app.py
 
 test: $(READY)
-	$(TEST) $(BIN)/python -m pytest
+	$(RUN) $(BIN)/python -m pytest $(TWO)
 
 test-slow: $(READY)
 	$(RUN) $(BIN)/python -m pytest -m slow
@@ -59,10 +59,10 @@ test-slow: $(READY)
 # Every time, for the registry serves something newer tomorrow.
 test-newest:
 	$(call installed,.venv-newest,with the newest of everything,--upgrade --upgrade-strategy eager)
-	$(TEST) .venv-newest/bin/python -m pytest $(DEPRECATED)
+	$(RUN) .venv-newest/bin/python -m pytest $(TWO) $(DEPRECATED)
 
 test-oldest: .venv-oldest/.ready
-	$(TEST) .venv-oldest/bin/python -m pytest
+	$(RUN) .venv-oldest/bin/python -m pytest $(TWO)
 
 constraints:
 	@sed -n '/^#/p' constraints.txt >constraints.new

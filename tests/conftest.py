@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+# Each worker has a core to itself, and so have the processes that it starts; before torch is there.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+
 from tests.e2e.server import served
 
 

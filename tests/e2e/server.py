@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.e2e.patience import PATIENCE
+
 APP = Path(__file__).parents[2] / "app.py"
-PATIENCE = 120.0
 
 
 def free_port() -> int:
@@ -25,6 +26,17 @@ def free_port() -> int:
 
 def start(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     """An app that keeps its runs in `folder`, and its address, once it answers."""
+    for _ in range(5):
+        try:
+            return _start(folder)
+        except RuntimeError as error:
+            # Between being found free and being listened on, a port may be taken.
+            if "cannot listen" not in str(error):
+                raise
+    raise RuntimeError("no port stays free")
+
+
+def _start(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     port = free_port()
     env = {
         **os.environ,

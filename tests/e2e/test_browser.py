@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from common.study.settings import read_controls
+from tests.e2e.patience import MOMENT, wait_for
 from vision_loc import phantom
 from vision_loc.experiment import Settings, run
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.e2e
 
 SIZES = {"laptop": (1280, 860), "phone": (390, 844)}
-MOMENT = 60_000  # milliseconds
 # Two figures are on the page, and each has come.
 DRAWN = """(n) => {
   const seen = [...document.querySelectorAll(".fl-figure img")].filter((each) => each.offsetParent);
@@ -58,10 +58,7 @@ def test_stop_stops_and_the_first_button_goes_on_to_the_finding(page: Page, fold
     press(page, "Show me on the phantom")
     page.get_by_text("Step 3 of 3").wait_for()
     # The step shows before its first outcome is in; a stop is to come in the midst of it.
-    for _ in range(MOMENT // 20):
-        if list((folder / "runs").glob("*/partial/intact.safetensors")):
-            break
-        page.wait_for_timeout(20)
+    wait_for(lambda: list((folder / "runs").glob("cnn-*/partial/intact.safetensors")), page)
     press(page, "Stop")
     page.get_by_text("Stopped; the same settings go on").wait_for()
     (begun,) = (folder / "runs").glob("cnn-phantom-faces-*")
@@ -184,13 +181,12 @@ def test_a_prompt_is_continued_three_ways(page: Page) -> None:
     page.locator("#voices-note").get_by_text("units for phantom-lm:language").wait_for()
     page.get_by_role("button", name="Write", exact=True).and_(page.locator(":enabled")).wait_for()
     boxes = [page.locator(f"#voice-{voice} textarea") for voice in ("intact", "top", "control")]
-    for _ in range(200):
+
+    def differ() -> bool:
         texts = [box.input_value() for box in boxes]
-        if all(texts) and len(set(texts)) == 3:
-            break
-        page.wait_for_timeout(50)
-    assert len(set(texts)) == 3
-    assert all(texts)
+        return all(texts) and len(set(texts)) == 3
+
+    wait_for(differ, page)
 
 
 def test_a_run_is_opened_and_its_numbers_are_downloaded(page: Page, finished: list[str]) -> None:

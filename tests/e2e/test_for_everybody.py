@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
+from tests.e2e.patience import MOMENT
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -48,7 +50,7 @@ FOCUSED = """() => {
 
 def opened(browser: Browser, url: str, size: tuple[int, int], scheme: Any = "light") -> Page:
     page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(MOMENT)
     page.goto(f"{url}/?{PLANTED}")
     return page
 

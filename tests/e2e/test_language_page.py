@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llm_loc import phantom
+from tests.e2e.patience import MOMENT, wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
 pytestmark = pytest.mark.e2e
 
-MOMENT = 60_000  # milliseconds
 FORM = "Choose model, localizer and doses yourself"
 
 
@@ -122,9 +122,5 @@ def test_a_model_that_came_after_the_start_is_on_offer_and_a_link_restores_it(
     model.click()
     page.get_by_role("option", name="late").click()
     localizer = chosen(page, "Localizer")
-    for _ in range(100):
-        if not localizer.input_value().startswith("phantom"):
-            break
-        page.wait_for_timeout(50)
-    assert not localizer.input_value().startswith("phantom")
+    wait_for(lambda: not localizer.input_value().startswith("phantom"), page)
     assert localizer.input_value()

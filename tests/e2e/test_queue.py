@@ -9,6 +9,7 @@ import pytest
 
 from common.study.listing import list_runs
 from common.study.plan import DEFAULT_CONTROLS
+from tests.e2e.patience import MOMENT
 
 pytestmark = pytest.mark.e2e
 
@@ -23,7 +24,7 @@ FILLED = "(value) => [...document.querySelectorAll('input')].some((each) => each
 def visitor(browser: Browser, url: str, settings: str, seed: int) -> Page:
     """A page on which a run has been asked for."""
     page = browser.new_page()
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(MOMENT)
     page.goto(f"{url}/?{settings}&seed={seed}")
     page.get_by_text("Choose model, localizer and doses yourself").first.click()
     page.wait_for_function(FILLED, arg=str(seed))  # by the link, a moment after the page is up

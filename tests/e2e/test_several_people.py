@@ -7,12 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock, Timeout
@@ -25,6 +23,7 @@ from llm_loc.app.tab_write import voices
 from llm_loc.app.visit import DEMO, found_in
 from llm_loc.experiment import localize_only
 from llm_loc.generate import Sampling
+from tests.e2e.patience import MOMENT, wait_for
 from tests.e2e.server import served, start
 
 pytestmark = pytest.mark.e2e
@@ -45,7 +44,6 @@ FACES = {
     "doses": ["1"],
     "seed": 0,
 }
-SOON = 15.0  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -60,16 +58,6 @@ def folder(app_folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def url(app_url: str) -> str:
     return app_url
-
-
-def wait_for(done: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """What `done` gives once it gives anything."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if value := done():
-            return value
-        time.sleep(0.05)
-    raise TimeoutError(f"nothing within {seconds:g} s")
 
 
 # --- 200 requests, interleaved ---
@@ -100,7 +88,7 @@ def by_client(url: str, name: str, percents: list[float]) -> list[list[str]]:
 
 def open_page(browser: Browser, url: str, name: str) -> Page:
     page = browser.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(MOMENT)
     page.goto(f"{url}/?tab=language&tokens={TOKENS}")
     page.locator("#prompt textarea").fill(PROMPT)
     page.get_by_role("tab", name="Runs", exact=True).click()
@@ -117,12 +105,8 @@ def by_page(page: Page, percent: float, n_units: int, expected: list[str]) -> li
     page.get_by_role("button", name="Write", exact=True).click()
     page.locator("#voices-note").get_by_text(f"{n_units:,} units for").wait_for()
     boxes = [page.locator(f"#voice-{voice} textarea") for voice in VOICES]
-    for _ in range(200):
-        texts = [box.input_value() for box in boxes]
-        if texts == expected:
-            break
-        page.wait_for_timeout(50)
-    return texts
+    wait_for(lambda: [box.input_value() for box in boxes] == expected, page)
+    return [box.input_value() for box in boxes]
 
 
 VOICES = ("intact", "top", "control")
@@ -179,12 +163,17 @@ def test_a_browser_that_is_killed_frees_the_model(url: str, folder: Path) -> Non
         "import sys; from tests.e2e.test_several_people import press_run; press_run(sys.argv[1])"
     )
     browser = subprocess.Popen([sys.executable, "-c", visit, url], start_new_session=True)
+
+    def begun() -> Path | None:
+        assert browser.poll() is None, "the browser did not come as far as a run"
+        return the_run(folder, "lm")
+
     try:
-        run = wait_for(lambda: the_run(folder, "lm"))
+        run = wait_for(begun)
     finally:
         os.killpg(browser.pid, signal.SIGKILL)
         browser.wait(20)
-    wait_for(lambda: is_free(run), SOON)
+    wait_for(lambda: is_free(run))  # long before the run would have ended by itself
     assert not (run / "results.json").exists()
     assert (run / "partial" / "intact.safetensors").exists()
 
@@ -198,12 +187,13 @@ def press_run(url: str) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         page = browser.new_page()
+        page.set_default_timeout(MOMENT)
         page.goto(f"{url}/?tab=language&controls={DEFAULT_CONTROLS}")
         page.wait_for_function("window.funclocRestored")  # what the link asks for is there
         form = "Choose model, localizer and doses yourself"
         page.get_by_text(form).locator("visible=true").click()
         page.get_by_role("button", name="Run", exact=True).locator("visible=true").click()
-        page.wait_for_timeout(120_000)
+        signal.pause()  # until it is killed
 
 
 def test_a_server_that_is_killed_loses_nothing(tmp_path: Path) -> None:
