@@ -41,33 +41,37 @@ $(READY): pyproject.toml constraints.txt
 
 setup: $(READY)
 
+DEMO := \
+	'vision-loc run --model phantom/planted --localizer phantom-planted --eval phantom-planted --top 6.25' \
+	'vision-loc run --model phantom/cnn --localizer phantom:faces --eval phantom --top 0.5,1,2,5' \
+	'vision-loc run --model phantom/vit --localizer phantom:faces --eval phantom --top 1,5' \
+	'llm-loc run --model phantom/lm --localizer phantom-lm --eval phantom-lm --top 1,5'
+
+# Each command as one would type it, then what it prints.
 demo: $(READY)
-	@$(RUN) $(BIN)/vision-loc run --model phantom/planted --localizer phantom-planted --eval phantom-planted --top 6.25
-	@$(RUN) $(BIN)/vision-loc run --model phantom/cnn --localizer phantom:faces --eval phantom --top 0.5,1,2,5
-	@$(RUN) $(BIN)/vision-loc run --model phantom/vit --localizer phantom:faces --eval phantom --top 1,5
-	@$(RUN) $(BIN)/llm-loc run --model phantom/lm --localizer phantom-lm --eval phantom-lm --top 1,5
+	@for words in $(DEMO); do printf '\n$$ %s\n' "$$words"; $(RUN) $(BIN)/$$words || exit 1; done
 
 app: $(READY)
 	@$(RUN) $(BIN)/python app.py
 
 test: $(READY)
-	$(RUN) $(BIN)/python -m pytest $(TWO)
+	@$(RUN) $(BIN)/python -m pytest $(TWO)
 
 test-slow: $(READY)
-	$(RUN) $(BIN)/python -m pytest -m slow
+	@$(RUN) $(BIN)/python -m pytest -m slow
 
 # Every time, for the registry serves something newer tomorrow.
 test-newest:
 	$(call installed,.venv-newest,with the newest of everything,--upgrade --upgrade-strategy eager)
-	$(RUN) .venv-newest/bin/python -m pytest $(TWO) $(DEPRECATED)
+	@$(RUN) .venv-newest/bin/python -m pytest $(TWO) $(DEPRECATED)
 
 test-oldest: .venv-oldest/.ready
-	$(RUN) .venv-oldest/bin/python -m pytest $(TWO)
+	@$(RUN) .venv-oldest/bin/python -m pytest $(TWO)
 
 constraints:
-	@sed -n '/^#/p' constraints.txt >constraints.new
-	@.venv-newest/bin/pip freeze --exclude-editable | grep -vE '^(nvidia|cuda|triton)|@' >>constraints.new
-	@mv constraints.new constraints.txt
+	@.venv-newest/bin/pip freeze --exclude-editable >.venv-newest/frozen
+	@{ sed -n '/^#/p' constraints.txt; grep -vE '^(nvidia|cuda|triton)|@' .venv-newest/frozen; } >.venv-newest/tested
+	@mv .venv-newest/tested constraints.txt
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -76,8 +80,8 @@ check: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	$(RUN) $(BIN)/python -m benchmarks.speed
-	$(RUN) $(BIN)/python -m benchmarks.language
+	@$(RUN) $(BIN)/python -m benchmarks.speed
+	@$(RUN) $(BIN)/python -m benchmarks.language
 
 clean:
 	rm -rf .venv .venv-newest .venv-oldest build *.egg-info .pytest_cache .mypy_cache .ruff_cache
