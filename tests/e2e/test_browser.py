@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from common.study.settings import read_controls
+from tests.e2e.pages import tab
 from tests.e2e.patience import MOMENT, wait_for
 from vision_loc import phantom
 from vision_loc.experiment import Settings, run
@@ -44,10 +45,6 @@ def page(browser: Browser, url: str) -> Iterator[Page]:
     opened.goto(url)
     yield opened
     opened.close()
-
-
-def tab(page: Page, name: str) -> None:
-    page.get_by_role("tab", name=name, exact=True).click()
 
 
 def press(page: Page, name: str) -> None:

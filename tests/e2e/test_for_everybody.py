@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
+from tests.e2e.pages import tab
 from tests.e2e.patience import MOMENT
 
 if TYPE_CHECKING:
@@ -53,10 +54,6 @@ def opened(browser: Browser, url: str, size: tuple[int, int], scheme: Any = "lig
     page.set_default_timeout(MOMENT)
     page.goto(f"{url}/?{PLANTED}")
     return page
-
-
-def tab(page: Page, name: str) -> None:
-    page.get_by_role("tab", name=name, exact=True).click()
 
 
 def see_a_finding(page: Page) -> None:
