@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 RUN := HF_HUB_DISABLE_TELEMETRY=1
-# A file is one worker's, for its tests share what it sets up.
-TWO := -n 2 --dist loadfile
+# A file is one worker's, for its tests share what it sets up; in their order, the browser's long ones early.
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # What this code calls wrongly fails everywhere; what a library deprecates fails here alone.
 DEPRECATED := -W error::DeprecationWarning -W error::FutureWarning -W error::PendingDeprecationWarning
 
@@ -35,7 +35,7 @@ $(READY): pyproject.toml constraints.txt
 	$(call installed,.venv,with the versions of constraints.txt,-c constraints.txt)
 
 .venv-oldest/.ready: pyproject.toml tests/oldest.py
-	@rm -rf .venv-oldest && mkdir .venv-oldest
+	@mkdir -p .venv-oldest
 	@$(PYTHON) tests/oldest.py >.venv-oldest/constraints.txt
 	$(call installed,.venv-oldest,with every lower bound of pyproject.toml,-c .venv-oldest/constraints.txt)
 
