@@ -263,6 +263,8 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
 
     def evaluating(self, settings: Settings, model: LanguageModel) -> Texts:
         """The benchmark's items and texts, in tokens."""
+        if settings.within == "class":
+            raise SettingError("`within` class: items of text have no classes; choose margin")
         read = benchmark(
             settings.evaluation, settings.data_root, settings.target_group, settings.other_group
         )

@@ -46,9 +46,10 @@ def tag_faces(
 ) -> None:
     """Write the table that says which pictures in a folder hold a face.
 
-    Columns: file, n_faces, max_face_area, face_conf, group (face, nonface, ambiguous); and the
-    class of each picture, where the folders, the file names or a ground truth tell it. Needs the
-    package's extra "faces". How often it is right: docs/own-data.md
+    Columns: file, n_faces, max_face_area, face_conf, group (face, nonface, ambiguous), boxes (of
+    the finds, for --eval occlusion:TABLE); and the class of each picture, where the folders, the
+    file names or a ground truth tell it. Needs the package's extra "faces". How often it
+    is right: docs/own-data.md
     """
     table_path = out or folder / TABLE
     if table_path.exists():

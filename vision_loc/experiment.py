@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from common.base.device import choose_device, choose_dtype
+from common.base.errors import SettingError
 from common.base.progress import Progress, silent
 from common.effects.described import DescribedEvaluation, DescribedModel
 from common.effects.items import Items, Outcome
@@ -30,6 +31,7 @@ from vision_loc.localize import find_sites, localize
 from vision_loc.models import Preprocess, VisionModel, load_model
 from vision_loc.settings import Settings as Settings
 from vision_loc.stimuli import (
+    OCCLUSION,
     Benchmark,
     Localizer,
     benchmark,
@@ -39,8 +41,10 @@ from vision_loc.stimuli import (
     localizer,
     localizer_of_folders,
     localizer_without_broken,
+    occluded,
     pixel_store,
     reported,
+    within_class,
 )
 
 
@@ -159,10 +163,7 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
 
     def evaluating(self, settings: Settings, model: VisionModel) -> Pictures:
         """The benchmark's pictures, checked against the model's classes."""
-        skip = settings.on_error == "skip"
-        shown = benchmark(settings.evaluation, settings.data_root, model.wnids, skip=skip)
-        if skip:
-            shown = benchmark_without_broken(shown, model.preprocess)
+        shown = _benchmark(settings, model)
         labels = check_labels(model, shown)
         digest, digests = fingerprint(shown.pictures)
         names = [picture.name for picture in shown.pictures]
@@ -212,11 +213,29 @@ def _localizer(settings: Settings) -> Localizer:
     )
 
 
+def _benchmark(settings: Settings, model: VisionModel) -> Benchmark:
+    """What the settings name, its groups made alike if they say so."""
+    skip, by_class = settings.on_error == "skip", settings.within == "class"
+    name = settings.evaluation.removeprefix(OCCLUSION)
+    occlusion = name != settings.evaluation
+    if occlusion and by_class:
+        raise SettingError("`within` class: is not for occlusion, where a picture is its own rival")
+    root = settings.data_root
+    shown = benchmark(name, root, model.wnids, skip=skip, more_others=by_class)
+    if skip:
+        shown = benchmark_without_broken(shown, model.preprocess)
+    if occlusion:
+        return occluded(shown, settings.seed)
+    return within_class(shown) if by_class else shown
+
+
 def _describe_evaluation(items: Benchmark) -> DescribedEvaluation:
     shown = {picture.label for picture in items.pictures}
-    return DescribedEvaluation(
+    alike = {"within_class": items.within_class, "occlusion": items.occlusion}
+    described = DescribedEvaluation(
         name=items.name,
         warning=items.warning,
         skipped=reported(items.skipped),
         classes={str(label): items.class_name(label) for label in sorted(shown)},
     )
+    return described.model_copy(update={key: told for key, told in alike.items() if told})

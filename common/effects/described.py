@@ -80,6 +80,41 @@ class DescribedLocalizer(OpenPart):
     """What a reader should know of its stimuli."""
 
 
+class WithinClass(Part):
+    """How the groups were compared within classes."""
+
+    at_least: int
+    """Items that a class must have of either group."""
+    classes: dict[str, tuple[int, int]]
+    """By class that has as many, its items of the target group and of the other."""
+    n_left_out: int
+    """Items of the other classes, which were left out."""
+
+
+class Occlusion(Part):
+    """How every picture was shown whole, with its faces greyed, and with as much grey elsewhere."""
+
+    n_pictures: int
+    """Pictures that were shown in all three versions."""
+    n_without_box: int
+    """Pictures of the target group that no face was found in, and that were left out."""
+    n_without_room: int
+    """Those that have no room for a box of the same size elsewhere."""
+
+
+class WithinMargin(Part):
+    """How items were paired by their intact margin."""
+
+    caliper: float
+    """How far apart a pair may lie, in standard deviations within the groups."""
+    n_pairs: int
+    """Pairs that were found."""
+    n_left_out: int
+    """Items of the two groups without a partner, which were left out."""
+    gap: tuple[float, float]
+    """Mean intact margin of the target group minus that of the other, before and after."""
+
+
 class DescribedEvaluation(OpenPart):
     """On what the masks were tried: what the front end says of it."""
 
@@ -93,6 +128,12 @@ class DescribedEvaluation(OpenPart):
     """Names of the classes of its items by their number (vision)."""
     chances: dict[str, float] = Field(default_factory=dict)
     """By group, the share that guessing gets right (language)."""
+    within_class: WithinClass | None = None
+    """How the groups were compared within classes, where they were."""
+    occlusion: Occlusion | None = None
+    """How faces were greyed, where they were."""
+    within_margin: WithinMargin | None = None
+    """How items were paired by their intact margin, where they were."""
 
     def of(self, items: Items, overlap: int) -> Evaluation:
         """The same with what the items say.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from common.effects.described import SkippedStimulus
+from common.effects.described import Evaluation, SkippedStimulus
 from common.effects.parts import Interval
 
 
@@ -29,3 +29,30 @@ def skipped_warning(part: str, skipped: Sequence[SkippedStimulus]) -> str:
     more = ", …" if len(skipped) > 3 else ""
     were = "stimulus of the {} was" if len(skipped) == 1 else "stimuli of the {} were"
     return f"{len(skipped):,} {were.format(part)} broken or missing and left out: {names}{more}."
+
+
+def made_alike(tested: Evaluation) -> list[str]:
+    """How the groups were made to differ in nothing else, a sentence for each way."""
+    found = []
+    if (by := tested.within_class) is not None:
+        n_target, n_other = map(sum, zip(*by.classes.values(), strict=True))
+        found.append(
+            f"Groups were compared within {len(by.classes)} classes that have at least "
+            f"{by.at_least} items of either: {n_target:,} of {tested.target}, {n_other:,} of "
+            f"{tested.other}; {by.n_left_out:,} items of other classes were left out."
+        )
+    if (shown := tested.occlusion) is not None:
+        found.append(
+            f"{shown.n_pictures:,} pictures were shown three times: whole, with grey over the "
+            f"faces ({tested.other}), and with as much grey elsewhere ({tested.target}). Left out "
+            f"were {shown.n_without_box:,} without a box around a face and "
+            f"{shown.n_without_room:,} without room for another."
+        )
+    if (pairs := tested.within_margin) is not None:
+        before, after = pairs.gap
+        found.append(
+            f"Groups were matched on their intact margin: {pairs.n_pairs:,} pairs within "
+            f"{pairs.caliper:g} standard deviations, {pairs.n_left_out:,} items left out. The mean "
+            f"margins were {before:+.2f} apart, and are {after:+.2f}."
+        )
+    return found

@@ -8,7 +8,7 @@ the resuming and the numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from common.effects.judge import judge
 from common.effects.judgement import Judgement
 from common.effects.localized import describe_map, share_of_area
 from common.effects.masked import mask_result
+from common.effects.matching import matched_items
 from common.effects.paired import rate
 from common.effects.perplexity import MeasuredText, describe_text
 from common.effects.resample import Resampler
@@ -80,12 +81,13 @@ def run_experiment(
         return done
     found = _localized(folder, localize)
     tested.prepare(folder.partial, progress)
-    drawing, outcomes = _drawn(folder, plan, tested, found, progress)
+    drawing, outcomes = _drawn(folder, plan, tested, described, found, progress)
     masks = drawing.masks
     save_masks(folder.masks, masks)
-    tables = [*_tables(tested.items, masks, outcomes)]
+    items, described = _made_alike(plan, tested.items, described, outcomes[INTACT])
+    tables = [*_tables(items, masks, outcomes)]
     windows = [*_windows(described.texts, masks, outcomes)]
-    results = summarize(plan, tested.items, described, found, masks, outcomes)
+    results = summarize(plan, items, described, found, masks, outcomes)
     top = top_percent(found, plan.headline)
     intact, ablated = outcomes[INTACT], outcomes[top.name]
     tested.illustrate(folder.path, found, top, intact, ablated, progress)
@@ -97,6 +99,7 @@ def _drawn(
     folder: RunFolder,
     plan: Plan,
     tested: Evaluating,
+    described: Described,
     found: SelectivityMap,
     progress: Progress,
 ) -> tuple[Drawing, dict[str, Outcome]]:
@@ -104,7 +107,8 @@ def _drawn(
     drawing = Drawing(found, plan)
     outcomes: dict[str, Outcome] = {}
     _evaluate(folder, tested, found, [None, *drawing.masks], outcomes, progress)
-    asked = questions(tested.items, outcomes[INTACT], [text.name for text in tested.texts])
+    items, _ = _made_alike(plan, tested.items, described, outcomes[INTACT])
+    asked = questions(items, outcomes[INTACT], [text.name for text in tested.texts])
     while drawing.more(asked, outcomes):
         _evaluate(folder, tested, found, drawing.masks, outcomes, progress)
     return drawing, outcomes
@@ -131,6 +135,17 @@ def _evaluate(
             folder.keep_outcome(_name(mask), outcome)
         outcomes[_name(mask)] = outcome
     progress("evaluate", len(outcomes), len(outcomes))
+
+
+def _made_alike(
+    plan: Plan, items: Items, described: Described, intact: Outcome
+) -> tuple[Items, Described]:
+    """The items in groups of equal intact margin, if the plan wants that."""
+    if plan.within != "margin":
+        return items, described
+    items, told = matched_items(items, intact.margin, plan.seed)
+    evaluation = described.evaluation.model_copy(update={"within_margin": told})
+    return items, replace(described, evaluation=evaluation)
 
 
 def _name(mask: Mask | None) -> str:

@@ -28,12 +28,15 @@ class Plan:
         Seed of the draws and of the bootstrap.
     ablation : {"zero", "mean"} or float
         The replacement.
+    within : {"class", "margin"}, optional
+        What the groups are made alike in: the items' classes, or their intact margins.
     """
 
     percents: Sequence[float]
     controls: Sequence[ControlPlan]
     seed: int = 0
     ablation: Ablation = "zero"
+    within: str | None = None
 
     @property
     def headline(self) -> float:

@@ -37,6 +37,7 @@ MASKING = (*EVALUATING, "generate", "lm-eval")
 ALWAYS = ("run", "localize", "evaluate", "generate", "lm-eval")
 WITH_STIMULI = ("run", "localize", "evaluate")
 ON_ERROR = ("stop", "skip")
+WITHIN = ("class", "margin")
 STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 
 
@@ -231,6 +232,11 @@ class Settings:
         Setting("At a stimulus that is broken or missing stop, or leave it out and report it",
                 WITH_STIMULI, ON_ERROR),
     ] = "stop"  # fmt: skip
+    within: Annotated[
+        str | None,
+        Setting("Make the groups alike: of the same classes, or in pairs of equal intact margin",
+                EVALUATING, WITHIN, unset="as they are"),
+    ] = None  # fmt: skip
 
     def __post_init__(self) -> None:
         for name, declared in declarations(type(self)).items():
@@ -241,7 +247,7 @@ class Settings:
     @property
     def plan(self) -> Plan:
         """The masks to try."""
-        return Plan(self.top, self.controls, self.seed, self.ablation)
+        return Plan(self.top, self.controls, self.seed, self.ablation, self.within)
 
     def to_evaluate(self) -> Self:
         """These settings, with the evaluation that the model brings where none is named.

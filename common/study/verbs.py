@@ -239,6 +239,7 @@ def _evaluation_identity(settings: Settings, tested: Evaluating) -> dict[str, An
         "controls": [asdict(plan) for plan in settings.controls],
         "ablation": say_ablation(settings.ablation),
         "evaluation_seed": settings.seed,
+        **({} if settings.within is None else {"within": settings.within}),
     }
 
 

@@ -1,5 +1,6 @@
 """Pictures: from manifests, from somebody's own folders, or drawn by the phantom."""
 
+from vision_loc.stimuli.alike import OCCLUSION, occluded, within_class
 from vision_loc.stimuli.benchmarks import Benchmark, benchmark
 from vision_loc.stimuli.localizers import Localizer, localizer, localizer_of_folders
 from vision_loc.stimuli.pictures import Picture, Skipped, drawn, open_picture
@@ -14,6 +15,7 @@ from vision_loc.stimuli.pixels import (
 )
 
 __all__ = [
+    "OCCLUSION",
     "Benchmark",
     "Localizer",
     "Picture",
@@ -26,8 +28,10 @@ __all__ = [
     "localizer",
     "localizer_of_folders",
     "localizer_without_broken",
+    "occluded",
     "open_picture",
     "pixel_batches",
     "pixel_store",
     "reported",
+    "within_class",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,14 +12,17 @@ import pandas as pd
 from common.base.errors import DataError, ManifestError
 from common.data.manifest import (
     Evaluation,
+    Within,
     check_kind,
     data_folder,
     find_folder,
     load_manifest,
     missing_data,
 )
+from common.effects.described import Occlusion, WithinClass
 from vision_loc import phantom
 from vision_loc.stimuli import own
+from vision_loc.stimuli.boxes import COLUMN, Boxes, boxes_of, known_boxes
 from vision_loc.stimuli.files import check_files
 from vision_loc.stimuli.pictures import Picture, Skipped, drawn, open_picture
 
@@ -40,6 +43,10 @@ class Benchmark:
         What a reader should know of how the groups were made.
     skipped : tuple of Skipped
         What was left out.
+    within : Within
+        What classes must have for the groups to be compared within them.
+    within_class, occlusion
+        How the groups were made alike, where they were; see :mod:`vision_loc.stimuli.alike`.
     """
 
     name: str
@@ -50,6 +57,9 @@ class Benchmark:
     classes: dict[int, str] = field(default_factory=dict)
     warning: str | None = None
     skipped: tuple[Skipped, ...] = ()
+    within: Within = field(default_factory=Within)
+    within_class: WithinClass | None = None
+    occlusion: Occlusion | None = None
 
     def class_name(self, index: int) -> str:
         """Name of a class, or its index where it has none."""
@@ -62,6 +72,7 @@ def benchmark(
     wnids: Sequence[str] | None = None,
     *,
     skip: bool = False,
+    more_others: bool = False,
 ) -> Benchmark:
     """The benchmark of that name, or somebody's own pictures.
 
@@ -73,6 +84,9 @@ def benchmark(
         The model's own WordNet ids, for class folders that are named by them.
     skip : bool, default=False
         Files that are missing are no error; :func:`benchmark_without_broken` leaves them out.
+    more_others : bool, default=False
+        Whether rows count as the other group that do so where groups are compared within classes
+        (see :class:`common.data.manifest.Within`).
 
     Raises
     ------
@@ -100,13 +114,15 @@ def benchmark(
         classes = dict(enumerate(names))
         return Benchmark(manifest.name, tuple(pictures), entry.target, entry.other, classes=classes)
     folder = data_folder(manifest, data_root)
-    return _from_table(manifest.name, entry, folder, manifest.warning, skip)
+    found = _from_table(manifest.name, entry, folder, skip, more_others)
+    return replace(found, warning=manifest.warning)
 
 
 def _own(path: Path, wnids: Sequence[str] | None, skip: bool) -> Benchmark:
     found = own.own_set(path, wnids, skip=skip)
     rows = found.table[["file", "group", "class_index"]].itertuples(index=False, name=None)
-    pictures = tuple(_labelled(found.folder, *row) for row in rows)
+    known = _boxes_in(path, found.table, found.table["file"].tolist())
+    pictures = tuple(_labelled(found.folder, known, *row) for row in rows)
     return Benchmark(
         found.name,
         pictures,
@@ -118,12 +134,30 @@ def _own(path: Path, wnids: Sequence[str] | None, skip: bool) -> Benchmark:
     )
 
 
-def _labelled(folder: Path, file: str, group: str, label: int) -> Picture:
-    return Picture(file, group, partial(open_picture, folder / file), folder / file, int(label))
+def _labelled(folder: Path, known: Boxes, file: str, group: str, label: int) -> Picture:
+    path = folder / file
+    opened = partial(open_picture, path)
+    return Picture(file, group, opened, path, int(label), faces=known.get(file, ()))
+
+
+def _boxes_in(path: Path, table: pd.DataFrame, files: Sequence[str]) -> Boxes:
+    return boxes_of(path, files, table[COLUMN].tolist()) if COLUMN in table else {}
+
+
+def _with_more_others(path: Path, table: pd.DataFrame, entry: Evaluation) -> pd.DataFrame:
+    """The table with the rows of the other group that only count within classes."""
+    rule = entry.within
+    if rule.others is None or rule.column is None:
+        return table
+    if rule.column not in table:
+        raise DataError(f"{path}: has no column {rule.column!r}; it has {', '.join(table.columns)}")
+    numbers = pd.to_numeric(table[rule.column], errors="coerce")
+    more = (table[entry.group] == rule.others) & (numbers < rule.below)
+    return table.assign(**{entry.group: table[entry.group].mask(more, entry.other)})
 
 
 def _from_table(
-    name: str, entry: Evaluation, folder: Path, warning: str | None, skip: bool
+    name: str, entry: Evaluation, folder: Path, skip: bool, more_others: bool
 ) -> Benchmark:
     path = folder / (entry.table or "")
     try:
@@ -134,18 +168,22 @@ def _from_table(
     columns = [entry.file, entry.label, entry.group, *optional]
     if missing := [column for column in columns if column not in table.columns]:
         raise DataError(f"{path}: has no column {missing[0]!r}; it has {', '.join(table.columns)}")
+    if more_others:
+        table = _with_more_others(path, table, entry)
     table = table[table[entry.group].isin([entry.target, entry.other])]
     if not skip:
         check_files(path, folder, table[entry.file].tolist())
     labels = pd.to_numeric(table[entry.label], errors="coerce")
     if labels.isna().any():
         raise DataError(f"{path}: column {entry.label!r} holds something that is no class index")
+    files = table[entry.file].tolist()
+    known = {**known_boxes(entry.boxes), **_boxes_in(path, table, files)}
     pictures = tuple(
-        _labelled(folder, file, group, label)
+        _labelled(folder, known, file, group, label)
         for file, label, group in zip(table[entry.file], labels, table[entry.group], strict=True)
     )
     wnids, classes = (
         dict(zip(labels.astype(int), table[column].astype(str), strict=True)) if column else {}
         for column in (entry.wnid, entry.class_name)
     )
-    return Benchmark(name, pictures, entry.target, entry.other, wnids, classes, warning)
+    return Benchmark(name, pictures, entry.target, entry.other, wnids, classes, within=entry.within)

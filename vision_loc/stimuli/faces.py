@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from PIL import Image
 
 from common.base.errors import DataError, SettingError
 from common.base.progress import Progress, silent
+from vision_loc.stimuli.boxes import Box, written
 from vision_loc.stimuli.groups import LEFT_OUT
 from vision_loc.stimuli.pictures import Skipped, open_picture
 
@@ -25,6 +27,8 @@ NONFACE = 0.4  # confidence below which it is called nonface
 FLOOR = 0.2  # finds below are noise, and are not written down
 SHORT_SIDE = 256  # the size at which the thresholds were chosen
 LONG_SIDE = 1024  # of a panorama
+
+COLUMNS = ["file", "n_faces", "max_face_area", "face_conf", "group", "boxes"]
 
 Detector = Callable[[np.ndarray], np.ndarray]
 
@@ -85,7 +89,8 @@ def find_faces(
     DataFrame
         One row a picture: file, n_faces (finds of `min_confidence`), max_face_area (of the
         largest one of them, or of the surest find if there is none; a share of the picture),
-        face_conf (of the surest find; 0 if there is none), group.
+        face_conf (of the surest find; 0 if there is none), group, boxes (of every find of
+        `nonface_below`; see :mod:`vision_loc.stimuli.boxes`).
 
     Raises
     ------
@@ -104,23 +109,51 @@ def find_faces(
     for number, file in enumerate(files, start=1):
         progress("tag faces", number, len(files))
         try:
-            areas, confidences = _finds(detect, open_picture(folder / file))
+            finds = _finds(detect, open_picture(folder / file))
         except DataError as error:
             if broken is None:
                 raise
             broken.append(Skipped(file, str(error).removeprefix(f"{folder / file}: ")))
             continue
-        rows.append((file, *_summary(areas, confidences, min_confidence, nonface_below)))
-    return pd.DataFrame(rows, columns=["file", "n_faces", "max_face_area", "face_conf", "group"])
+        found = _summary(finds, min_confidence, nonface_below)
+        rows.append((file, *found, written(_boxes(finds, nonface_below))))
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _finds(detect: Detector, picture: Image.Image) -> tuple[np.ndarray, np.ndarray]:
-    """Areas (share of the picture) and confidences of what is found, the surest first."""
+class Finds(NamedTuple):
+    """What the detector finds in a picture, the surest first.
+
+    Attributes
+    ----------
+    corners : array of shape (n_faces, 4)
+        x0, y0, x1, y1 as shares of the picture; they may lie outside.
+    confidences : array of shape (n_faces,)
+        From 0 to 1.
+    """
+
+    corners: np.ndarray
+    confidences: np.ndarray
+
+    @property
+    def areas(self) -> np.ndarray:
+        """Shares of the picture."""
+        areas: np.ndarray = np.clip(self.corners[:, 2:] - self.corners[:, :2], 0, None).prod(axis=1)
+        return areas
+
+
+def _finds(detect: Detector, picture: Image.Image) -> Finds:
     pixels = np.asarray(_resized(picture))
-    boxes = detect(pixels)
-    boxes = boxes[np.argsort(-boxes[:, 4], kind="stable")]
-    sides = np.clip(boxes[:, 2:4] - boxes[:, 0:2], 0, None)
-    return sides.prod(axis=1) / (pixels.shape[0] * pixels.shape[1]), boxes[:, 4]
+    found = detect(pixels)
+    found = found[np.argsort(-found[:, 4], kind="stable")]
+    height, width = pixels.shape[:2]
+    return Finds(found[:, :4] / [width, height, width, height], found[:, 4])
+
+
+def _boxes(finds: Finds, floor: float) -> list[Box]:
+    """The boxes of what is sure enough, as far as they lie in the picture."""
+    sure = finds.corners[finds.confidences >= floor]
+    inside = [Box(*map(float, each)) for each in np.clip(sure, 0, 1).round(4)]
+    return [box for box in inside if box.x0 < box.x1 and box.y0 < box.y1]
 
 
 def _resized(picture: Image.Image) -> Image.Image:
@@ -132,11 +165,12 @@ def _resized(picture: Image.Image) -> Image.Image:
 
 
 def _summary(
-    areas: np.ndarray, confidences: np.ndarray, min_confidence: float, nonface_below: float
+    finds: Finds, min_confidence: float, nonface_below: float
 ) -> tuple[int, float, float, str]:
+    confidences = finds.confidences
     surest = float(confidences.max(initial=0.0))
     n_faces = int((confidences >= min_confidence).sum())
-    area = float(areas[: max(1, n_faces)].max(initial=0.0))
+    area = float(finds.areas[: max(1, n_faces)].max(initial=0.0))
     group = LEFT_OUT
     if surest >= min_confidence:
         group = "face"

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from common.base.errors import DataError, ManifestError
 from common.base.files import digest_of, digest_of_file
 from vision_loc import phantom
+from vision_loc.stimuli.boxes import Box
 
 # PIL warns of many pixels and refuses twice as many. A warning is refused here too; it is made an
 # error once and for all, since warnings.catch_warnings is not safe among threads.
@@ -36,6 +37,10 @@ class Picture:
         The file it comes from; drawn pictures have none.
     label : int
         Class index; -1 where there is none.
+    faces : tuple of Box
+        Where faces were found in it, as far as that was noted.
+    greyed : tuple of Box
+        What was greyed in it.
     """
 
     name: str
@@ -43,6 +48,8 @@ class Picture:
     open: Callable[[], Image.Image] = field(repr=False, compare=False)
     path: Path | None = None
     label: int = -1
+    faces: tuple[Box, ...] = ()
+    greyed: tuple[Box, ...] = ()
 
     def digest(self) -> str:
         """Fingerprint of the content: of the file's bytes, or of what is drawn.

@@ -80,7 +80,10 @@ def fingerprint(pictures: Sequence[Picture]) -> tuple[str, list[str]]:
     """Fingerprint of a list of pictures, and that of each one's content."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         each = list(pool.map(Picture.digest, pictures))
-    labelled = [(p.name, p.condition, p.label, d) for p, d in zip(pictures, each, strict=True)]
+    labelled = [
+        (p.name, p.condition, p.label, d, *([p.greyed] if p.greyed else []))
+        for p, d in zip(pictures, each, strict=True)
+    ]
     return digest_of(labelled), each
 
 

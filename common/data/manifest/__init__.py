@@ -27,12 +27,14 @@ from common.data.manifest.schema import (
     Condition,
     Contrast,
     Evaluation,
+    FoundBoxes,
     Kind,
     Manifest,
     Pairs,
     RunningText,
     Source,
     Story,
+    Within,
 )
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "Condition",
     "Contrast",
     "Evaluation",
+    "FoundBoxes",
     "Kind",
     "Manifest",
     "Pairs",
@@ -48,6 +51,7 @@ __all__ = [
     "RunningText",
     "Source",
     "Story",
+    "Within",
     "bundled_folder",
     "cache_folder",
     "check_folder",

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from common.base.errors import ManifestError
-from common.data.download import Download
+from common.data.download import Download, Sha256
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Kind = Literal["pictures", "texts"]
@@ -110,6 +118,58 @@ class Contrast(_Strict):
         return self
 
 
+class Within(_Strict):
+    """Which items the groups are compared on where they shall be of the same classes.
+
+    Attributes
+    ----------
+    others : str, optional
+        A group that is left out otherwise: its rows are of the other group then, if `column` is
+        below `below` in them.
+    column : str, optional
+        A column of numbers.
+    below : float, optional
+        What it must be below.
+    at_least : int, default=3
+        Items that a class must have of either group.
+    warning : str, optional
+        What a reader should know of the groups then, instead of the manifest's own warning.
+    """
+
+    others: str | None = None
+    column: str | None = None
+    below: float | None = None
+    at_least: int = Field(default=3, ge=1)
+    warning: str | None = None
+
+    @model_validator(mode="after")
+    def _together(self) -> Within:
+        if len({value is None for value in (self.others, self.column, self.below)}) != 1:
+            raise ValueError("others, column and below go together")
+        return self
+
+
+class FoundBoxes(_Strict):
+    """Where a detector found something in the items, as a table beside the manifest.
+
+    Attributes
+    ----------
+    table : Path
+        CSV with the columns file and boxes (see ``docs/groups.md``).
+    sha256 : str
+        Its checksum.
+    """
+
+    table: Path
+    sha256: Sha256
+
+    @field_validator("table", mode="before")
+    @classmethod
+    def _beside(cls, value: object, info: ValidationInfo) -> object:
+        beside = (info.context or {}).get("beside")
+        return value if beside is None else Path(str(beside)) / str(value)
+
+
 class Evaluation(_Strict):
     """A benchmark: a table of items with label and group, or items drawn by the program."""
 
@@ -124,6 +184,8 @@ class Evaluation(_Strict):
     group: str = "group"
     target: str
     other: str
+    within: Within = Within()
+    boxes: FoundBoxes | None = None
 
     @model_validator(mode="after")
     def _one_of(self) -> Evaluation:

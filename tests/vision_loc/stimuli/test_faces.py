@@ -52,6 +52,12 @@ def test_the_table(folder: Path) -> None:
     assert table["n_faces"].tolist() == [0, 2, 0, 0]
     assert table["max_face_area"].tolist() == [0, 0.125, 0.25, 0.125]
     assert table["face_conf"].tolist() == [0, 0.95, 0.55, 0.3]
+    assert table["boxes"].tolist() == [  # of finds that are no nonface, within the picture
+        "",
+        "0.0000 0.0000 0.5000 0.2500; 0.0000 0.0000 0.2500 0.2500; 0.0000 0.0000 1.0000 1.0000",
+        "0.0000 0.0000 0.5000 0.5000",
+        "",
+    ]
     assert steps == [1, 2, 3, 4]
 
 

@@ -133,3 +133,27 @@ def test_a_set_is_drawn_if_none_of_it_lies_in_files(write) -> None:
 def test_a_benchmark_without_contrasts_says_so() -> None:
     with pytest.raises(ManifestError, match=r"\(none\)"):
         load_manifest("tinyimagenet100").contrast(None)
+
+
+# --- what makes groups alike ---
+
+
+def test_boxes_lie_beside_their_manifest(write, tmp_path: Path) -> None:
+    boxes = f"boxes: {{table: boxes/small.csv, sha256: {'a' * 64}}}"
+    entry = load_manifest(write(GOOD.replace("other: car}", f"other: car, {boxes}}}"))).evaluation
+    assert entry is not None
+    assert entry.boxes is not None
+    assert entry.boxes.table == tmp_path / "boxes" / "small.csv"
+
+
+@pytest.mark.parametrize(
+    ("within", "said"),
+    [
+        ("others: neither", "others, column and below go together"),
+        ("column: conf, below: 1", "others, column and below go together"),
+        ("at_least: 0", "greater than or equal to 1"),
+    ],
+)
+def test_what_counts_within_classes_is_said_whole(write, within: str, said: str) -> None:
+    with pytest.raises(ManifestError, match=said):
+        load_manifest(write(GOOD.replace("other: car}", f"other: car, within: {{{within}}}}}")))
