@@ -10,6 +10,7 @@ import pytest
 
 from common.base.errors import SettingError
 from common.effects.matching import UNMATCHED
+from common.study.settings import read_controls
 from vision_loc import phantom
 from vision_loc.experiment import Settings, run
 
@@ -17,8 +18,8 @@ PLANTED = Settings(
     model="phantom/planted",
     localizer="phantom-planted:pattern",
     evaluation="phantom-planted",
-    top="6.25",
-    controls="layer-matched:2",
+    top=(6.25,),
+    controls=read_controls("layer-matched:2"),
     device="cpu",
 )
 
