@@ -156,6 +156,16 @@ def test_continuations_side_by_side(settings: Settings, tmp_path: Path) -> None:
     assert list(texts) == ["intact", "top-10", "layer-matched-10-s00", "layer-matched-10-s01"]
 
 
+def test_items_are_paired_by_their_intact_margin(settings: Settings, tmp_path: Path) -> None:
+    results, folder, _ = run(replace(settings, within="margin"), tmp_path / "run")
+    told = results.evaluation.within_margin
+    assert told is not None
+    assert results.intact["animals"].n == results.intact["things"].n == told.n_pairs <= 10
+    assert told.n_left_out == 30 - 2 * told.n_pairs
+    groups = pd.read_csv(folder / "items.csv")["group"]
+    assert set(groups) == {"animals", "things", "unmatched"}
+
+
 def test_an_untrained_model_says_so(settings: Settings, tmp_path: Path) -> None:
     results, _, _ = run(replace(settings, untrained=True), tmp_path / "run")
     assert any("untrained" in warning for warning in results.warnings)
@@ -173,6 +183,7 @@ def test_an_untrained_model_says_so(settings: Settings, tmp_path: Path) -> None:
         ({"pooling": "max"}, "for text"),
         ({"sites": "nothing.*"}, "no such module"),
         ({"top": "0"}, "above 0"),
+        ({"within": "class"}, "items of text have no classes; choose margin"),
     ],
 )
 def test_bad_settings_get_one_line(

@@ -21,7 +21,7 @@ TOLD: dict[str, Any] = {
     "controls": "random:2,range:20-80:3,bottom:1", "kind": "op", "sites": "layer*",
     "unit": "neuron", "pooling": "none", "statistic": "signed", "ablation": "scale:-0.5", "seed": 4,
     "untrained": True, "allow_overlap": True, "device": "cpu", "dtype": "float16", "batch_size": 7,
-    "data_root": "data", "on_error": "skip",
+    "data_root": "data", "on_error": "skip", "score": "welch", "within": "margin",
 }  # fmt: skip
 
 
@@ -32,6 +32,7 @@ def test_text_is_read_into_numbers_and_plans_and_written_back() -> None:
     assert found.target == Path("a b")
     assert found.controls == read_controls(TOLD["controls"])
     assert found.plan.controls == found.controls
+    assert found.plan.within == "margin"
     assert say_settings(found) == {**TOLD, "localizer": None}
     assert read_settings(Settings, say_settings(found)) == found
     assert hash(found) == hash(read_settings(Settings, TOLD))
@@ -51,6 +52,7 @@ def test_no_controls_are_no_text() -> None:
         ("kind", "layer", "`kind` layer: choose one of block"),
         ("statistic", "loud", "`statistic` loud: choose one of magnitude, signed"),
         ("on_error", "cry", "`on_error` cry: choose one of stop, skip"),
+        ("within", "room", "`within` room: choose one of class, margin"),
         ("unit", "cell", "`unit` cell: choose one of channel, neuron"),
     ],
 )
