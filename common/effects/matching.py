@@ -87,8 +87,10 @@ def matched_items(items: Items, margins: np.ndarray, seed: int) -> tuple[Items, 
     Raises
     ------
     DataError
-        If not a single pair is that near.
+        If not a single pair is that near, or there is one group only.
     """
+    if items.other is None:
+        raise DataError(f"{items.target} is compared with no other group, so there are no pairs")
     compared = np.flatnonzero(np.isin(items.groups, [items.target, items.other]))
     is_target = items.groups[compared] == items.target
     margins = margins.astype(float)

@@ -167,8 +167,10 @@ def _tables(
         yield pd.DataFrame(
             {
                 "item": items.names,
+                # A level may be called group, too: of a column that says less than the groups.
+                # A level may be called group, too: of a column that says less than the groups.
                 "group": items.groups,
-                **items.levels,
+                **{key: of for key, of in items.levels.items() if key != "group"},
                 **_said_of(mask),
                 "label": "" if items.labels is None else items.labels,
                 "prediction": outcome.prediction,

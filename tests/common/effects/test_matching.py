@@ -78,3 +78,8 @@ def test_groups_that_nowhere_meet_are_an_error() -> None:
     items = Items(list("abcd"), np.array(["face", "face", "car", "car"]), "face", "car")
     with pytest.raises(DataError, match="no item of face has a partner of car"):
         matched_items(items, np.array([1.0, 1.1, 9.0, 9.1]), 0)
+
+
+def test_one_group_has_no_pairs() -> None:
+    with pytest.raises(DataError, match="face is compared with no other group"):
+        matched_items(Items(list("ab"), np.array(["face", "face"]), "face"), np.ones(2), 0)
