@@ -168,7 +168,6 @@ def _tables(
             {
                 "item": items.names,
                 # A level may be called group, too: of a column that says less than the groups.
-                # A level may be called group, too: of a column that says less than the groups.
                 "group": items.groups,
                 **{key: of for key, of in items.levels.items() if key != "group"},
                 **_said_of(mask),

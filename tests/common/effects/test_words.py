@@ -6,15 +6,7 @@ from typing import Any
 
 import pytest
 
-from common.effects.words import (
-    between,
-    has_evidence,
-    made_alike,
-    percent,
-    points,
-    verdict,
-    warnings,
-)
+from common.effects.words import between, has_evidence, percent, points, verdict, warnings
 from tests.common.made import ablation, effect, made, permutation
 
 MATCHED = [("layer-matched", 20), ("magnitude-matched", 20)]
@@ -220,21 +212,3 @@ def test_accuracy_above_chance_and_enough_items_are_no_warning() -> None:
 def test_too_few_draws_for_any_p_are_a_warning(rules: list, few: bool) -> None:
     wanted = ["Too few control masks were drawn for p to fall to 0.05."] if few else []
     assert doubts(results(rules=rules)) == wanted
-
-
-def test_how_groups_were_made_alike_is_said() -> None:
-    alike = {
-        "within_class": {"at_least": 3, "classes": {"a": [3, 9], "b": [4, 1000]}, "n_left_out": 77},
-        "occlusion": {"n_pictures": 170, "n_without_box": 8, "n_without_room": 44},
-        "within_margin": {"caliper": 0.2, "n_pairs": 60, "n_left_out": 5, "gap": [-1.234, 0.004]},
-    }
-    assert not made_alike(made().evaluation)
-    first, second, third = made_alike(made(evaluation=alike).evaluation)
-    assert "within 2 classes that have at least 3 items of either: 7 of face, 1,009 of" in first
-    assert "77 items of other classes were left out" in first
-    assert "170 pictures were shown three times" in second
-    assert "8 without a box around a face and 44 without room" in second
-    assert "60 pairs within 0.2 standard deviations, 5 items left out" in third
-    assert third.endswith("The mean margins were -1.23 apart, and are +0.00.")
-    for sentence in (first, second, third):
-        assert sentence in warnings(made(evaluation=alike))
