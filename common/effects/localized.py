@@ -8,8 +8,10 @@ import numpy as np
 
 from common.effects.parts import OpenPart, Part
 from common.measure.rules import ScoreWords
-from common.measure.scores import DEFAULT_SCORE, SelectivityMap, n_chosen, score_rule
+from common.measure.scores import DEFAULT_SCORE, SelectivityMap, score_rule
 from common.measure.sites import Site
+
+HIGH_D_PRIME, HIGH_INDEX = 1.0, 1 / 3
 
 
 class SplitHalves(Part):
@@ -46,6 +48,16 @@ class Selectivity(OpenPart):
     """Units with a score above 0 and q < 0.05, where the score has a q."""
     t_max: float
     """The highest score."""
+    n_d_prime: int | None = None
+    """Units with d′ of 1 and more: the conditions are a standard deviation apart."""
+    n_index: int | None = None
+    """Units with a selectivity index of 1/3 and more: twice as strong for the target."""
+    k: str = "rounded"
+    """How a dose becomes a number of units; ``truncated`` as in the paper's code."""
+    lower_signed: dict[str, int] | None = None
+    """By dose, top units whose mean with its sign is lower for the target."""
+    separated: tuple[str, ...] = ()
+    """Units that separate the conditions without any variance; they rank first."""
     model_fingerprint: str | None = None
     """Of the model that the map belongs to."""
     protocol: str | None = None
@@ -98,9 +110,17 @@ def describe_map(found: SelectivityMap) -> Selectivity:
             "score": found.score.name,
             "n_selective_q05": None if selective is None else int(selective.sum()),
             "t_max": float(found.score.value.max()),
+            "n_d_prime": _n_from(found, "d_prime", HIGH_D_PRIME),
+            "n_index": _n_from(found, "index", HIGH_INDEX),
             **found.about,
         }
     )
+
+
+def _n_from(found: SelectivityMap, column: str, least: float) -> int | None:
+    """Units that reach a column's threshold; ``None`` for a score without that column."""
+    values = found.score.columns.get(column)
+    return None if values is None else int((values >= least).sum())
 
 
 def share_of_area(
@@ -123,7 +143,7 @@ def share_of_area(
     size = int(inside.sum())
     shares = {}
     for percent in percents:
-        k = n_chosen(found.n_units, percent)
+        k = found.n_chosen(percent)
         hits = int(inside[found.ranking[:k]].sum())
         shares[f"{percent:g}"] = AreaShare(of_top=hits / k, of_area=hits / size if size else 0.0)
     return Area(n_units=size, percent=100 * size / found.n_units, share=shares)

@@ -63,6 +63,18 @@ def _of_units(results: Results) -> Iterator[str]:
             f"Only {n_selective} units have {symbol} > 0 and q < 0.05: the others among the "
             f"{n_units} that were masked cannot be told from chance."
         )
+    lower = (results.selectivity.lower_signed or {}).get(f"{results.headline_percent:g}", 0)
+    if lower:
+        yield (
+            f"{lower} of the {n_units} masked units have a lower mean for the target once signs "
+            "count: they answer to it by falling below zero."
+        )
+    if apart := results.selectivity.separated:
+        names = "; ".join(apart[:3]) + ("; …" if len(apart) > 3 else "")
+        yield (
+            f"{len(apart)} units separate the conditions without any variance, so their {symbol} "
+            f"has no finite value; they rank first: {names}."
+        )
     for group, intact in results.intact.items():
         chance = results.chance(group)
         if chance is not None and intact.ci[0] <= chance:

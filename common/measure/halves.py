@@ -14,11 +14,13 @@ from common.measure.rules import Contrast, ScoreRule
 from common.measure.scores import (
     DEFAULT_SCORE,
     SCORE_RULES,
+    TRUNCATED,
     SelectivityMap,
     scored,
     split_half,
 )
 from common.measure.sites import Site
+from common.measure.welch import APART
 
 TARGET_HALVES, CONTROL_HALVES = (0, 1), (2, 3)
 
@@ -83,14 +85,14 @@ def selectivity_map(
         )
         for one, two in halves
     )
-    agreement = asdict(split_half(first, second, percents))
+    agreement = asdict(split_half(first, second, percents, truncated=about.get("k") == TRUNCATED))
     for name in ("dice", "dice_chance"):
         agreement[name] = {f"{percent:g}": value for percent, value in agreement[name].items()}
     target, control = (
         _both(recorder.group(one), recorder.group(two))
         for one, two in (TARGET_HALVES, CONTROL_HALVES)
     )
-    return scored(
+    found = scored(
         Contrast(target, control, (TARGET_HALVES, CONTROL_HALVES), watched),
         rule,
         unit=recorder.unit,
@@ -98,6 +100,38 @@ def selectivity_map(
         statistic=recorder.statistic,
         about={**about, "split_half": agreement},
     )
+    found.about["lower_signed"] = _lower_signed(found, target, control, percents)
+    if separated := _separated(found):
+        found.about["separated"] = separated
+    return found
+
+
+def _lower_signed(
+    found: SelectivityMap,
+    target: dict[Site, Moments],
+    control: dict[Site, Moments],
+    percents: Sequence[float],
+) -> dict[str, int]:
+    """By dose, how many top units have a lower mean for the target once signs count."""
+    lower = np.concatenate([target[site].output < control[site].output for site in target])
+    return {
+        f"{percent:g}": int(lower[found.ranking[: found.n_chosen(percent)]].sum())
+        for percent in percents
+    }
+
+
+def _separated(found: SelectivityMap) -> list[str]:
+    """Names of the units that separate the conditions without any variance, best first."""
+    if APART not in found.score.columns:
+        return []
+    apart = found.score.column(APART) > 0
+    units = found.ranking[apart[found.ranking]].tolist()
+    sites = [found.sites[number] for number in found.site_of_unit[units].tolist()]
+    starts = found.offsets[found.site_of_unit[units]].tolist()
+    return [
+        f"{site}, unit {unit - start}"
+        for site, unit, start in zip(sites, units, starts, strict=True)
+    ]
 
 
 def _both(one: dict[Site, Moments], two: dict[Site, Moments]) -> dict[Site, Moments]:

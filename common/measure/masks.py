@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from common.base.errors import MaskError
 from common.base.files import save_arrays
-from common.measure.scores import SelectivityMap, n_chosen
+from common.measure.scores import SelectivityMap
 from common.measure.sites import Site, Unit
 
 
@@ -122,7 +122,7 @@ def mask_size(found: SelectivityMap, percent: float) -> int:
     """
     if not 0 < percent <= 100:
         raise MaskError(f"{percent:g} percent: give more than 0 and at most 100")
-    return n_chosen(found.n_units, percent)
+    return found.n_chosen(percent)
 
 
 def mask_of(

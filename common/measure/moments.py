@@ -9,7 +9,7 @@ in which order they came.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Literal
 
@@ -19,7 +19,21 @@ import torch
 from torch import Tensor
 
 Array = npt.NDArray[np.float64]
-Statistic = Literal["magnitude", "signed"]
+Statistic = Literal["magnitude", "signed", "mean-magnitude"]
+
+
+DOUBLE, SINGLE = (float(np.finfo(kind).eps) for kind in (np.float64, np.float32))
+ROUNDING = 8  # times the resolution: what a few sums over numbers that are alike may differ by
+
+
+def resolution_of(dtype: torch.dtype) -> float:
+    """Relative spacing of a type's numbers.
+
+    Halves count as singles: their steps are coarse, and a unit that moves by whole steps moves.
+    """
+    if not dtype.is_floating_point:
+        return DOUBLE
+    return min(SINGLE, float(torch.finfo(dtype).eps))
 
 
 # A batch is reduced in blocks of units that stay in a processor's cache: several times as fast as
@@ -82,8 +96,8 @@ def batch_rows(
     Parameters
     ----------
     pooled : tensor of shape (n_stimuli, n_units)
-        Pooled activations with their sign.
-    statistic : {"magnitude", "signed"}
+        Pooled activations with their sign, or of absolute ones for ``mean-magnitude``.
+    statistic : {"magnitude", "signed", "mean-magnitude"}
         Whether mean and M2 are those of the absolute activation or of the activation itself.
     members : Membership
         The groups that the stimuli belong to.
@@ -123,11 +137,14 @@ class Moments:
         Number of stimuli.
     mean, m2 : array of shape (n_units,)
         Mean and sum of squared deviations from it, of the statistic: the unit's pooled
-        activation (``signed``) or its absolute value (``magnitude``).
+        activation (``signed``), its absolute value (``magnitude``), or the pooled absolute
+        activation (``mean-magnitude``).
     output : array of shape (n_units,)
         Mean output with its sign, over stimuli and positions: what ablation by the mean puts in.
     magnitude : array of shape (n_units,)
         Mean of \\|pooled activation\\| over stimuli: what control masks are matched on.
+    resolution : float
+        Relative spacing of the numbers that the activations came in.
     """
 
     count: int
@@ -135,13 +152,14 @@ class Moments:
     m2: Array
     output: Array
     magnitude: Array
+    resolution: float = field(default=DOUBLE, kw_only=True)
 
     @classmethod
     def of(cls, activations: npt.ArrayLike | Tensor, statistic: Statistic = "signed") -> Moments:
         """Moments of activations of shape (n_stimuli, n_units) that are already at hand."""
         pooled = torch.as_tensor(activations)
         rows = batch_rows(pooled, statistic, Membership(np.zeros(len(pooled)), pooled.device))
-        return cls(len(pooled), *rows[0].cpu().numpy())
+        return cls(len(pooled), *rows[0].cpu().numpy(), resolution=resolution_of(pooled.dtype))
 
     def merge(self, other: Moments) -> Moments:
         """Moments of both sets of stimuli together (Chan et al. 1979, eq. 2.1)."""
@@ -160,20 +178,25 @@ class Moments:
             m2=m2,
             output=_between(self.output, other.output, share),
             magnitude=_between(self.magnitude, other.magnitude, share),
+            resolution=max(self.resolution, other.resolution),
         )
 
     @property
     def variance(self) -> Array:
         """Sample variance (n - 1), exactly 0 where the unit never changed.
 
-        A constant unit can carry a variance of rounding size: what cannot be told from rounding
-        of its mean is taken as none.
+        A constant unit can carry a variance of rounding size, of the sums here or of the numbers
+        that the model computes in: what cannot be told from that is taken as none.
         """
         if self.count < 2:
             return np.zeros_like(self.mean)
         variance = self.m2 / (self.count - 1)
-        rounding = np.square(8 * np.finfo(np.float64).eps * self.mean)
-        return np.where(variance <= rounding, 0.0, variance)
+        return np.where(variance <= np.square(self.rounding), 0.0, variance)
+
+    @property
+    def rounding(self) -> Array:
+        """The largest deviation that may be rounding, shape (n_units,)."""
+        return ROUNDING * self.resolution * np.abs(self.mean)
 
 
 def _between(one: Array, two: Array, share: float) -> Array:

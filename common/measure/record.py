@@ -22,7 +22,15 @@ from common.measure.attach import (
     part_of,
     tensor_of,
 )
-from common.measure.moments import Array, Membership, Moments, Statistic, batch_rows, merged
+from common.measure.moments import (
+    Array,
+    Membership,
+    Moments,
+    Statistic,
+    batch_rows,
+    merged,
+    resolution_of,
+)
 from common.measure.sites import Pooling, Site, Unit, check_pooling
 
 
@@ -53,6 +61,7 @@ class Recorder:
     _members: dict[tuple[torch.device, int], Membership] = field(default_factory=dict)
     _batch: dict[Site, tuple[Membership, Tensor]] = field(default_factory=dict)
     _sums: dict[Site, Tensor] = field(default_factory=dict)
+    _resolution: dict[Site, float] = field(default_factory=dict)
     _kept: dict[int, dict[Site, Moments]] = field(default_factory=dict)
 
     def expect(
@@ -114,11 +123,13 @@ class Recorder:
     def read(self, site: Site, value: Any) -> None:
         tensor = tensor_of(site, value)
         self._check_size(site, tensor)
-        pooled = self._pool(site, tensor, self.pooling)
+        absolute = self.statistic == "mean-magnitude"
+        pooled = self._pool(site, tensor.abs() if absolute else tensor, self.pooling)
         level = None
-        if self.pooling not in ("mean", "none"):
-            level = self._pool(site, tensor, "mean")
+        if absolute or self.pooling not in ("mean", "none"):
+            level = self._pool(site, tensor, "none" if self.pooling == "none" else "mean")
         members = self._members_on(pooled.device, len(pooled))
+        self._resolution[site] = resolution_of(tensor.dtype)
         self._batch[site] = members, batch_rows(pooled, self.statistic, members, level)
         # One number a stimulus stays on the device; only :meth:`_blame` ever looks at it.
         self._sums[site] = _sum(pooled) if level is None else _sum(pooled) + _sum(level)
@@ -148,7 +159,8 @@ class Recorder:
                 self._blame(site, int(np.isfinite(table).all(axis=(0, 1)).argmin()))
         for (site, (members, _)), table in zip(self._batch.items(), tables, strict=True):
             for number, count, rows in zip(members.numbers, members.counts, table, strict=True):
-                kept, moments = self._kept.setdefault(number, {}), Moments(count, *rows)
+                kept = self._kept.setdefault(number, {})
+                moments = Moments(count, *rows, resolution=self._resolution[site])
                 kept[site] = kept[site].merge(moments) if site in kept else moments
         self._batch, self._sums = {}, {}
 
@@ -200,8 +212,10 @@ def record(
         What counts as a unit.
     pooling : {"mean", "max", "cls", "last", "sum", "none"}, optional
         How a channel's positions become one number; ``mean`` for channels, ``none`` for neurons.
-    statistic : {"magnitude", "signed"}, default="magnitude"
-        Whether moments are of \\|activation\\| (AlKhamissi et al. 2024, sec. 3) or of activation.
+    statistic : {"magnitude", "signed", "mean-magnitude"}, default="magnitude"
+        Whether moments are of \\|pooled activation\\| (AlKhamissi et al. 2024, sec. 3), of the
+        pooled activation, or of pooled \\|activation\\|, where both signs at different positions
+        do not cancel.
     through : str, default=""
         Path of the part whose calls are the batches, where it is not the whole model: the base of a
         language model, which leaves the vocabulary projection out. Sites lie inside it.
@@ -222,7 +236,8 @@ def record(
     """
     pooling = check_pooling(unit, pooling)
     if statistic not in get_args(Statistic):
-        raise SettingError(f"no statistic is called {statistic!r}: choose magnitude or signed")
+        names = ", ".join(get_args(Statistic))
+        raise SettingError(f"no statistic is called {statistic!r}: choose from {names}")
     recorder = Recorder(sites, unit, pooling, statistic)
     once = Once(sites)
 

@@ -115,7 +115,10 @@ def _reading(
 
         def read(value: Any) -> None:
             once.fire(site)
-            pooled = site.pool(tensor_of(site, value), found.unit, found.pooling, tokens)
+            tensor = tensor_of(site, value)
+            if found.statistic == "mean-magnitude":
+                tensor = tensor.abs()
+            pooled = site.pool(tensor, found.unit, found.pooling, tokens)
             chosen = pooled[:, units.to(pooled.device)].cpu().double()
             answers[site] = chosen.abs() if found.statistic == "magnitude" else chosen
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from common.base.errors import RunError, SettingError
+from common.base.errors import DataError, RunError, SettingError
 from common.base.files import save_arrays
 from common.measure.moments import Array, Moments, Statistic
 from common.measure.rules import Contrast, Score, ScoreRule
@@ -29,6 +29,7 @@ DEFAULT_SCORE = WELCH.name
 SCORE_RULES: dict[str, ScoreRule] = {rule.name: rule for rule in (WELCH,)}
 """All score rules, by name. Another one is an entry here, and no more."""
 
+TRUNCATED = "truncated"  # how many units a percentage is, where it is not rounded
 RECORDED = ("mean_target", "mean_control", "output_control", "magnitude")
 BROKEN = (OSError, SafetensorError, KeyError, TypeError, ValueError, SettingError)
 CONTRACT = ("t", "p", "q", "d_prime", "mean_target", "mean_control")
@@ -121,6 +122,10 @@ class SelectivityMap:
         """d′, where the score's rule gives it."""
         return self.score.column("d_prime")
 
+    def n_chosen(self, percent: float) -> int:
+        """How many units a percentage is, by the rule that the map was made for."""
+        return n_chosen(self.n_units, percent, truncated=self.about.get("k") == TRUNCATED)
+
     def column(self, name: str) -> Array:
         """One column of the score, or of what was recorded, shape (n_units,)."""
         recorded: Array = getattr(self, name) if name in RECORDED else self.score.column(name)
@@ -209,6 +214,22 @@ class SelectivityMap:
             raise RunError(f"{path}: not a selectivity map ({error})") from error
 
 
+def _check_sides(one: Moments, two: Moments) -> None:
+    for side, moments in (("target", one), ("control", two)):
+        if moments.count < 2:
+            raise DataError(
+                f"the {side} condition has {moments.count} stimulus: a contrast needs two or more "
+                "on either side"
+            )
+        for values in (moments.mean, moments.m2):
+            if not np.isfinite(values).all():
+                unit = int(np.isfinite(values).argmin())
+                raise DataError(
+                    f"activations of the {side} condition are NaN or infinite; unit {unit} of the "
+                    "map is the first"
+                )
+
+
 def scored(
     contrast: Contrast,
     rule: ScoreRule,
@@ -230,8 +251,14 @@ def scored(
         How it was recorded.
     about : dict, optional
         Kept with the map.
+
+    Raises
+    ------
+    DataError
+        If a condition has fewer than two stimuli, or an activation was not finite.
     """
     one, two = joined(contrast.target), joined(contrast.control)
+    _check_sides(one, two)
     loudness = one.count * one.magnitude + two.count * two.magnitude
     return SelectivityMap(
         sites=tuple(contrast.target),
@@ -272,7 +299,13 @@ def welch(
     Returns
     -------
     SelectivityMap
-        A unit without variance in either condition gets t = 0, p = 1 and d′ = 0.
+        A unit that never changes gets t = 0, p = 1 and d′ = 0; one that separates the conditions
+        without any variance ranks first.
+
+    Raises
+    ------
+    DataError
+        If a condition has fewer than two stimuli, or an activation was not finite.
     """
     seen = Contrast(target, control)
     return scored(seen, WELCH, unit=unit, pooling=pooling, statistic=statistic, about=about)
@@ -297,11 +330,13 @@ class SplitHalf:
     dice_chance: dict[float, float]
 
 
-def split_half(one: Array, two: Array, percents: Sequence[float]) -> SplitHalf:
+def split_half(
+    one: Array, two: Array, percents: Sequence[float], *, truncated: bool = False
+) -> SplitHalf:
     """Compare the score of the same units, shape (n_units,) each, in two halves of the stimuli."""
     dice, chance = {}, {}
     for percent in percents:
-        k = n_chosen(len(one), percent)
+        k = n_chosen(len(one), percent, truncated=truncated)
         shared = int((in_top(one, k) & in_top(two, k)).sum())
         dice[percent], chance[percent] = shared / k, k / len(one)
     varies = np.ptp(one) > 0 and np.ptp(two) > 0
@@ -323,6 +358,7 @@ def in_top(score: Array, k: int) -> np.ndarray:
     return chosen
 
 
-def n_chosen(n_units: int, percent: float) -> int:
-    """How many units a percentage is: rounded to the nearest, and never none."""
-    return max(1, round(n_units * percent / 100))
+def n_chosen(n_units: int, percent: float, *, truncated: bool = False) -> int:
+    """How many units a percentage is: rounded to the nearest, or cut; and never none."""
+    exact = n_units * percent / 100
+    return max(1, int(exact) if truncated else round(exact))

@@ -11,6 +11,7 @@ from common.measure.moments import Array, Moments
 from common.measure.rules import Contrast, Score, ScoreRule, ScoreWords
 from common.measure.sites import Site
 
+APART = "apart"  # the column that tells units which separate the conditions without any variance
 WORDS = ScoreWords(
     name="welch",
     symbol="t",
@@ -32,29 +33,53 @@ WORDS = ScoreWords(
 
 
 def _score(contrast: Contrast) -> Score:
-    """t, two-sided p, q over all units, and d′.
+    """t, two-sided p, q over all units, d′ and the selectivity index.
 
     t and its degrees of freedom are Welch's (1947), as in ``scipy.stats.ttest_ind`` with
     ``equal_var=False``; q is ``scipy.stats.false_discovery_control``; d′ is the difference of the
     means over the root of the mean of the two variances.
     """
     one, two = joined(contrast.target), joined(contrast.control)
-    var_one, var_two = one.variance, two.variance
-    t, freedom = welch_t(one.mean, var_one, one.count, two.mean, var_two, two.count)
+    t, freedom, apart = _tested(one, two)
     p = two_sided_p(t, freedom)
     q: Array = scipy.stats.false_discovery_control(p, method="bh")
-    d_prime = _ratio(one.mean - two.mean, np.sqrt((var_one + var_two) / 2))
-    return Score(WORDS, t, p, q, {"d_prime": d_prime})
+    difference = one.mean - two.mean
+    spread = np.sqrt((one.variance + two.variance) / 2)
+    spread[apart] = np.maximum(one.rounding, two.rounding)[apart]
+    columns = {"d_prime": _ratio(difference, spread), "index": selectivity_index(one, two)}
+    if apart.any():
+        columns[APART] = apart.astype(np.float64)
+    return Score(WORDS, t, p, q, columns)
+
+
+def selectivity_index(one: Moments, two: Moments) -> Array:
+    """(target - control) / (target + control) of the means, from -1 to 1, shape (n_units,).
+
+    Of absolute means where they are signed; 0 where both are 0.
+    """
+    return _ratio(one.mean - two.mean, np.abs(one.mean) + np.abs(two.mean))
+
+
+def _tested(one: Moments, two: Moments) -> tuple[Array, Array, np.ndarray]:
+    """t, its degrees of freedom, and which units separate the conditions without any variance.
+
+    Such a unit has no finite t. It gets twice the highest of the others and what its difference is
+    in steps of rounding, so that it ranks before all others, and all n - 2 degrees of freedom.
+    """
+    var_one, var_two = one.variance, two.variance
+    t, freedom = welch_t(one.mean, var_one, one.count, two.mean, var_two, two.count)
+    steps, difference = np.maximum(one.rounding, two.rounding), one.mean - two.mean
+    apart = (var_one == 0) & (var_two == 0) & (np.abs(difference) > steps)
+    apart &= min(one.count, two.count) > 1
+    if apart.any():
+        beyond = 2 * np.abs(t[~apart]).max(initial=0.0)
+        t[apart] = np.sign(difference[apart]) * beyond + difference[apart] / steps[apart]
+        freedom[apart] = one.count + two.count - 2
+    return t, freedom, apart
 
 
 def _t_alone(contrast: Contrast) -> Array:
-    pairs = [(contrast.target[site], contrast.control[site]) for site in contrast.target]
-    return np.concatenate(
-        [
-            welch_t(one.mean, one.variance, one.count, two.mean, two.variance, two.count)[0]
-            for one, two in pairs
-        ]
-    )
+    return _tested(joined(contrast.target), joined(contrast.control))[0]
 
 
 WELCH = ScoreRule(WORDS, end=_score, value=_t_alone)
@@ -63,11 +88,12 @@ WELCH = ScoreRule(WORDS, end=_score, value=_t_alone)
 def joined(moments: Mapping[Site, Moments]) -> Moments:
     """The moments of all sites in one row of units."""
     parts = [*moments.values()]
-    rows = (
+    mean, m2, output, magnitude = (
         np.concatenate([getattr(part, name) for part in parts])
         for name in ("mean", "m2", "output", "magnitude")
     )
-    return Moments(parts[0].count, *rows)
+    resolution = max(part.resolution for part in parts)
+    return Moments(parts[0].count, mean, m2, output, magnitude, resolution=resolution)
 
 
 def welch_t(

@@ -10,6 +10,11 @@ from common.effects.results import Results
 from common.effects.words import percent
 from common.measure.control_rules import rule_named
 
+ACTIVATION = {
+    "magnitude": "absolute activation",
+    "signed": "signed activation",
+    "mean-magnitude": "absolute activation, taken before positions were pooled,",
+}
 POOLED = {
     "none": "each position of a channel counting as a unit of its own",
     "last": "at the last position of each stimulus",
@@ -150,7 +155,7 @@ def method(results: Results, run: dict[str, Any], exchangeable: bool = True) -> 
         Whether controls were drawn from all units of a site, as they are today.
     """
     found, localizer = results.selectivity, results.localizer
-    what = "absolute activation" if found.statistic == "magnitude" else "signed activation"
+    what = ACTIVATION.get(found.statistic, found.statistic)
     pooled = POOLED.get(found.pooling, f"positions pooled by {found.pooling}")
     doses = ", ".join(f"{dose:g} %" for dose in results.doses)
     replaced = {

@@ -59,7 +59,7 @@ def assert_same_mask(model: LanguageModel, stimuli: Localizer, percent: float) -
     found = localize(model, stimuli, sites, protocol="paper")
     t = papers_t(model, stimuli, [site.module for site in sites])
     np.testing.assert_allclose(found.t, t, atol=1e-6)
-    k = n_chosen(len(t), percent)
+    k = n_chosen(len(t), percent, truncated=True)
     assert set(top_percent(found, percent).units) == set(np.argsort(-t, kind="stable")[:k])
 
 

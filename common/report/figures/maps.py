@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from common.measure.masks import Mask
-from common.measure.scores import SelectivityMap, n_chosen
+from common.measure.scores import SelectivityMap
 from common.measure.sites import Site
 from common.report.figures.canvas import INK, LONGEST_LABEL, TARGET, figure_with_axes, say, short
 
@@ -82,7 +82,7 @@ def t_distribution(found: SelectivityMap, percents: list[float]) -> Figure:
     axes.set_yscale("symlog", linthresh=1)
     # Room above the bars for the names of the thresholds.
     axes.set_ylim(0, 4.0 * max(1, counts.max()))
-    thresholds = [value[found.ranking[n_chosen(found.n_units, p) - 1]] for p in percents]
+    thresholds = [value[found.ranking[found.n_chosen(p) - 1]] for p in percents]
     for threshold, percent, level in zip(
         thresholds, percents, _levels(thresholds, 0.2 * bound), strict=True
     ):

@@ -11,10 +11,12 @@ import pytest
 from safetensors.numpy import load_file, save_file
 from scipy import stats
 
-from common.base.errors import RunError
+from common.base.errors import DataError, RunError
 from common.base.files import save_arrays
+from common.measure.control_rules import control
 from common.measure.halves import assign_groups
-from common.measure.moments import Moments, merged
+from common.measure.masks import top_percent
+from common.measure.moments import Moments, Statistic, merged
 from common.measure.scores import COLUMNS, SelectivityMap, in_top, n_chosen, split_half, welch
 from common.measure.sites import Site, Unit
 from tests.common.conftest import MapMaker, rescored
@@ -86,13 +88,94 @@ def test_d_prime_is_the_difference_over_the_root_of_the_mean_variance() -> None:
 def test_a_unit_without_variance_gets_t_0_and_p_1() -> None:
     target, control = two_conditions(9, 11, units=4)
     target[:, 1], control[:, 1] = 0.1, 0.1  # equal and constant
-    target[:, 2], control[:, 2] = 5.0, -5.0  # apart and constant
+    target[:, 2], control[:, 2] = 0.0, 0.0
     got = contrast(target, control)
     assert got.t[1:3].tolist() == [0, 0]
     assert got.p[1:3].tolist() == [1, 1]
     assert got.q[1:3].tolist() == [1, 1]
     assert got.d_prime[1:3].tolist() == [0, 0]
+    assert got.score.column("index")[1:3].tolist() == [0, 0]
+    assert "apart" not in got.score.columns
     assert all(np.isfinite(getattr(got, name)).all() for name in ARRAYS)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_perfect_separation_ranks_first_and_is_told(kind: type) -> None:
+    target, control = two_conditions(9, 11, shift=300.0, units=5)
+    target[:, 1], control[:, 1] = 5.0, -5.0
+    target[:, 2], control[:, 2] = 1.0, 1.0 + 1e-3  # the control is higher
+    target[:, 3], control[:, 3] = 1.0 + 1e-3, 1.0  # close, but beyond rounding
+    got = contrast(target.astype(kind), control.astype(kind))
+    assert got.ranking[:2].tolist() == [1, 3]
+    assert got.ranking[-1] == 2
+    assert np.flatnonzero(got.score.column("apart")).tolist() == [1, 2, 3]
+    assert np.isfinite(got.t).all()
+    assert (got.p[1:4] < 1e-30).all()
+    wanted = stats.ttest_ind(target[:, [0, 4]], control[:, [0, 4]], equal_var=False).statistic
+    rtol = 1e-10 if kind is np.float64 else 1e-4
+    np.testing.assert_allclose(got.t[[0, 4]], wanted, rtol=rtol)
+
+
+@pytest.mark.parametrize("level", [3.0, -3.0, 1e-20, 7e8])
+@pytest.mark.parametrize("statistic", ["magnitude", "signed"])
+def test_a_unit_that_only_rounds_has_no_t(level: float, statistic: Statistic) -> None:
+    rng = np.random.default_rng(0)
+    shown = []
+    for n, ulps in ((144, (0, 1)), (500, (-1, 0))):  # a difference of rounding between sides
+        steps = np.spacing(np.float32(level)) * rng.choice(ulps, (n, 1))
+        shown.append((np.float32(level) + steps.astype(np.float32)).astype(np.float32))
+    assert abs(stats.ttest_ind(*(each.astype(float) for each in shown)).statistic[0]) > 10
+    site = Site("layer", shape=(1,))
+    one, two = ({site: Moments.of(each, statistic)} for each in shown)
+    got = welch(one, two, statistic=statistic)
+    assert (got.t[0], got.p[0], got.d_prime[0]) == (0, 1, 0)
+    assert "apart" not in got.score.columns
+
+
+def test_double_precision_keeps_what_single_precision_could_not_tell() -> None:
+    target, control = two_conditions(30, 40, shift=0.5)
+    got = contrast(1e6 + 1e-3 * target, 1e6 + 1e-3 * control)
+    wanted = stats.ttest_ind(1e6 + 1e-3 * target, 1e6 + 1e-3 * control, equal_var=False)
+    # As near as the numbers themselves, which lost nine of their digits to the offset.
+    np.testing.assert_allclose(got.t, wanted.statistic, rtol=1e-4)
+    assert np.abs(got.t).max() > 1
+
+
+def test_the_selectivity_index_is_that_of_the_means() -> None:
+    target, control = (np.abs(part) for part in two_conditions(12, 33))
+    one, two = target.mean(0), control.mean(0)
+    got = contrast(target, control).score.column("index")
+    np.testing.assert_allclose(got, (one - two) / (one + two), rtol=1e-10)
+    assert np.abs(contrast(-target, control).score.column("index")).max() <= 1
+
+
+@pytest.mark.parametrize(("n_one", "n_two", "side"), [(1, 9, "target"), (9, 1, "control")])
+def test_a_condition_of_one_stimulus_is_refused(n_one: int, n_two: int, side: str) -> None:
+    with pytest.raises(DataError, match=f"the {side} condition has 1 stimulus"):
+        contrast(*two_conditions(n_one, n_two))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_is_refused_and_the_unit_named(value: float) -> None:
+    target, control = two_conditions(5, 6)
+    control[2, 7] = value
+    with pytest.raises(DataError, match="of the control condition are NaN or infinite; unit 7"):
+        contrast(target, control)
+
+
+def test_the_papers_number_of_units_is_cut() -> None:
+    assert (n_chosen(1152, 1), n_chosen(1152, 1, truncated=True)) == (12, 11)
+    assert n_chosen(50, 1, truncated=True) == 1
+
+
+def test_a_truncated_map_has_masks_and_halves_of_that_size(make_map: MapMaker) -> None:
+    found = make_map((600, 552))
+    paper = replace(found, about={**found.about, "k": "truncated"})
+    assert len(top_percent(paper, 1)) == 11
+    assert top_percent(paper, 1).units.tolist() == top_percent(found, 1).units.tolist()[:11]
+    assert len(control(paper, "layer-matched", 1, 0)) == 11
+    one, two = make_map((600, 552), seed=1).t, make_map((600, 552), seed=2).t
+    assert split_half(one, two, [1], truncated=True).dice_chance == {1: 11 / 1152}
 
 
 def test_a_unit_that_varies_in_one_condition_only_is_tested_as_scipy_does() -> None:
