@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from common.cli.printing import print_results
+from common.effects.results import Results
 from tests.common.made import ablation, comparison, judgement, made, verdict_at
 
 RULES = ("random", "layer-matched", "magnitude-matched")
 DRAWS = 12
 
 
-def drawn(outcome: str = "evidence"):
+def drawn(outcome: str = "evidence") -> Results:
     masks = [ablation(percent=dose) for dose in (1.0, 5.0)]
     masks += [
         ablation(rule, dose, mask=f"{rule}-{dose:g}-s{n:02d}")
