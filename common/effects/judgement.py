@@ -23,7 +23,7 @@ class Estimate(Part):
     """Its 95 % interval; ``null`` for a bound that does not exist."""
     p: float | None = None
     """Rank among the control masks, the largest over the matched rules, corrected for the number of
-    doses; ``None`` where no matched rule was drawn."""
+    doses; ``null`` where no matched rule was drawn."""
 
 
 class Comparison(Part):
@@ -90,7 +90,7 @@ class Verdict(Part):
     plain: Estimate
     """The same without the adjustment."""
     interaction: Estimate | None
-    """Drop of the target minus drop of the other group, or of one group its drop; ``None`` for
+    """Drop of the target minus drop of the other group, or of one group its drop; ``null`` for
     running text."""
     smallest_visible: float | None
     """The adjusted effect that would have been found with a power of 80 %, in units of the

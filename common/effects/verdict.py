@@ -14,14 +14,14 @@ from common.measure.matching import UNMATCHED_PART
 def verdict(results: Results) -> str:
     """The finding: the plain line, what was done, and the sentence with its intervals."""
     top = results.top()
-    done = {"zero": "Zeroing", "mean": "Setting to their mean"}.get(
-        results.ablation, f"Scaling by {results.ablation.removeprefix('scale:')}"
+    done = {"zero": "zeroed", "mean": "set to their mean"}.get(
+        results.ablation, f"scaled by {results.ablation.removeprefix('scale:')}"
     )
-    units = "unit" if top.n_units == 1 else "units"
+    one = top.n_units == 1
     return (
-        f"{plainly(results.judgement)} {done} the {top.n_units} {units} ({top.percent:g} % of "
-        f"{results.selectivity.n_units:,}) most selective for {results.localizer.name}. "
-        f"{finding(results.judgement)}"
+        f"{plainly(results.judgement)} The {top.n_units} {'unit' if one else 'units'} "
+        f"({top.percent:g} % of {results.selectivity.n_units:,}) most selective for "
+        f"{results.localizer.name} {'was' if one else 'were'} {done}. {finding(results.judgement)}"
     )
 
 
