@@ -79,6 +79,9 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+calibrate: $(READY)
+	$(RUN) $(BIN)/python -m benchmarks.calibration --workers 2
+
 bench: $(READY)
 	@$(RUN) $(BIN)/python -m benchmarks.speed
 	@$(RUN) $(BIN)/python -m benchmarks.language
