@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from common.effects.finding import plainly, said
+from common.effects.judgement import Judgement
 from common.effects.localized import Area, SplitHalves
 from common.effects.results import Localized, Results
 from common.effects.words import percent
@@ -25,7 +27,7 @@ from common.models.catalogue import Entry
 from common.report import outcome_table
 from common.report.outcome_table import Column, Row
 from common.report.parts import Cell
-from common.report.verdicts import Said, beside, verdict_said
+from common.report.verdicts import BADGES, Said, beside, verdict_said
 from common.study.results import results_json
 
 WIDE = 132  # columns of a terminal from which on the table has room for all intervals
@@ -42,12 +44,26 @@ def print_results(results: Results, folder: Path, as_json: bool) -> None:
     if results.area is not None:
         console.print(_area_sentence(results.area))
     print_warnings(results.warnings)
-    for said in (verdict_said(results), *beside(results)):
-        _print_said(console, said)
+    for each in (verdict_said(results), *beside(results)):
+        _print_said(console, each)
     console.print()
     console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False)
     if (report := folder / "report.html").exists():
         console.print(f"Report:     {report}", soft_wrap=True, highlight=False)
+
+
+def print_judgement(judgement: Judgement) -> None:
+    """Print what a table of items shows: the outcome, the plain line, each dose, what to know."""
+    console = results_console()
+    print_warnings(judgement.warnings)
+    console.print(f"\n[bold]{BADGES[judgement.outcome]}[/]", highlight=False)
+    console.print(f"[bold]{escape(plainly(judgement))}[/]", highlight=False)
+    for verdict in judgement.doses:
+        told = said(judgement, verdict)
+        console.print(f"{verdict.percent:g} %: {escape(told)}", highlight=False)
+    if (part := judgement.matched_part) is not None:
+        told = said(judgement, part)
+        console.print(f"Its matched part: {escape(told)}", highlight=False)
 
 
 def _print_said(console: Console, said: Said) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,18 +26,23 @@ from common.cli.options import (
 from common.cli.printing import (
     models_table,
     print_json,
+    print_judgement,
     print_map,
     print_results,
     print_sites,
     print_warnings,
     results_console,
 )
+from common.effects.judge import judge
 from common.effects.results import Results
+from common.effects.table import judged_groups
 from common.effects.words import skipped_warning
 from common.measure.sites import KINDS
 from common.measure.survey import Survey
 from common.models.catalogue import Entry
 from common.study.front import FrontEnd
+from common.study.results import NAME as RESULTS
+from common.study.results import load_results, read_items
 from common.study.settings import completed
 from common.study.verbs import evaluate_map, localize_only, report_again, run
 
@@ -83,7 +89,15 @@ def build(program: Program, data: typer.Typer) -> typer.Typer:
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
     )
-    for add in (_add_run, _add_localize, _add_evaluate, _add_report, _add_sites, _add_models):
+    for add in (
+        _add_run,
+        _add_localize,
+        _add_evaluate,
+        _add_judge,
+        _add_report,
+        _add_sites,
+        _add_models,
+    ):
         add(app, program)
     app.add_typer(data, name="data")
     return app
@@ -145,6 +159,33 @@ def _print(results: Results, folder: Path, was_done: bool, as_json: bool) -> Non
     if was_done and not as_json:
         results_console().print("This run is finished; nothing was computed.")
     print_results(results, folder, as_json)
+
+
+def _add_judge(app: typer.Typer, _program: Program) -> None:
+    @app.command(
+        "judge",
+        help="Judge a table of items (items.csv of a run, or one of your own): one row an item and "
+        "mask, with the columns item, group, label, mask, rule, percent, correct, margin.",
+    )
+    def judge_items(
+        items: Annotated[Path, typer.Argument(help="The table.", metavar="ITEMS.csv")],
+        target: Annotated[
+            str | None, typer.Option("--target", help="The group that the units are said to serve.")
+        ] = None,
+        other: Annotated[
+            str | None, typer.Option("--other", help="The group that it is held against.")
+        ] = None,
+        as_json: Json = False,
+    ) -> None:
+        table = read_items(items)
+        if target is None and other is None and (items.parent / RESULTS).exists():
+            run_of = load_results(items.parent).evaluation
+            target, other = run_of.target, run_of.other
+        found = judge(table, *judged_groups(table, target, other))
+        if as_json:
+            print(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
+            return
+        print_judgement(found)
 
 
 def _add_report(app: typer.Typer, _program: Program) -> None:

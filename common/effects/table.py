@@ -109,6 +109,33 @@ def read_table(items: pd.DataFrame, target: str, other: str | None) -> Table:
     )
 
 
+def judged_groups(
+    items: pd.DataFrame, target: str | None, other: str | None
+) -> tuple[str, str | None]:
+    """The groups that a table is judged by, where they are not said.
+
+    Parameters
+    ----------
+    items : DataFrame
+        With a column ``group``.
+    target, other : str, optional
+        As they were said. Left out, a table of one group is judged by that, and one of two by the
+        first of them against the second, in the order of the rows.
+
+    Raises
+    ------
+    DataError
+        If the table has no groups, or too many to choose from.
+    """
+    if target is not None:
+        return target, other
+    known = [*dict.fromkeys(items["group"].astype(str))] if "group" in items else []
+    if other is not None or not 1 <= len(known) <= 2:
+        there = ", ".join(known) or "none"
+        raise DataError(f"say which group is the target, and which the other; there are: {there}")
+    return known[0], known[1] if len(known) == 2 else None
+
+
 def numbered(labels: npt.NDArray[np.object_]) -> Ints:
     """Clusters of items: those of one label together, one without a label on its own."""
     own = np.where(labels == "", np.arange(len(labels)).astype(str), "")
