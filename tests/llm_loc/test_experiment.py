@@ -163,7 +163,7 @@ def test_items_are_paired_by_their_intact_margin(settings: Settings, tmp_path: P
     assert results.intact["animals"].n == results.intact["things"].n == told.n_pairs <= 10
     assert told.n_left_out == 30 - 2 * told.n_pairs
     groups = pd.read_csv(folder / "items.csv")["group"]
-    assert set(groups) == {"animals", "things", "unmatched"}
+    assert {"animals", "things", "unmatched"} <= set(groups)
 
 
 def test_an_untrained_model_says_so(settings: Settings, tmp_path: Path) -> None:

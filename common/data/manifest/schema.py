@@ -213,8 +213,9 @@ class Pairs(_Strict):
         Ways to sort the pairs, coarse ones first, and the key of each.
     rename : dict of str to str
         Other spellings of the same part.
-    target, other : str
-        The parts that are contrasted by default; ``rest`` is all that is not the target.
+    target, other : str, optional
+        The parts that are contrasted by default; ``rest`` is all that is not the target. Without a
+        target all pairs are one group.
     """
 
     files: str | None = None
@@ -225,7 +226,7 @@ class Pairs(_Strict):
     bad: str = "bad"
     levels: dict[Name, str] = Field(min_length=1)
     rename: dict[str, str] = {}
-    target: str
+    target: str | None = None
     other: str = "rest"
 
     @model_validator(mode="after")

@@ -37,8 +37,11 @@ def root(tmp_path: Path) -> Path:
 
 def test_blimp_is_sorted_by_the_groups_that_are_named(root: Path) -> None:
     plain = benchmark("blimp", root)
-    assert (plain.target, plain.other) == ("morphology", "rest")
-    assert (plain.groups == "rest").sum() == 6
+    assert (plain.target, plain.other) == ("blimp", None)  # what is lost at large
+    assert plain.groups.tolist() == ["blimp"] * 9
+    against_rest = benchmark("blimp", root, "morphology")
+    assert (against_rest.target, against_rest.other) == ("morphology", "rest")
+    assert (against_rest.groups == "rest").sum() == 6
     assert set(plain.levels["field"]) == {"morphology", "syntax", "syntax_semantics"}
     assert list(plain.levels) == ["field", "phenomenon", "paradigm"]
     chosen = benchmark("blimp", root, "binding", "syntax")
@@ -109,8 +112,10 @@ def test_own_multiple_choice(tmp_path: Path) -> None:
 
 def test_sets_without_groups_are_groups_of_each_other(root: Path, tmp_path: Path) -> None:
     mine = write(tmp_path / "mine.csv", "good,bad\none two,two one\na b c,c b a\n")
-    with pytest.raises(SettingError, match="a second set, as in `evaluation` mine,blimp"):
-        benchmark(str(mine))
+    alone = benchmark(str(mine))
+    assert (alone.target, alone.other) == ("mine", None)
+    with pytest.raises(SettingError, match="`other_group` mine: say the `target_group` too"):
+        benchmark(str(mine), other="mine")
     found = benchmark(f"{mine},blimp", root)
     assert (found.target, found.other) == ("mine", "blimp")
     assert [*found.levels] == ["set", "field", "phenomenon", "paradigm"]
@@ -129,7 +134,6 @@ def test_sets_without_groups_are_groups_of_each_other(root: Path, tmp_path: Path
         ("good,bad\na,b\nsame,same\n", "line 3 leaves nothing to choose between"),
         ("good,bad\na,\n", "line 2 leaves nothing"),
         ("prompt,answer,other\na,b,b\n", "line 2 leaves nothing"),
-        ("good,bad,group\na,b,one\nc,d,one\n", "all items are of one group"),
     ],
 )
 def test_own_items_that_cannot_be_read(text: str, message: str, tmp_path: Path) -> None:
