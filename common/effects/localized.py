@@ -50,6 +50,8 @@ class Selectivity(OpenPart):
     """The highest score."""
     n_d_prime: int | None = None
     """Units with d′ of 1 and more: the conditions are a standard deviation apart."""
+    n_selective_category: int | None = None
+    """Units with t > 0 and q < 0.05 where a condition and not a stimulus is the case."""
     n_index: int | None = None
     """Units with a selectivity index of 1/3 and more: twice as strong for the target."""
     k: str = "rounded"
@@ -111,6 +113,7 @@ def describe_map(found: SelectivityMap) -> Selectivity:
             "n_selective_q05": None if selective is None else int(selective.sum()),
             "t_max": float(found.score.value.max()),
             "n_d_prime": _n_from(found, "d_prime", HIGH_D_PRIME),
+            "n_selective_category": _n_by_category(found),
             "n_index": _n_from(found, "index", HIGH_INDEX),
             **found.about,
         }
@@ -121,6 +124,11 @@ def _n_from(found: SelectivityMap, column: str, least: float) -> int | None:
     """Units that reach a column's threshold; ``None`` for a score without that column."""
     values = found.score.columns.get(column)
     return None if values is None else int((values >= least).sum())
+
+
+def _n_by_category(found: SelectivityMap) -> int | None:
+    t, q = (found.score.columns.get(name) for name in ("t_category", "q_category"))
+    return None if t is None or q is None else int(((q < 0.05) & (t > 0)).sum())
 
 
 def share_of_area(

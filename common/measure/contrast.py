@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from common.base.progress import Progress, silent
-from common.measure.halves import assign_groups, selectivity_map
+from common.measure.halves import Conditions, assign_groups, selectivity_map
 from common.measure.moments import Statistic
 from common.measure.record import record
 from common.measure.rules import Watching
@@ -105,7 +105,11 @@ def contrast(
     rule = score_rule(score)
     stimuli = [*target, *control]
     is_target = np.arange(len(stimuli)) < len(target)
-    groups = assign_groups([stimulus.condition for stimulus in stimuli], is_target, seed)
+    names_of = [stimulus.condition for stimulus in stimuli]
+    groups = assign_groups(names_of, is_target, seed)
+    # For neurons the moments of each condition are as long as a feature map: only where needed.
+    kept = rule.by_condition or unit == "channel"
+    conditions = Conditions.of(names_of, groups) if kept else None
     where = Watching(module, sites, unit, check_pooling(unit, pooling), through)
     done = 0
     with (
@@ -117,7 +121,8 @@ def contrast(
     ):
         for batch in batches(groups):
             names = [stimuli[i].name for i in batch.where]
-            recorder.expect(groups[batch.where], batch.tokens, names)
+            finer = None if conditions is None else conditions.numbers[batch.where]
+            recorder.expect(groups[batch.where], batch.tokens, names, finer)
             if watcher is not None:
                 watcher.expect(groups[batch.where], batch.tokens)
             output = batch.run()
@@ -125,7 +130,7 @@ def contrast(
                 watcher.after(output)
             done += len(batch.where)
             progress("localize", done, len(stimuli))
-    return selectivity_map(recorder, percents, about or {}, rule, watcher)
+    return selectivity_map(recorder, percents, about or {}, rule, watcher, conditions)
 
 
 @contextmanager

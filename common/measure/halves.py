@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from common.measure.moments import Moments
+from common.measure.moments import Moments, merged
 from common.measure.record import Recorder
 from common.measure.rules import Contrast, ScoreRule
 from common.measure.scores import (
@@ -56,12 +56,59 @@ def assign_groups(
     return halves + sides
 
 
+@dataclass(frozen=True)
+class Conditions:
+    """The conditions of a localizer, each in its halves: the recorder's finer groups.
+
+    Attributes
+    ----------
+    target, control : sequence of str
+        Names, in alphabetical order.
+    numbers : array of int of shape (n_stimuli,)
+        The finer group of each stimulus: twice the condition's place, target's first, and its half.
+    """
+
+    target: Sequence[str]
+    control: Sequence[str]
+    numbers: np.ndarray
+
+    @classmethod
+    def of(cls, conditions: Sequence[str], groups: np.ndarray) -> Conditions:
+        """Those of stimuli that :func:`assign_groups` has assigned."""
+        names, is_target = np.asarray(conditions), groups < CONTROL_HALVES[0]
+        target, control = (sorted(set(names[side].tolist())) for side in (is_target, ~is_target))
+        first = {name: place for place, name in enumerate(target)}
+        second = {name: len(target) + place for place, name in enumerate(control)}
+        places = [
+            (first if side else second)[name]
+            for name, side in zip(names.tolist(), is_target.tolist(), strict=True)
+        ]
+        return cls(target, control, 2 * np.array(places) + groups % 2)
+
+    def moments(
+        self, recorder: Recorder, halves: Sequence[int] = (0, 1)
+    ) -> tuple[list[dict[Site, Moments]], list[dict[Site, Moments]]]:
+        """Moments of each condition of the target and of the control, over one half or both."""
+        every = [
+            _merged(recorder.finer_group(2 * place + half) for half in halves)
+            for place in range(len(self.target) + len(self.control))
+        ]
+        return every[: len(self.target)], every[len(self.target) :]
+
+
+def _merged(parts: Iterable[dict[Site, Moments]]) -> dict[Site, Moments]:
+    there = [part for part in parts if part]
+    sites = there[0] if there else {}
+    return {site: merged(part[site] for part in there) for site in sites}
+
+
 def selectivity_map(
     recorder: Recorder,
     percents: Sequence[float],
     about: dict[str, Any],
     rule: ScoreRule = SCORE_RULES[DEFAULT_SCORE],
     watched: Any = None,
+    conditions: Conditions | None = None,
 ) -> SelectivityMap:
     """The map over all stimuli, with its split-half reliability, from what was recorded.
 
@@ -77,11 +124,17 @@ def selectivity_map(
         How units are scored.
     watched : object, optional
         What the rule's watcher has accumulated.
+    conditions : Conditions, optional
+        Those whose moments were recorded in finer groups.
     """
+
+    def of(*halves: int) -> Any:
+        return None if conditions is None else conditions.moments(recorder, halves)
+
     halves = list(zip(TARGET_HALVES, CONTROL_HALVES, strict=True))
     first, second = (
         rule.alone(
-            Contrast(recorder.group(one), recorder.group(two), ((one,), (two,)), watched),
+            Contrast(recorder.group(one), recorder.group(two), ((one,), (two,)), watched, of(one)),
         )
         for one, two in halves
     )
@@ -93,7 +146,7 @@ def selectivity_map(
         for one, two in (TARGET_HALVES, CONTROL_HALVES)
     )
     found = scored(
-        Contrast(target, control, (TARGET_HALVES, CONTROL_HALVES), watched),
+        Contrast(target, control, (TARGET_HALVES, CONTROL_HALVES), watched, of(0, 1)),
         rule,
         unit=recorder.unit,
         pooling=recorder.pooling,

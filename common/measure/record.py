@@ -41,6 +41,7 @@ class Announcement:
     groups: np.ndarray | None = None
     tokens: Tensor | None = None
     names: Sequence[str] | None = None
+    finer: np.ndarray | None = None
 
 
 @dataclass
@@ -58,17 +59,20 @@ class Recorder:
     statistic: Statistic = "magnitude"
     _next: Announcement = Announcement()
     _now: Announcement = Announcement()
-    _members: dict[tuple[torch.device, int], Membership] = field(default_factory=dict)
+    _members: dict[tuple[torch.device, int, bool], Membership] = field(default_factory=dict)
     _batch: dict[Site, tuple[Membership, Tensor]] = field(default_factory=dict)
+    _finer_batch: dict[Site, tuple[Membership, Tensor]] = field(default_factory=dict)
     _sums: dict[Site, Tensor] = field(default_factory=dict)
     _resolution: dict[Site, float] = field(default_factory=dict)
     _kept: dict[int, dict[Site, Moments]] = field(default_factory=dict)
+    _finer: dict[int, dict[Site, Moments]] = field(default_factory=dict)
 
     def expect(
         self,
         groups: Sequence[int] | np.ndarray,
         tokens: Tensor | None = None,
         names: Sequence[str] | None = None,
+        finer: Sequence[int] | np.ndarray | None = None,
     ) -> None:
         """Announce the next batch.
 
@@ -80,6 +84,8 @@ class Recorder:
             1 for a real token and 0 for padding, which never counts.
         names : sequence of str, optional
             The stimuli's names, for error messages.
+        finer : array of int of shape (n_stimuli,), optional
+            A second way to group them, kept beside the first: by condition, say.
 
         Raises
         ------
@@ -91,7 +97,9 @@ class Recorder:
             if empty:
                 name = names[empty[0]] if names else f"stimulus {empty[0]} of the batch"
                 raise DataError(f"{name}: nothing but padding, so there is nothing to pool")
-        self._next = Announcement(np.asarray(groups), tokens, names)
+        self._next = Announcement(
+            np.asarray(groups), tokens, names, None if finer is None else np.asarray(finer)
+        )
 
     @property
     def moments(self) -> dict[Site, Moments]:
@@ -113,11 +121,15 @@ class Recorder:
         """Moments of one group, by site; empty if nothing went into it."""
         return dict(self._kept.get(number, {}))
 
+    def finer_group(self, number: int) -> dict[Site, Moments]:
+        """Moments of one group of the second kind, by site; empty if nothing went into it."""
+        return dict(self._finer.get(number, {}))
+
     # Called by the hooks: read once a site, finish once a pass.
 
     def begin(self) -> None:
         # An announcement holds for one pass, whether that ends well or not.
-        self._batch, self._sums, self._members = {}, {}, {}
+        self._batch, self._finer_batch, self._sums, self._members = {}, {}, {}, {}
         self._now, self._next = self._next, Announcement()
 
     def read(self, site: Site, value: Any) -> None:
@@ -131,6 +143,9 @@ class Recorder:
         members = self._members_on(pooled.device, len(pooled))
         self._resolution[site] = resolution_of(tensor.dtype)
         self._batch[site] = members, batch_rows(pooled, self.statistic, members, level)
+        if self._now.finer is not None:
+            finer = self._members_on(pooled.device, len(pooled), finer=True)
+            self._finer_batch[site] = finer, batch_rows(pooled, self.statistic, finer, level)
         # One number a stimulus stays on the device; only :meth:`_blame` ever looks at it.
         self._sums[site] = _sum(pooled) if level is None else _sum(pooled) + _sum(level)
 
@@ -144,12 +159,15 @@ class Recorder:
         # MPS has no float64.
         return pooled.cpu() if pooled.device.type == "mps" else pooled
 
-    def _members_on(self, device: torch.device, n_stimuli: int) -> Membership:
+    def _members_on(
+        self, device: torch.device, n_stimuli: int, *, finer: bool = False
+    ) -> Membership:
         """Who belongs to which group, made once a pass rather than once a site."""
-        groups = np.zeros(n_stimuli, dtype=int) if self._now.groups is None else self._now.groups
-        if (device, n_stimuli) not in self._members:
-            self._members[device, n_stimuli] = Membership(groups, device)
-        return self._members[device, n_stimuli]
+        told = self._now.finer if finer else self._now.groups
+        groups = np.zeros(n_stimuli, dtype=int) if told is None else told
+        if (device, n_stimuli, finer) not in self._members:
+            self._members[device, n_stimuli, finer] = Membership(groups, device)
+        return self._members[device, n_stimuli, finer]
 
     def finish(self) -> None:
         """Merge what the hooks read in this pass; one transfer from each device."""
@@ -157,12 +175,22 @@ class Recorder:
         for site, table in zip(self._batch, tables, strict=True):
             if not np.isfinite(table).all():
                 self._blame(site, int(np.isfinite(table).all(axis=(0, 1)).argmin()))
-        for (site, (members, _)), table in zip(self._batch.items(), tables, strict=True):
+        self._merge(self._batch, tables, self._kept)
+        finer = _on_cpu([rows for _, rows in self._finer_batch.values()])
+        self._merge(self._finer_batch, finer, self._finer)
+        self._batch, self._finer_batch, self._sums = {}, {}, {}
+
+    def _merge(
+        self,
+        batch: dict[Site, tuple[Membership, Tensor]],
+        tables: Sequence[Array],
+        into: dict[int, dict[Site, Moments]],
+    ) -> None:
+        for (site, (members, _)), table in zip(batch.items(), tables, strict=True):
             for number, count, rows in zip(members.numbers, members.counts, table, strict=True):
-                kept = self._kept.setdefault(number, {})
+                kept = into.setdefault(number, {})
                 moments = Moments(count, *rows, resolution=self._resolution[site])
                 kept[site] = kept[site].merge(moments) if site in kept else moments
-        self._batch, self._sums = {}, {}
 
     def _blame(self, site: Site, unit: int) -> NoReturn:
         rows = np.flatnonzero(~np.isfinite(self._sums[site].cpu().numpy())).tolist()

@@ -113,6 +113,9 @@ class Score:
         return None if self.q is None else (self.q < level) & (self.value > 0)
 
 
+BySite = Mapping[Site, Moments]
+
+
 @dataclass(frozen=True)
 class Contrast:
     """What was gathered of the target and of the control: of all stimuli, or of a half of each.
@@ -124,6 +127,8 @@ class Contrast:
     groups : tuple of (tuple of int, tuple of int)
         The groups of :func:`common.measure.halves.assign_groups` on either side, for what a rule
         has accumulated by group.
+    conditions : tuple of two sequences, or None
+        Moments by site of each condition of the target and of the control, where they were kept.
     watched : object
         What the rule's own watcher has accumulated; ``None`` for a rule that lives on moments.
     """
@@ -132,6 +137,7 @@ class Contrast:
     control: Mapping[Site, Moments]
     groups: tuple[tuple[int, ...], tuple[int, ...]] = ((0,), (1,))
     watched: Any = None
+    conditions: tuple[Sequence[BySite], Sequence[BySite]] | None = None
 
 
 @dataclass(frozen=True)
@@ -183,6 +189,8 @@ class ScoreRule:
         Only the value, for the maps of the two halves; left out, that of `end`.
     watch : callable, optional
         Opens a :class:`Watcher` around the passes, for a rule that needs more than moments.
+    by_condition : bool, default=False
+        Whether it cannot do without the moments of each condition.
     needs_gradients : bool, default=False
         Whether passes are run with a graph, so that a watcher can go backwards through them.
     """
@@ -192,6 +200,7 @@ class ScoreRule:
     value: Callable[[Contrast], Array] | None = None
     watch: Callable[[Watching], AbstractContextManager[Watcher]] | None = None
     needs_gradients: bool = False
+    by_condition: bool = False
 
     @property
     def name(self) -> str:

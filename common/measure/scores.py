@@ -23,10 +23,10 @@ from common.base.files import save_arrays
 from common.measure.moments import Array, Moments, Statistic
 from common.measure.rules import Contrast, Score, ScoreRule
 from common.measure.sites import Pooling, Site, Unit
-from common.measure.welch import WELCH, joined
+from common.measure.welch import CONJUNCTION, WELCH, joined
 
 DEFAULT_SCORE = WELCH.name
-SCORE_RULES: dict[str, ScoreRule] = {rule.name: rule for rule in (WELCH,)}
+SCORE_RULES: dict[str, ScoreRule] = {rule.name: rule for rule in (WELCH, CONJUNCTION)}
 """All score rules, by name. Another one is an entry here, and no more."""
 
 TRUNCATED = "truncated"  # how many units a percentage is, where it is not rounded

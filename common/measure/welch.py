@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import scipy  # its parts are loaded where they are first used
 
+from common.base.errors import SettingError
 from common.measure.moments import Array, Moments
-from common.measure.rules import Contrast, Score, ScoreRule, ScoreWords
+from common.measure.rules import BySite, Contrast, Score, ScoreRule, ScoreWords
 from common.measure.sites import Site
 
 APART = "apart"  # the column that tells units which separate the conditions without any variance
@@ -47,6 +49,7 @@ def _score(contrast: Contrast) -> Score:
     spread = np.sqrt((one.variance + two.variance) / 2)
     spread[apart] = np.maximum(one.rounding, two.rounding)[apart]
     columns = {"d_prime": _ratio(difference, spread), "index": selectivity_index(one, two)}
+    columns |= _by_category(contrast)
     if apart.any():
         columns[APART] = apart.astype(np.float64)
     return Score(WORDS, t, p, q, columns)
@@ -83,6 +86,77 @@ def _t_alone(contrast: Contrast) -> Array:
 
 
 WELCH = ScoreRule(WORDS, end=_score, value=_t_alone)
+
+
+def _by_category(contrast: Contrast) -> dict[str, Array]:
+    """The same test with conditions as the cases: their means, where each side has two or more.
+
+    Pictures of one category are no independent samples of their side: what holds of every picture
+    of a category counts once here.
+    """
+    if contrast.conditions is None or min(map(len, contrast.conditions)) < 2:
+        return {}
+    one, two = map(_of_means, contrast.conditions)
+    t, freedom, _ = _tested(one, two)
+    p = two_sided_p(t, freedom)
+    q: Array = scipy.stats.false_discovery_control(p, method="bh")
+    return {"t_category": t, "p_category": p, "q_category": q}
+
+
+def _of_means(conditions: Sequence[BySite]) -> Moments:
+    """Moments over conditions, of their means."""
+    parts = [joined(each) for each in conditions]
+    means = Moments.of(np.stack([part.mean for part in parts]))
+    return replace(means, resolution=max(part.resolution for part in parts))
+
+
+CONJUNCTION_WORDS = ScoreWords(
+    name="conjunction",
+    symbol="t_min",
+    label="smallest of Welch's t against each control condition",
+    prose="the smallest of Welch’s t against each control condition",
+    title="Smallest t, target against each control condition",
+    method=(
+        "For each unit Welch’s t between the target and each control condition by itself was "
+        "computed from streamed moments in float64; the smallest is its score and the largest of "
+        "their two-sided p its p (an intersection-union test, which asks for no further correction "
+        "for the number of conditions), with a q after Benjamini and Hochberg over all units."
+    ),
+    references=(
+        *WORDS.references,
+        "Berger, R. L. (1982). Multiparameter hypothesis testing and acceptance sampling. "
+        "Technometrics, 24, 295–300. (Intersection-union tests.)",
+    ),
+)
+
+
+def _conjunction(contrast: Contrast) -> Score:
+    t, p = _smallest(contrast)
+    q: Array = scipy.stats.false_discovery_control(p, method="bh")
+    plain = _score(contrast)
+    shared = {name: plain.columns[name] for name in ("d_prime", "index")}
+    return Score(CONJUNCTION_WORDS, t, p, q, shared)
+
+
+def _smallest(contrast: Contrast) -> tuple[Array, Array]:
+    """The smallest t over the control conditions, and the largest p; 1 where t falls below 0."""
+    if contrast.conditions is None:
+        raise SettingError("the score conjunction needs the moments of each control condition")
+    one, tested = joined(contrast.target), []
+    for each in contrast.conditions[1]:
+        t, freedom, _ = _tested(one, joined(each))
+        tested.append((t, two_sided_p(t, freedom)))
+    t, p = (np.stack(part) for part in zip(*tested, strict=True))
+    smallest: Array = t.min(axis=0)
+    return smallest, np.where(smallest > 0, p.max(axis=0), 1.0)
+
+
+CONJUNCTION = ScoreRule(
+    CONJUNCTION_WORDS,
+    end=_conjunction,
+    value=lambda contrast: _smallest(contrast)[0],
+    by_condition=True,
+)
 
 
 def joined(moments: Mapping[Site, Moments]) -> Moments:

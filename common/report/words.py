@@ -85,7 +85,12 @@ def _selective(found: Selectivity) -> str:
     highest = f"highest {symbol} {found.t_max:.1f}"
     if found.n_selective_q05 is None:
         return highest
-    return f"{found.n_selective_q05:,} units with {symbol} > 0 and q < 0.05; {highest}"
+    by_category = (
+        ""
+        if found.n_selective_category is None
+        else f" ({found.n_selective_category:,} with a condition as the case)"
+    )
+    return f"{found.n_selective_q05:,} units with {symbol} > 0 and q < 0.05{by_category}; {highest}"
 
 
 def references(results: Results) -> tuple[str, ...]:

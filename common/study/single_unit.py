@@ -25,6 +25,7 @@ from common.measure.scores import SelectivityMap
 from common.measure.sites import Site, Unit
 from common.study.front import FrontEnd, Model, S
 
+UNTOLD = ("p", "apart", "t_category", "p_category", "q_category")  # for files alone
 COLUMN_HEADS = {"d_prime": "d′", "index": "selectivity index"}  # as a reader meets them
 DRAWS = 5  # equally loud units that one unit is held against
 
@@ -132,7 +133,7 @@ def _row(found: SelectivityMap, unit: int, rank: int) -> UnitRow:
         told={
             COLUMN_HEADS.get(column, column): float(values[unit])
             for column, values in found.score.arrays.items()
-            if column not in (found.score.words.symbol, "p", "apart")
+            if column not in (found.score.words.symbol, *UNTOLD)
         },
         mean_target=float(found.mean_target[unit]),
         mean_control=float(found.mean_control[unit]),

@@ -230,7 +230,8 @@ def test_its_words_stand_in_table_figure_report_and_form(
     assert score_choice().visible
 
 
-def test_one_rule_alone_is_no_choice_in_the_form() -> None:
+def test_one_rule_alone_is_no_choice_in_the_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(SCORE_RULES, "conjunction")
     assert not score_choice().visible
 
 
