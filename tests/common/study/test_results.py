@@ -6,16 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from common.base.errors import RunError
+from common.effects.judge import judge
 from common.effects.results import Localized, Results
 from common.study.results import NAME, SCHEMA, load_results, results_json, save_results
-from tests.common.made import ablation, made, permutation
+from tests.common.made import ablation, made
 
-FOUND = made(
-    ablations=[ablation(), ablation("random", seed=3)], permutations=[permutation("random", 1, 0.5)]
-)
+FOUND = made(ablations=[ablation(), ablation("random", seed=3)])
 
 
 def kept(folder: Path, **changes: Any) -> dict[str, Any]:
@@ -33,9 +34,32 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert results_json(load_results(tmp_path)) == json.loads((tmp_path / NAME).read_text())
 
 
-def test_results_of_before_the_schema_are_read(tmp_path: Path) -> None:
-    kept(tmp_path, schema=...)
-    assert load_results(tmp_path) == FOUND
+def test_results_of_before_there_were_judgements_are_judged_anew(tmp_path: Path) -> None:
+    kept(tmp_path, schema=..., judgement=...)
+    rng = np.random.default_rng(0)
+    named = {entry.mask: entry.rule for entry in FOUND.ablations}
+    rows = [
+        {"item": f"{group}{i}", "group": group, "mask": mask, "label": 0, "correct": 1}
+        for mask in ("intact", *named)
+        for group in ("face", "object")
+        for i in range(40)
+    ]
+    items = pd.DataFrame(rows).assign(margin=rng.normal(1, 1, len(rows)))
+    items.to_csv(tmp_path / "items.csv", index=False)
+    found = load_results(tmp_path)
+    known = items.assign(rule=items["mask"].map(named), percent=1.0)
+    wanted = judge(known, "face", "object")
+    assert found.judgement == wanted
+    assert found.judgement.outcome == "cannot tell"
+    assert found.ablations == FOUND.ablations
+
+
+def test_old_results_without_items_say_what_to_do(tmp_path: Path) -> None:
+    kept(tmp_path, schema=1, judgement=...)
+    with pytest.raises(
+        RunError, match=r"written by an older funcloc.*run it again in a new folder"
+    ):
+        load_results(tmp_path)
 
 
 def test_a_key_that_was_not_given_is_not_written_and_null_is(tmp_path: Path) -> None:
@@ -43,7 +67,7 @@ def test_a_key_that_was_not_given_is_not_written_and_null_is(tmp_path: Path) -> 
     assert value["schema"] == SCHEMA
     assert {"area", "breakdown", "perplexity"}.isdisjoint(value)
     assert "untrained" not in value["model"]
-    assert value["permutation_p"] is None
+    assert value["judgement"]["matched_part"] is None
     assert [entry["seed"] for entry in value["ablations"]] == [None, 3]
 
 
@@ -117,13 +141,11 @@ def test_masks_are_found_by_dose_and_rule() -> None:
             *(ablation(), ablation("bottom"), ablation("random", seed=0)),
             ablation("random", seed=1),
         ],
-        permutations=[permutation("random", 2, 0.3), permutation("random", 1, 0.5, 5.0)],
     )
     assert found.doses == (5.0, 1.0)
     assert found.rules(1.0) == ["top", "bottom", "random"]
     assert [entry.seed for entry in found.at(1.0, "random")] == [0, 1]
     assert (found.top().n_units, found.top(5.0).n_units) == (12, 60)
-    assert [entry.p for entry in found.rivals(5.0)] == [0.5]
     assert found.groups == ("face", "object")
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from browser import unit_fragments
 from common.base.errors import MaskError, RunError, SiteError
-from common.effects.paired import mask_effects, rate
+from common.effects.masked import mask_effects
+from common.effects.paired import rate
 from common.measure.control_rules import matched_control
 from common.measure.masks import top_percent, units_mask
 from common.report import figures
@@ -87,7 +88,7 @@ def test_the_effect_is_shown_with_intervals_and_controls() -> None:
     rng = np.random.default_rng(0)
     groups = np.repeat(["face", "<b>"], 40)
     intact, ablated = rng.random(80) < 0.9, rng.random(80) < 0.6
-    effects = mask_effects(intact, ablated, groups, "face", "<b>", 0)
+    effects = mask_effects(intact, ablated, groups, "face", "<b>")
     rates = {name: rate(intact[groups == name]) for name in ("face", "<b>")}
     shown = unit_fragments.unit_effect(Alone("face", "<b>", rates, effects, [effects, effects]))
     assert "<b>" not in shown
