@@ -125,7 +125,7 @@ def masked_ratio(case: Case) -> list[float]:
 
     def ablated() -> None:
         for mask in masks:
-            evaluate(case.model, case.pixels, labels, [mask], batch_size=BATCH)
+            evaluate(case.model, case.pixels, labels, mask, batch_size=BATCH)
 
     def bare() -> None:
         for _ in masks:

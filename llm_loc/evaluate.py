@@ -131,9 +131,22 @@ def _whole(model: LanguageModel, text: RunningText, **more: bool) -> Any:
 
 
 def evaluate(
+    model: LanguageModel, tokens: Tokenized, mask: Mask | None = None, **how: Any
+) -> Outcome:
+    """What the model makes of every item and text, intact or with one mask's units replaced.
+
+    Parameters
+    ----------
+    model, tokens, mask, **how
+        See :func:`evaluate_masks`.
+    """
+    return evaluate_masks(model, tokens, [mask], **how)[0]
+
+
+def evaluate_masks(
     model: LanguageModel,
     tokens: Tokenized,
-    masks: Sequence[Mask | None] = (None,),
+    masks: Sequence[Mask | None],
     *,
     by: Ablation = "zero",
     found: SelectivityMap | None = None,
@@ -150,7 +163,7 @@ def evaluate(
         The model.
     tokens : Tokenized
         The benchmark.
-    masks : sequence of Mask or None, default=(None,)
+    masks : sequence of Mask or None
         ``None`` is the intact model.
     by : {"zero", "mean"} or float, default="zero"
         The replacement; for ``mean`` the map gives each unit's mean over the control condition.
@@ -177,7 +190,7 @@ def evaluate(
         progress(PART, before + read, total * len(masks))
 
     def scored(ids: Sequence[Ids], starts: np.ndarray | None = None) -> np.ndarray:
-        return log_probabilities(model, ids, batch_size, starts, tell, passes)
+        return log_probabilities_under(passes, model, ids, batch_size, starts, tell)
 
     with torch.inference_mode():
         scores = scored(tokens.sentences, tokens.starts)
@@ -208,7 +221,6 @@ def log_probabilities(
     batch_size: int = 64,
     starts: Sequence[int] | np.ndarray | None = None,
     tell: Callable[[int], None] = lambda _read: None,
-    passes: Passes | None = None,
 ) -> np.ndarray:
     """Log-probability of each text in nats: the sum over its tokens from its start on.
 
@@ -224,20 +236,43 @@ def log_probabilities(
         The first token of each text that counts, given all before it; 1 at least, and the default,
         for nothing predicts the first token. A text that ends before its start has the sum 0.
     tell : callable, optional
-        Told after every pass how many of the texts are done, once for each mask.
-    passes : Passes, optional
-        The masks; left out, the intact model.
+        Told after every pass how many of the texts are done.
 
     Returns
     -------
-    array of float64 of shape (n_masks, n_texts)
+    array of float64 of shape (n_texts,)
 
     Raises
     ------
     DataError
         If one is not finite.
     """
-    passes = passes or Passes(model.module, [None])
+    intact = Passes(model.module, [None])
+    found: np.ndarray = log_probabilities_under(intact, model, ids, batch_size, starts, tell)[0]
+    return found
+
+
+def log_probabilities_under(
+    passes: Passes,
+    model: LanguageModel,
+    ids: Sequence[Ids],
+    batch_size: int = 64,
+    starts: Sequence[int] | np.ndarray | None = None,
+    tell: Callable[[int], None] = lambda _read: None,
+) -> np.ndarray:
+    """The same under each of many masks.
+
+    Parameters
+    ----------
+    passes : Passes
+        The masks.
+    model, ids, batch_size, starts, tell
+        As in :func:`log_probabilities`; `tell` counts each text once for each mask.
+
+    Returns
+    -------
+    array of float64 of shape (n_masks, n_texts)
+    """
     model.projects_a_part  # noqa: B018  (tried on the intact model, not under a mask)
     sizes = np.array([len(text) for text in ids])
     first = np.ones(len(ids), dtype=int) if starts is None else np.asarray(starts)

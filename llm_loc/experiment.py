@@ -34,7 +34,7 @@ from common.study.front import (
     describe_localizer,
     stimuli_table,
 )
-from llm_loc.evaluate import Tokenized, evaluate
+from llm_loc.evaluate import Tokenized, evaluate_masks
 from llm_loc.gallery import layer_matched, prompts, save_continuations
 from llm_loc.generate import Sampling, continuations
 from llm_loc.harness import TaskScores, check_installed, evaluate_tasks
@@ -162,7 +162,7 @@ class Texts(EvaluatingTogether):
         self, masks: Sequence[Mask | None], found: SelectivityMap, progress: Progress = silent
     ) -> list[Outcome]:
         """What the model makes of every item and text."""
-        return evaluate(
+        return evaluate_masks(
             self.model,
             self.tokens,
             masks,

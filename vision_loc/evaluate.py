@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,7 +50,24 @@ def evaluate(
     model: VisionModel,
     pixels: np.ndarray,
     labels: np.ndarray,
-    masks: Sequence[Mask | None] = (None,),
+    mask: Mask | None = None,
+    **how: Any,
+) -> Outcome:
+    """What the model makes of every picture, intact or with one mask's units replaced.
+
+    Parameters
+    ----------
+    model, pixels, labels, mask, **how
+        See :func:`evaluate_masks`.
+    """
+    return evaluate_masks(model, pixels, labels, [mask], **how)[0]
+
+
+def evaluate_masks(
+    model: VisionModel,
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    masks: Sequence[Mask | None],
     *,
     by: Ablation = "zero",
     found: SelectivityMap | None = None,
@@ -68,7 +86,7 @@ def evaluate(
         Decoded and resized, as from :func:`vision_loc.stimuli.pixel_store`.
     labels : array of int of shape (n_pictures,)
         The right classes.
-    masks : sequence of Mask or None, default=(None,)
+    masks : sequence of Mask or None
         ``None`` is the intact model.
     by : {"zero", "mean"} or float, default="zero"
         The replacement; for ``mean`` the map gives each unit's mean over the control condition.

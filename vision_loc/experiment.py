@@ -25,7 +25,7 @@ from common.study.front import (
     describe_localizer,
     stimuli_table,
 )
-from vision_loc.evaluate import check_labels, evaluate
+from vision_loc.evaluate import check_labels, evaluate_masks
 from vision_loc.gallery import responses, save_gallery
 from vision_loc.localize import find_sites, localize
 from vision_loc.models import Preprocess, VisionModel, load_model
@@ -90,7 +90,7 @@ class Pictures(EvaluatingTogether):
         self, masks: Sequence[Mask | None], found: SelectivityMap, progress: Progress = silent
     ) -> list[Outcome]:
         """Which pictures the model still gets right."""
-        return evaluate(
+        return evaluate_masks(
             self.model,
             self.pixels,
             np.asarray(self.items.labels),

@@ -131,7 +131,9 @@ def _list(kind: Kind, data_root: Path | None) -> None:
 
 def _row(manifest: Manifest, data_root: Path | None) -> tuple[str, ...]:
     entry = manifest.evaluation or manifest.pairs
-    groups = f"{entry.target}, {entry.other}" if entry else "–"
+    groups = "–"
+    if entry is not None:
+        groups = f"{entry.target}, {entry.other}" if entry.target else "all as one"
     return (
         manifest.name,
         shorten(manifest.about, ABOUT_WIDTH, placeholder=" …"),

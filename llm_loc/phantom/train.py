@@ -133,7 +133,7 @@ def accuracy(
 
 @torch.inference_mode()
 def _scores(model: LanguageModel, texts: list[str]) -> np.ndarray:
-    return log_probabilities(model, model.tokens(texts))[0]
+    return log_probabilities(model, model.tokens(texts))
 
 
 def write(

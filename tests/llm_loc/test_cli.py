@@ -44,7 +44,7 @@ def test_run_then_generate(
     out = str(tmp_path / "run")
     assert call(monkeypatch, *words, "--out", out) == 0
     printed = capsys.readouterr()
-    assert "Zeroing the 5 units (10 % of 48) most selective for sentences-vs-nonwords" in " ".join(
+    assert "The 5 units (10 % of 48) most selective for sentences-vs-nonwords" in " ".join(
         printed.out.split()
     )
     assert printed.err == ""
@@ -53,7 +53,8 @@ def test_run_then_generate(
     asked = ["generate", "--map", out, "--prompt", "the old", "--max-new-tokens", "4"]
     assert call(monkeypatch, *asked, "--top", "10", "--json") == 0
     texts = json.loads(capsys.readouterr().out)["texts"]
-    assert list(texts) == ["intact", "top-10", "layer-matched-10-s00"]
+    parts = ["matched-part-10", "unmatched-part-10"]
+    assert list(texts) == ["intact", "top-10", *parts, "layer-matched-10-s00"]
     assert call(monkeypatch, *asked) == 0
     assert "intact" in capsys.readouterr().out
     assert call(monkeypatch, *asked, "--top-p", "0.9") == 1
@@ -123,7 +124,7 @@ def bad_files(folder: Path) -> dict[str, Path]:
         (["--target", "CONTROL"], "there is one condition only"),
         (["--target", "long.txt"], "tokens, but local/"),
         (["--eval", "long-pairs.csv", "--target-group", "x"], "reads 128 at most"),
-        (["--eval", "one.csv"], "all items are of one group"),
+        (["--eval", "one.csv"], "--target-group animals: one has none such"),
         (["--eval", "tinyimagenet100"], "is a set of pictures; vision-loc reads it"),
     ],
 )

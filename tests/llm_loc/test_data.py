@@ -46,7 +46,7 @@ def test_list_names_the_sets_of_texts_alone(command: Command, tmp_path: Path) ->
     assert status == 0
     rows = {line.split("│")[1].strip(): line for line in out.splitlines() if line[:1] == "│"}
     assert "floc" not in rows
-    assert "morphology, rest" in rows["blimp"]
+    assert "all as one" in rows["blimp"]
     assert "running text" in rows["prose"]
     assert "comes with the program" in rows["facts"]
     assert "drawn by the program" in rows["multiple-demand"]

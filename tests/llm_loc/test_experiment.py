@@ -43,7 +43,7 @@ def test_the_folder_and_its_results_keep_the_contract(settings: Settings, tmp_pa
     folder = tmp_path / "run"
     results, _, was_done = run(settings, folder)
     assert not was_done
-    named = {"model", "localizer", "selectivity", "intact", "ablations", "permutation_p", "verdict"}
+    named = {"model", "localizer", "selectivity", "intact", "ablations", "judgement", "verdict"}
     assert named <= set(results.as_json())
     assert results.intact["animals"].n == 20
     assert results.localizer.tokens["target"].n_cut == 0

@@ -32,13 +32,13 @@ def test_run_prints_table_verdict_and_folder(
     assert call(monkeypatch, *RUN, "--out", str(out)) == 0
     printed = capsys.readouterr()
     assert "top 6.25 % (16)" in printed.out
-    assert "Zeroing the 16 units" in printed.out
+    assert "The 16 units" in printed.out
     assert str(out) in printed.out
     assert printed.err == ""
     assert call(monkeypatch, *RUN, "--out", str(out)) == 0
     assert "nothing was computed" in capsys.readouterr().out
     assert call(monkeypatch, *RUN, "--out", str(out), "--json") == 0
-    assert json.loads(capsys.readouterr().out)["permutation_p"] is not None
+    assert json.loads(capsys.readouterr().out)["judgement"]["adjusted"]["p"] is not None
     (out / "report.html").unlink()
     assert call(monkeypatch, "report", str(out)) == 0
     assert (out / "report.html").is_file()

@@ -74,7 +74,7 @@ def test_without_the_planted_units_the_target_is_lost_and_nothing_else(finished:
 def test_results_json_has_the_names_of_the_contract(finished: Path) -> None:
     results = json.loads((finished / "results.json").read_text())
     assert {
-        "model", "localizer", "selectivity", "intact", "ablations", "permutation_p", "verdict"
+        "model", "localizer", "selectivity", "intact", "ablations", "judgement", "verdict"
     } <= set(results)  # fmt: skip
     assert {"n_units", "n_sites", "split_half"} <= set(results["selectivity"])
     assert set(results["intact"]["target"]) == {"accuracy", "ci", "n"}

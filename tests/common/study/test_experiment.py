@@ -132,7 +132,7 @@ def test_results_hold_what_the_contract_says(bench, tmp_path: Path) -> None:
     assert results["headline_percent"] == 1.0
     assert results["judgement"]["adjusted"]["p"] == pytest.approx(1 / 4)  # of three matched masks
     assert results["judgement"]["outcome"] == "cannot tell"
-    assert "Zeroing the 3 units (1 % of 300)" in results["verdict"]
+    assert "The 3 units (1 % of 300)" in results["verdict"]
     assert "The model is a phantom" in results["warnings"][0]
 
 

@@ -56,9 +56,7 @@ def test_results_of_before_there_were_judgements_are_judged_anew(tmp_path: Path)
 
 def test_old_results_without_items_say_what_to_do(tmp_path: Path) -> None:
     kept(tmp_path, schema=1, judgement=...)
-    with pytest.raises(
-        RunError, match=r"written by an older funcloc.*run it again in a new folder"
-    ):
+    with pytest.raises(RunError, match=r"an older funcloc.*run it again in a new folder"):
         load_results(tmp_path)
 
 
