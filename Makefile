@@ -25,10 +25,10 @@ help:
 define installed
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "funcloc needs Python 3.11 or newer")'
 @echo 'Setting up $(1), $(2). PyTorch is large: 3 to 6 minutes, once.'
-@$(PYTHON) -m venv $(1)
+@$(PYTHON) -m venv $(1) && touch $(1)/.begun
 @$(1)/bin/pip install --disable-pip-version-check $(3) -e '.[dev]' >$(1)/setup.log 2>&1 \
 	|| { tail -n 20 $(1)/setup.log; echo 'Setting up failed; all that pip said is in $(1)/setup.log'; exit 1; }
-@touch $(1)/.ready
+@mv $(1)/.begun $(1)/.ready
 endef
 
 $(READY): pyproject.toml constraints.txt
