@@ -16,7 +16,7 @@ from gradio_client.exceptions import AppError
 
 import app
 from common.study.listing import Entry, list_runs
-from tests.e2e.server import APP
+from tests.e2e.server import APP, client_of
 from vision_loc import phantom
 
 PLANTED = {
@@ -65,10 +65,6 @@ def url(app_url: str) -> str:
     return app_url
 
 
-def client(url: str) -> Client:
-    return Client(url, verbose=False, analytics_enabled=False)
-
-
 @pytest.fixture(scope="module")
 def picture(folder: Path) -> str:
     phantom.draw(0, 1, "eval").save(folder / "face.png")
@@ -107,7 +103,7 @@ def _is_this(entry: Entry) -> bool:
 def test_a_client_runs_looks_and_reads_and_leaves_the_neighbour_alone(
     url: str, folder: Path, picture: str
 ) -> None:
-    one, two = client(url), client(url)
+    one, two = client_of(url), client_of(url)
     finding, table, *_ = one.predict(**PLANTED, api_name="/run")
     assert "most selective for phantom-planted:pattern" in finding
     assert "top 5 %" in table
@@ -150,7 +146,7 @@ def test_no_path_that_a_visitor_sends_is_opened(path: str, url: str, folder: Pat
 
 def test_an_upload_that_is_no_picture_gets_one_line(url: str, folder: Path) -> None:
     (folder / "words.png").write_text("words")
-    visitor = client(url)
+    visitor = client_of(url)
     with pytest.raises(AppError, match=r"words\.png: no picture; give PNG"):
         visitor.predict(upload=handle_file(str(folder / "words.png")), percent=1, api_name="/look")
     visitor.close()

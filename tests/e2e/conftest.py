@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.patience import MOMENT
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -34,6 +36,6 @@ def browser() -> Iterator[Browser]:
     if path is None:
         pytest.skip(f"no browser called {', '.join(NAMES)}")
     with api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        found = playwright.chromium.launch(executable_path=path, args=ARGUMENTS, timeout=MOMENT)
         yield found
         found.close()

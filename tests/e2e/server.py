@@ -11,8 +11,12 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.e2e.patience import PATIENCE
+
+if TYPE_CHECKING:
+    from gradio_client import Client
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -65,6 +69,13 @@ def served(folder: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+def client_of(url: str) -> Client:
+    """Somebody who uses the app from Python."""
+    from gradio_client import Client  # takes seconds, and few tests need it
+
+    return Client(url, verbose=False, analytics_enabled=False, httpx_kwargs={"timeout": PATIENCE})
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:

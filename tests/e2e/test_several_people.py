@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from filelock import FileLock, Timeout
-from gradio_client import Client
 
 from browser.form import QUICK
 from common.measure.masks import top_percent
@@ -24,7 +23,7 @@ from llm_loc.app.visit import DEMO, found_in
 from llm_loc.experiment import localize_only
 from llm_loc.generate import Sampling
 from tests.e2e.patience import MOMENT, wait_for
-from tests.e2e.server import served, start
+from tests.e2e.server import client_of, served, start
 
 pytestmark = pytest.mark.e2e
 
@@ -72,7 +71,7 @@ def alone(folder: Path, name: str, percent: float) -> list[str]:
 
 
 def by_client(url: str, name: str, percents: list[float]) -> list[list[str]]:
-    visitor = Client(url, verbose=False, analytics_enabled=False)
+    visitor = client_of(url)
     visitor.predict(api_name="/runs")
     visitor.predict(name=name, api_name="/open")
     answers = [
@@ -185,7 +184,9 @@ def press_run(url: str) -> None:
     from tests.e2e.conftest import ARGUMENTS, chromium
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=chromium(), args=ARGUMENTS, timeout=MOMENT
+        )
         page = browser.new_page()
         page.set_default_timeout(MOMENT)
         page.goto(f"{url}/?tab=language&controls={DEFAULT_CONTROLS}")
@@ -198,7 +199,7 @@ def press_run(url: str) -> None:
 
 def test_a_server_that_is_killed_loses_nothing(tmp_path: Path) -> None:
     process, url = start(tmp_path)
-    client = Client(url, verbose=False, analytics_enabled=False)
+    client = client_of(url)
     client.submit(**FACES, api_name="/run")
     run = wait_for(lambda: the_run(tmp_path, "cnn"))
     process.send_signal(signal.SIGKILL)
@@ -208,7 +209,7 @@ def test_a_server_that_is_killed_loses_nothing(tmp_path: Path) -> None:
     outcomes = {path.name: path.stat().st_mtime_ns for path in (run / "partial").glob("[!.]*")}
     assert not (run / "results.json").exists()
     with served(tmp_path) as again:
-        client = Client(again, verbose=False, analytics_enabled=False)
+        client = client_of(again)
         work = client.submit(**FACES, api_name="/run")
         wait_for(lambda: len(list((run / "partial").glob("[!.]*"))) > len(outcomes))
         now = {name: (run / "partial" / name).stat().st_mtime_ns for name in outcomes}
