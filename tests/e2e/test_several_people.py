@@ -104,8 +104,12 @@ def by_page(page: Page, percent: float, n_units: int, expected: list[str]) -> li
     page.get_by_role("button", name="Write", exact=True).click()
     page.locator("#voices-note").get_by_text(f"{n_units:,} units for").wait_for()
     boxes = [page.locator(f"#voice-{voice} textarea") for voice in VOICES]
-    wait_for(lambda: [box.input_value() for box in boxes] == expected, page)
-    return [box.input_value() for box in boxes]
+
+    def shown() -> list[str] | None:
+        texts = [box.input_value() for box in boxes]
+        return texts if texts == expected else None
+
+    return wait_for(shown, page)  # and not read once more: what is written anew grows again
 
 
 VOICES = ("intact", "top", "control")
