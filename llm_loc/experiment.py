@@ -24,6 +24,7 @@ from common.effects.items import Items, Outcome
 from common.effects.perplexity import MeasuredText
 from common.measure.control_rules import plan_masks
 from common.measure.masks import Mask
+from common.measure.matching import PARTS
 from common.measure.scores import SelectivityMap
 from common.study import verbs as study
 from common.study.front import (
@@ -34,6 +35,7 @@ from common.study.front import (
     describe_localizer,
     stimuli_table,
 )
+from common.study.plan import Plan
 from llm_loc.evaluate import Tokenized, evaluate_masks
 from llm_loc.gallery import layer_matched, prompts, save_continuations
 from llm_loc.generate import Sampling, continuations
@@ -69,13 +71,19 @@ def generate_under(
     """
     at_hand = study.open_source(FRONT, source, **changed)
     found, plan = at_hand.found, at_hand.settings.plan
-    masks: list[Mask | None] = [None, *plan_masks(found, plan.percents, plan.controls, plan.seed)]
+    masks: list[Mask | None] = [None, *_masks(found, plan)]
     return {
         "intact" if mask is None else mask.name: continuations(
             at_hand.model, prompt, sampling, mask, by=plan.ablation, found=found
         )
         for mask in masks
     }
+
+
+def _masks(found: SelectivityMap, plan: Plan) -> list[Mask]:
+    """The top masks and their controls, without the parts of the top that only a verdict needs."""
+    masks = plan_masks(found, plan.percents, plan.controls, plan.seed)
+    return [mask for mask in masks if mask.rule not in PARTS]
 
 
 def tasks_under(
@@ -109,7 +117,7 @@ def tasks_under(
     return evaluate_tasks(
         at_hand.model,
         tasks,
-        plan_masks(found, plan.percents, plan.controls, plan.seed),
+        _masks(found, plan),
         found,
         by=plan.ablation,
         seed=plan.seed,

@@ -63,7 +63,7 @@ def test_every_setting_is_an_option_of_the_verbs_that_know_it(
     kind: type[Common], app: typer.Typer
 ) -> None:
     for verb, one in group(app).commands.items():
-        if verb not in ("data", "report", "models"):
+        if verb not in ("data", "judge", "report", "models"):
             names = [each.name for each in one.params]
             known = [*known_to(kind, verb)]
             assert [name for name in names if name in known] == known

@@ -159,7 +159,8 @@ class Bench:
         thresholds = [_below(self.adjusted(column, None))]
         for entry in matched:
             thresholds += [entry.most, entry.mean + _below(entry.excess)]
-        return max(thresholds) + float(stats.norm.ppf(POWER)) * error
+        visible = max(thresholds) + float(stats.norm.ppf(POWER)) * error
+        return visible if np.isfinite(visible) else None
 
     def ranks(self, part: str) -> MatchedRanks:
         """Ranks of the top masks, or of their matched parts, among the controls."""

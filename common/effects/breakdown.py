@@ -11,6 +11,7 @@ from common.effects.items import Items, Outcome
 from common.effects.paired import Rate, drop, rate
 from common.effects.parts import Interval, Part
 from common.measure.masks import Mask
+from common.measure.matching import PARTS
 
 
 class PartControl(Part):
@@ -64,7 +65,8 @@ def breakdown(
     parts = [(level, name) for level, of in everything.items() for name in sorted(set(of.tolist()))]
     found = []
     for top in (mask for mask in masks if mask.rule == "top"):
-        rivals = [mask for mask in masks if mask.percent == top.percent and mask.rule != "top"]
+        same = [mask for mask in masks if mask.percent == top.percent]
+        rivals = [mask for mask in same if mask.rule not in ("top", *PARTS)]
         for level, name in parts:
             inside = everything[level] == name
             correct = {

@@ -161,8 +161,7 @@ _RULES = (
     ControlRule("random", _random, draws=10, mark="o", line=":", curve=True),
     ControlRule(
         "layer-matched", _layer_matched, matched=True, draws=199, mark="s", line="--", curve=True,
-        sentence="Layer-matched masks hold as many units of every site as the top mask, drawn from "
-        "all units of the site.",
+        sentence="Layer-matched masks hold as many units of every site as the top mask.",
     ),
     ControlRule(
         "magnitude-matched", _magnitude_matched, matched=True, draws=199, mark="D", line="-.",

@@ -29,7 +29,7 @@ from torch.utils._pytree import tree_map_only
 from common.measure.ablate import Ablation, under
 from common.measure.attach import attach, attached, modules_of, tensor_of
 from common.measure.masks import Mask
-from common.measure.row import Lost, Places, Row, Step, reading, running, tensors_of
+from common.measure.row import Lost, Places, Row, Step, reads_unseen, running, tensors_of
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site
 
@@ -98,7 +98,7 @@ class Prefix(Generic[Result]):
     memory : int, default=MEMORY
         Bytes to keep at most.
     plans : dict, optional
-        Plans of earlier batches, by `key`: without it, or for a new key, one more pass is made.
+        Plans of earlier batches, by `key`: without it, or for a new key, two more passes are made.
     key : hashable, optional
         What the row of operations depends on, such as the shape of the batch.
 
@@ -190,7 +190,7 @@ class Prefix(Generic[Result]):
         elif not hasattr(self, "intact"):
             self.intact = self.compute()
         self._plan, self._kept, self._said = plan, keep.kept, keep.said
-        seen = {id(each): each for kept in keep.kept.values() for each in kept.values()}
+        seen = {id(each): each for each in tensors_of([*map(dict, keep.kept.values())])}
         self.n_bytes = sum(each.nbytes for each in seen.values())
 
     def _replay(self, boundary: Boundary) -> _Replay:
@@ -280,8 +280,10 @@ def study(
         attach(module, site.end, note(site), reads=False)
         for site, module in zip(sites, modules_of(model, sites), strict=True)
     ]
-    with attached(hooks), running(row), reading(row):
+    with attached(hooks), running(row):
         result = compute()
+    if reads_unseen(compute):
+        return result, Plan(row.steps, {})
     asked = {row.place_of(each) for each in tensors_of(result)}
     boundaries = {
         site: boundary

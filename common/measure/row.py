@@ -113,12 +113,25 @@ def running(see: Watcher) -> Iterator[None]:
         _PASS.reset(token)
 
 
-class reading(TorchFunctionMode):
-    """Tells a row of numbers that are read past the dispatch mode, as ``tolist`` reads them."""
+def reads_unseen(compute: Callable[[], Any]) -> bool:
+    """Whether a pass reads numbers of its own past the dispatch mode, as ``tolist`` reads them.
+
+    Looked for in a pass by itself: attention leaves its fast path while torch's functions are
+    watched, and so gives other bits.
+    """
+    row = Row()
+    watch = _Reading(row)
+    with running(row), watch:
+        compute()
+    return watch.found
+
+
+class _Reading(TorchFunctionMode):
+    """Sees the functions that read numbers past the dispatch mode."""
 
     def __init__(self, row: Row) -> None:
         super().__init__()
-        self.row = row
+        self.row, self.found = row, False
 
     def __torch_function__(
         self,
@@ -128,7 +141,7 @@ class reading(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         if function in UNSEEN and not _ASIDE.get() and self.row.place_of(args[0]) is not None:
-            self.row.leave()
+            self.found = True
         return function(*args, **(kwargs or {}))
 
 

@@ -317,7 +317,7 @@ def test_a_model_that_is_spread_over_devices_is_the_same_model(
     ("changed", "message"),
     [
         ({"device_map": "everywhere"}, "`device_map` everywhere: choose one of auto, balanced"),
-        ({"device_map": "auto", "untrained": True}, "not with --untrained"),
+        ({"device_map": "auto", "untrained": True}, "not with `untrained`"),
     ],
 )
 def test_device_maps_that_make_no_sense(

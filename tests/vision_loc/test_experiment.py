@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 from common.base.errors import DataError, FunclocError, RunError, SettingError
 from common.measure.masks import load_masks, top_percent
 from common.measure.scores import CONTRACT, SelectivityMap
-from common.study.settings import read_controls
+from common.study.settings import read_controls, read_setting
 from vision_loc import phantom
 from vision_loc.experiment import Settings, evaluate_map, localize_only, run
 
@@ -67,7 +67,10 @@ def test_without_the_planted_units_the_target_is_lost_and_nothing_else(finished:
     assert results["intact"]["target"]["accuracy"] == results["intact"]["control"]["accuracy"] == 1
     assert top["groups"]["target"]["drop"] == 1
     assert top["groups"]["control"]["drop"] == 0
-    assert all(entry["interaction"] == 0 for entry in controls)
+    bottom = [entry for entry in controls if entry["rule"] == "bottom"]
+    assert all(entry["interaction"] == 0 for entry in bottom)
+    drawn = [entry["interaction"] for entry in controls if entry["rule"] == "random"]
+    assert max(drawn, default=0) < 1  # they may hold planted units, never all of them
     assert results["area"]["share"]["6.25"] == {"of_top": 1, "of_area": 1}
 
 
@@ -164,7 +167,7 @@ def test_evaluate_on_the_map_of_a_run_gives_the_numbers_of_the_run(
 def test_ablation_by_the_mean_and_by_a_factor_run_through(tmp_path: Path) -> None:
     small = replace(PLANTED, controls=read_controls("bottom:1"))
     by_mean, _, _ = run(replace(small, ablation="mean"), tmp_path / "mean")
-    by_one, _, _ = run(replace(small, ablation="scale:1"), tmp_path / "scale")
+    by_one, _, _ = run(replace(small, ablation=1.0), tmp_path / "scale")
     assert by_mean.ablations[0].groups["target"].drop == 1
     assert by_one.ablations[0].groups["target"].drop == 0
 
@@ -215,16 +218,11 @@ def test_stimuli_that_the_localizer_used_are_refused(
         ({"model": "local/nowhere"}, "holds no config.json"),
         ({"model": "timm/no_such_net"}, "no architecture"),
         ({"model": "torchvision/no_such_net"}, "no classifier"),
-        ({"top": "0"}, "above 0"),
-        ({"top": "101"}, "at most 100"),
-        ({"top": "1,1"}, "twice"),
-        ({"controls": "nearest:3"}, "RULE:DRAWS"),
         ({"ablation": "noise"}, "zero, mean"),
         ({"device": "tpu9"}, "not on this machine"),
         ({"dtype": "int4"}, "choose one of"),
         ({"sites": "nothing.*"}, "no such module"),
         ({"kind": "attn"}, "no site of kind attn"),
-        ({"top": "60", "controls": "layer-matched:1"}, "cannot be drawn"),
     ],
 )
 def test_bad_settings_get_one_line_that_names_the_culprit(
@@ -233,6 +231,20 @@ def test_bad_settings_get_one_line_that_names_the_culprit(
     with pytest.raises(FunclocError, match=message) as caught:
         run(replace(PLANTED, **changed), tmp_path / "run")  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("top", "0", "above 0"),
+        ("top", "101", "at most 100"),
+        ("top", "1,1", "twice"),
+        ("controls", "nearest:3", "RULE:DRAWS"),
+    ],
+)
+def test_texts_that_are_no_setting(name: str, text: str, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        read_setting(Settings, name, text)
 
 
 def test_a_class_token_is_asked_of_models_that_have_one(tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ def test_finishing_writes_the_items_and_the_results_and_drops_the_rest(tmp_path:
     with a_run(tmp_path) as run:
         assert run.results() is None
         run.keep_outcome("intact", an_outcome())
-        run.finish((a_table(mask) for mask in ("intact", "top-1")), FOUND)
+        run.finish((a_table(mask) for mask in ("intact", "top-1")), [], FOUND)
         assert run.results() == FOUND
     names = sorted(file.name for file in tmp_path.iterdir() if file.name != ".lock")
     assert names == ["items.csv", "results.json", "run.json"]
@@ -284,12 +284,12 @@ def test_results_that_cannot_be_written_leave_the_folder_resumable(
         with monkeypatch.context() as patch:
             patch.setattr(Path, "replace", replace)
             with pytest.raises(RunError, match=r"results\.json: cannot write \(No space left"):
-                run.finish([a_table("intact")], FOUND)
+                run.finish([a_table("intact")], [], FOUND)
         assert run.results() is None
         assert (tmp_path / "items.csv").exists()
     with a_run(tmp_path) as run:
         assert run.outcome("intact") is not None
-        run.finish([a_table("intact")], FOUND)
+        run.finish([a_table("intact")], [], FOUND)
         assert run.results() == FOUND
 
 
@@ -300,7 +300,7 @@ def test_items_that_cannot_be_written_leave_no_results(tmp_path: Path) -> None:
 
     with a_run(tmp_path) as run:
         with pytest.raises(RunError, match=r"items\.csv: cannot write"):
-            run.finish(tables(), FOUND)
+            run.finish(tables(), [], FOUND)
         assert run.results() is None
         assert not (tmp_path / "items.csv").exists()
 
@@ -308,7 +308,7 @@ def test_items_that_cannot_be_written_leave_no_results(tmp_path: Path) -> None:
 def test_results_that_are_no_json_are_refused(tmp_path: Path) -> None:
     with a_run(tmp_path) as run:
         with pytest.raises(ValueError, match="not JSON compliant"):
-            run.finish([], made(permutation_p=float("nan")))
+            run.finish([], [], made(headline_percent=float("nan")))
         assert run.results() is None
 
 

@@ -259,7 +259,7 @@ def test_a_run_fills_the_form_again_and_only_what_the_form_can_say(shown: list[A
     settings = json.loads((shown[0].folder / "run.json").read_text())["settings"]
     assert visit.OFFER.filled(settings) == [*FORM.values()]
     for changed, message in (
-        ({"pooling": "mean"}, "pooling mean: the form cannot say that"),
+        ({"pooling": "mean"}, "`pooling` mean: the form cannot say that"),
         ({"localizer": None}, r"localizer \(none\): choose from"),
         ({"top": "3"}, "dose 3: choose from"),
     ):
@@ -287,7 +287,7 @@ def test_a_run_fills_the_form_again_and_only_what_the_form_can_say(shown: list[A
     ],
 )
 def test_only_what_is_on_offer_is_run(changed: dict[str, Any]) -> None:
-    assert visit.OFFER.chosen(**FORM).top == "5"
+    assert visit.OFFER.chosen(**FORM).top == (5.0,)
     with pytest.raises(SettingError, match=r"choose from|give a whole number"):
         visit.OFFER.chosen(**{**FORM, **changed})
 
