@@ -7,7 +7,6 @@ phantom that was trained anew, and for nothing else.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,6 +17,7 @@ from common.measure.masks import load_masks
 from common.measure.scores import SelectivityMap
 from common.study import verbs
 from common.study.results import load_results
+from common.study.settings import read_settings
 
 KEPT = Path(__file__).parent / "phantoms.json"
 RULES = ("top", "bottom")  # which draw nothing
@@ -68,7 +68,9 @@ class Bare:
         return getattr(self._front, name)
 
     def evaluating(self, *given: Any) -> Any:
-        return replace(self._front.evaluating(*given), illustrate=None)
+        tested = self._front.evaluating(*given)
+        tested.illustrate = lambda *_: None
+        return tested
 
 
 def rerun(settings: dict[str, str], folder: Path) -> None:
@@ -77,7 +79,8 @@ def rerun(settings: dict[str, str], folder: Path) -> None:
     from vision_loc import experiment as vision
 
     of = language if settings["model"].startswith("phantom/lm") else vision
-    chosen = of.Settings(**settings, controls="bottom:1", device="cpu")
+    given = {**settings, "controls": "bottom:1", "device": "cpu"}
+    chosen = read_settings(of.Settings, given)
     with patch.object(verbs, "make_report"):
         verbs.run(Bare(of.FRONT), chosen, folder)
 

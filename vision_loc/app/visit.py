@@ -15,8 +15,8 @@ from browser.visitors import Shelf
 from common.base.errors import DataError, MaskError
 from common.base.progress import Progress, silent
 from common.data.manifest import contrasts_here, manifests_here
-from common.measure.control_rules import control
-from common.measure.masks import Mask
+from common.measure.control_rules import matched_control
+from common.measure.masks import Mask, top_percent
 from common.measure.scores import SelectivityMap
 from common.models.catalogue import Entry, bundled, on_this_machine
 from common.study.results import load_results
@@ -113,13 +113,13 @@ class Found(FoundMap[Settings]):
     classes: dict[int, str]
 
     def matched(self, percent: float) -> tuple[Mask | None, str]:
-        """A magnitude-matched control of the top mask, or why there is none."""
+        """As many equally loud other units of the same sites as the top mask, or why none."""
         try:
-            return control(self.map, "magnitude-matched", percent, seed=self.settings.seed), ""
+            return matched_control(self.map, top_percent(self.map, percent), self.settings.seed), ""
         except MaskError:
             return None, (
-                "No control of this size can be drawn: in one of the layers more units are "
-                "ablated than are left. Lower the percentage."
+                "No control of this size can be drawn: one of the layers does not have as many "
+                "other units that are as loud. Lower the percentage."
             )
 
 

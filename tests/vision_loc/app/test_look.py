@@ -62,9 +62,7 @@ def test_what_is_seen_is_what_the_model_gives(model: VisionModel, found: Found, 
     assert without.argmax() != seen.intact.argmax() == 0
 
 
-def test_some_intact_passes_and_one_pass_for_each_new_mask(
-    model: VisionModel, found: Found
-) -> None:
+def test_one_pass_for_each_new_mask(model: VisionModel, found: Found) -> None:
     with counted(model) as passes:
         seen = look(model, phantom.draw(0, 1, "eval"), found.map)
         assert len(passes) == 3
