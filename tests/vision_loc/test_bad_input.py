@@ -642,13 +642,13 @@ def test_a_percent_out_of_range(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_control_that_cannot_match_names_the_site(
+def test_a_control_that_cannot_be_drawn_says_why(
     mine: Path, tmp_path: Path, refused: Callable[..., str]
 ) -> None:
     out = tmp_path / "run"
-    said = refused(*words(mine, out, top="60", controls="layer-matched:1"))
-    assert "blocks." in said
-    assert "cannot be drawn" in said
+    said = refused(*words(mine, out, top="60", controls="bottom:1"))
+    assert "bottom control" in said
+    assert "would overlap the top" in said
     check_resumable(out)
 
 

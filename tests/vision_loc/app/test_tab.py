@@ -149,7 +149,7 @@ def test_stop_in_mid_run_raises_and_the_folder_resumes(
     (folder,) = Path("runs").iterdir()
     assert not (folder / "results.json").exists()
     kept = {file.name for file in (folder / "partial").iterdir()}
-    assert {"intact.safetensors", "top-6.25.safetensors"} <= kept
+    assert "intact.safetensors" in kept
     VISITORS.begin(session)
     found = tab.RUNNING.find(PLANTED, session, quiet)
     assert found.folder.name == folder.name
@@ -243,7 +243,7 @@ def test_what_is_offered_to_begin_with_fits_the_model() -> None:
 def test_without_its_units_a_face_is_lost_and_under_the_control_it_is_not(
     faces: visit.Found, pictures: list[str]
 ) -> None:
-    intact, ablated, rival, note, *_ = tab_try.show(pictures[0], 5.0, faces, None, quiet)  # type: ignore[arg-type]
+    intact, ablated, rival, note, *_ = tab_try.show(pictures[0], 1.0, faces, None, quiet)  # type: ignore[arg-type]
     assert next(iter(intact)) == next(iter(rival)) == "face-01"
     assert next(iter(ablated)) != "face-01"
     assert "times as strongly" in note
