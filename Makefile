@@ -10,7 +10,7 @@ TWO := -n 2 --dist loadfile --no-loadscope-reorder
 DEPRECATED := -W error::DeprecationWarning -W error::FutureWarning -W error::PendingDeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo app test test-slow test-newest test-oldest constraints check bench clean
+.PHONY: help setup demo app test test-slow test-newest test-oldest constraints check bench calibrate clean
 
 help:
 	@echo 'make demo         the face and language experiments on the bundled phantoms, offline'
@@ -19,6 +19,7 @@ help:
 	@echo 'make check        style, types, imports    make bench        speed and memory'
 	@echo 'make test-newest  with the newest release of every dependency'
 	@echo 'make test-oldest  with the oldest that pyproject.toml admits'
+	@echo 'make calibrate    how often the verdict is wrong where the truth is known'
 	@echo 'make constraints  let make setup install what make test-newest was run with'
 
 # $(call installed,ENVIRONMENT,WHAT IS SAID OF IT,OPTIONS OF PIP): pip's thousand lines go to a file.
@@ -42,10 +43,10 @@ $(READY): pyproject.toml constraints.txt
 setup: $(READY)
 
 DEMO := \
-	'vision-loc run --model phantom/planted --localizer phantom-planted --eval phantom-planted --top 6.25' \
-	'vision-loc run --model phantom/cnn --localizer phantom:faces --eval phantom --top 0.5,1,2,5' \
-	'vision-loc run --model phantom/vit --localizer phantom:faces --eval phantom --top 1,5' \
-	'llm-loc run --model phantom/lm --localizer phantom-lm --eval phantom-lm --top 1,5'
+	'vision-loc run --model phantom/planted --controls random:5,layer-matched:19,magnitude-matched:19' \
+	'vision-loc run --model phantom/cnn --top 0.5,1,5 --controls random:5,layer-matched:19,magnitude-matched:19' \
+	'vision-loc run --model phantom/vit --top 1,5 --controls random:5,layer-matched:19,magnitude-matched:19' \
+	'llm-loc run --model phantom/lm --top 1,5 --controls random:5,layer-matched:19,magnitude-matched:19'
 
 # Each command as one would type it, then what it prints.
 demo: $(READY)
@@ -81,6 +82,9 @@ check: $(READY)
 
 calibrate: $(READY)
 	$(RUN) $(BIN)/python -m benchmarks.calibration --workers 2
+
+calibrate: $(READY)
+	@$(RUN) $(BIN)/python -m benchmarks.calibration --workers 2
 
 bench: $(READY)
 	@$(RUN) $(BIN)/python -m benchmarks.speed
