@@ -23,7 +23,7 @@ from common.study.settings import (
     say_settings,
 )
 
-DRAWS = 19  # the fewest that allow p = 0.05
+DRAWS = 19  # the fewest that let p fall to 0.05
 QUICK = f"magnitude-matched:{DRAWS}"
 LARGEST_SEED = 2**31 - 1
 FREE = ("device", "batch_size", "data_root", "top")

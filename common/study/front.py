@@ -221,9 +221,10 @@ class EvaluatingTogether(Evaluating):
         progress: Progress = silent,
     ) -> Iterator[Outcome]:
         """The outcomes of any number of masks; some at a time, so that a kill loses these alone."""
-        left = iter(masks)
-        while some := [*islice(left, TOGETHER)]:
+        left, size = iter(masks), 1  # the first alone: it is soon there, and kept
+        while some := [*islice(left, size)]:
             yield from self.evaluate(some, found, progress)
+            size = TOGETHER
 
 
 class FrontEnd(ABC, Generic[S, Model]):
