@@ -85,13 +85,12 @@ def run_experiment(
     masks = drawing.masks
     save_masks(folder.masks, masks)
     items, described = _made_alike(plan, tested.items, described, outcomes[INTACT])
-    tables = [*_tables(items, masks, outcomes)]
     windows = [*_windows(described.texts, masks, outcomes)]
     results = summarize(plan, items, described, found, masks, outcomes)
     top = top_percent(found, plan.headline)
     intact, ablated = outcomes[INTACT], outcomes[top.name]
     tested.illustrate(folder.path, found, top, intact, ablated, progress)
-    folder.finish(tables, windows, results)
+    folder.finish(_tables(items, masks, outcomes), windows, results)
     return folder.results() or results  # as every later call will read them
 
 

@@ -139,9 +139,8 @@ def test_a_visitor_who_ran_nothing_gets_the_phantom(
 
 
 def test_most_of_a_layer_still_has_a_control(language: visit.Found) -> None:
-    *_, (intact, ablated, rival, note) = voices(language, "the small king", 60, SHORT, "")
+    *_, (intact, _, _, note) = voices(language, "the small king", 60, SHORT, "")
     assert intact
-    assert None not in (ablated, rival)  # a model may have nothing to say without so many units
     assert "No control of this size" not in note
 
 
