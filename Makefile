@@ -81,9 +81,6 @@ check: $(READY)
 	$(BIN)/lint-imports
 
 calibrate: $(READY)
-	$(RUN) $(BIN)/python -m benchmarks.calibration --workers 2
-
-calibrate: $(READY)
 	@$(RUN) $(BIN)/python -m benchmarks.calibration --workers 2
 
 bench: $(READY)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.effects.paired import permutation_p
+from benchmarks.calibration.before import permutation_p
 from common.measure.control_rules import against, control
 from common.measure.masks import top_percent
 from common.measure.matching import MATCHED_PART, matched_part

@@ -318,7 +318,7 @@ def _processing(name: str, processor: Any) -> Preprocess:
         only["include_top"] = False
 
     def geometry(picture: Image.Image) -> np.ndarray:
-        out = processor(picture, **only, return_tensors="np")
+        out = processor(picture, **only, return_tensors="pt")
         return np.asarray(out["pixel_values"][0]).astype(np.uint8).transpose(1, 2, 0)
 
     scale = 1 / processor.rescale_factor if getattr(processor, "do_rescale", False) else 1.0
@@ -333,7 +333,7 @@ def _processing(name: str, processor: Any) -> Preprocess:
         scale = 1.0
     found = Preprocess(geometry, mean, std, scale, description)
     picture = _noise(120, 80)
-    whole = torch.as_tensor(processor(picture, return_tensors="np")["pixel_values"][0])
+    whole = torch.as_tensor(processor(picture, return_tensors="pt")["pixel_values"][0])
     ours = found.normalize(torch.tensor(geometry(picture)).permute(2, 0, 1)[None])[0]
     if whole.shape != ours.shape or not torch.allclose(whole, ours, atol=1e-4):
         raise ModelError(

@@ -108,6 +108,7 @@ def test_the_slider_changes_what_the_model_sees_without_its_units(page: Page, fo
 
 
 def test_a_link_opens_the_settings_again(page: Page, url: str) -> None:
+    page.wait_for_function("window.funclocRestored")  # until then the address is not written
     page.get_by_text("Choose model, localizer and doses yourself").click()
     page.get_by_label("5", exact=True).check()
     page.get_by_label("Seed").fill("7")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.report import make_report
+from common.study.results import load_results
 from common.study.settings import read_controls
 from vision_loc.experiment import Settings, run
 
@@ -59,7 +60,7 @@ def test_it_opens_offline_and_fits(
     browser: Browser, finished: Path, tmp_path: Path, width: int, odd: bool
 ) -> None:
     folder = renamed(finished, tmp_path / "odd") if odd else finished
-    report = make_report(folder)
+    report = make_report(folder, load_results(folder))
     context = browser.new_context(
         viewport={"width": width, "height": 844},
         color_scheme="dark" if odd else "light",

@@ -20,7 +20,7 @@ def test_intact_numbers_are_the_published_ones(reference: Path) -> None:
     outcome = evaluate(model, Tokenized(model, items))
     assert len(items.names) == 6700
     assert round(100 * outcome.correct.mean(), 2) == 58.25
-    assert round(100 * outcome.correct[items.groups == "morphology"].mean(), 2) == 67.78
+    assert round(100 * outcome.correct[items.levels["field"] == "morphology"].mean(), 2) == 67.78
     nats = outcome.beside["prose"].mean()
     assert round(float(nats), 3) == 3.941
     assert round(float(np.exp(nats)), 1) == 51.5
