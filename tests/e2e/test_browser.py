@@ -166,6 +166,7 @@ def test_a_run_is_compared_with_another(page: Page, finished: list[str]) -> None
     assert compared.locator(".fl-finding").count() == 2
     differing = compared.locator("tr.fl-strong").all_inner_texts()
     assert any("magnitude" in row and "signed" in row for row in differing)
+    page.locator(".fl-figure").last.scroll_into_view_if_needed()  # they load when they are seen
     page.wait_for_function(DRAWN, arg=2)
     page.frame_locator("iframe.fl-report").get_by_text("To repeat this run").wait_for()
 
