@@ -23,7 +23,7 @@ from common.measure.attach import (
 )
 from common.measure.masks import Mask
 from common.measure.moments import Array
-from common.measure.row import leave
+from common.measure.passing import leave
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site, Unit
 

@@ -20,7 +20,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from common.base.errors import SiteError
-from common.measure.row import aside
+from common.measure.passing import aside
 from common.measure.sites import Site
 
 

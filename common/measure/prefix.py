@@ -20,16 +20,17 @@ empty tensors.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from common.measure.ablate import Ablation, under
-from common.measure.attach import attach, attached, modules_of, tensor_of
+from common.measure.boundaries import Boundary, Plan, study
+from common.measure.forms import Lost
 from common.measure.masks import Mask
-from common.measure.row import Lost, Places, Row, Step, reads_unseen, running, tensors_of
+from common.measure.passing import running
+from common.measure.row import Places, Row, tensors_of
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site
 
@@ -37,50 +38,6 @@ MEMORY = 1 << 30  # bytes kept of one batch; masks that begin beyond it begin at
 FEWEST = 4  # masks from which on the two intact passes pay
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Boundary:
-    """A place in the row where a mask's pass may begin.
-
-    Attributes
-    ----------
-    at : int
-        Operations before it.
-    crossing : dict of int to bool
-        The operations before it whose results are read behind it, by their place in the row, and
-        whether something is written into the result there.
-    n_bytes : int
-        What these take.
-    """
-
-    at: int
-    crossing: Mapping[int, bool]
-    n_bytes: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """The row of an intact pass, and where a mask's pass may begin in it."""
-
-    steps: Sequence[Step]
-    boundaries: Mapping[Site, Boundary]
-
-    def keeping(self, memory: int) -> Plan:
-        """The same with as many boundaries as `memory` bytes allow.
-
-        Where they do not all fit, every second one goes, the first of each pair.
-        """
-        places = sorted({each.at for each in self.boundaries.values()})
-        by_place = {each.at: each for each in self.boundaries.values()}
-        while places and sum(by_place[at].n_bytes for at in places) > memory:
-            places = places[1::2] if len(places) > 1 else []
-        kept: dict[Site, Boundary] = {}
-        for site, boundary in self.boundaries.items():
-            before = [at for at in places if at <= boundary.at]
-            if before:
-                kept[site] = by_place[before[-1]]
-        return Plan(self.steps, kept)
 
 
 class Prefix(Generic[Result]):
@@ -255,62 +212,6 @@ def _versions(model: nn.Module) -> list[tuple[int, int]]:
     """Which tensors the model's weights are, and how often each was written into."""
     own = (*model.parameters(), *model.buffers())
     return [(id(each), 0 if each.is_inference() else each._version) for each in own]
-
-
-def study(
-    model: nn.Module, compute: Callable[[], Result], sites: Sequence[Site]
-) -> tuple[Result, Plan]:
-    """Make an intact pass, write its row down, and see what crosses each site.
-
-    Returns
-    -------
-    (Result, Plan)
-        What `compute` gave, and the plan of its row.
-    """
-    row = Row()
-    places: dict[Site, tuple[int, int | None]] = {}
-
-    def note(site: Site) -> Callable[[Any], None]:
-        def act(value: Any) -> None:
-            places.setdefault(site, (len(row.steps), row.place_of(tensor_of(site, value))))
-
-        return act
-
-    hooks = [
-        attach(module, site.end, note(site), reads=False)
-        for site, module in zip(sites, modules_of(model, sites), strict=True)
-    ]
-    with attached(hooks), running(row):
-        result = compute()
-    if reads_unseen(compute):
-        return result, Plan(row.steps, {})
-    asked = {row.place_of(each) for each in tensors_of(result)}
-    boundaries = {
-        site: boundary
-        for site, (at, place) in places.items()
-        if (boundary := _boundary(row, at, {place, *asked})) is not None
-    }
-    return result, Plan(row.steps, boundaries)
-
-
-def _boundary(row: Row, at: int, asked: set[int | None]) -> Boundary | None:
-    """What crosses a place of the row, or nothing if a pass cannot begin there."""
-    steps = row.steps
-    unsure = row.sure is not None and at > row.sure
-    if at == 0 or unsure or any(step.writes_own for step in steps[:at]):
-        return None
-    read = {place for step in steps[at:] for place in step.reads}
-    read |= {place for place in asked if place is not None}
-    crossing = sorted({steps[place].made for place in read if place < at})
-    written = {root for step in steps[at:] for root in step.writes}
-    roots = [root for place in crossing for root in steps[place].roots]
-    if any(root in written and roots.count(root) > 1 for root in roots):
-        return None  # two names of one memory that is written into: copies would come apart
-    changes = {place: not written.isdisjoint(steps[place].roots) for place in crossing}
-    forms = {place: steps[place].form for place in crossing}
-    if any(form is None or (changes[place] and not form.is_dense) for place, form in forms.items()):
-        return None
-    return Boundary(at, changes, sum(form.n_bytes for form in forms.values() if form is not None))
 
 
 class _Keep(Row):

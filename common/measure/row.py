@@ -1,116 +1,27 @@
-"""A pass as a row of operations, seen through a torch dispatch mode.
+"""A pass as a row of operations.
 
 :class:`Row` writes down what a pass does: each operation with where its arguments came from, which
-memory it writes into and what it gave. Hooks of this project stand aside: what they compute is not
-the model's.
+memory it writes into and what it gave.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ParamSpec, Protocol, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
+from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-P = ParamSpec("P")
-R = TypeVar("R")
+from common.measure.forms import Form, Lost, form_of
+from common.measure.passing import running, stands_aside
 
 Root = tuple[Any, ...]
 UNSEEN = {Tensor.tolist, Tensor.numpy, Tensor.__array__, Tensor.data_ptr}  # read past the mode
-
-
-class Lost(Exception):
-    """A pass goes another way than the row that was written down."""
-
-
-class Watcher(Protocol):
-    """Sees the operations of a pass until it has ended."""
-
-    ended: bool
-
-    def __call__(self, operation: Any, args: Any, kwargs: Any) -> Any:
-        """What the operation gives."""
-
-    def read(self) -> None:
-        """Somebody reads a tensor of the pass."""
-
-    def leave(self) -> None:
-        """Somebody replaces a tensor of the pass."""
-
-
-_PASS: ContextVar[Watcher | None] = ContextVar("_PASS", default=None)
-_ASIDE: ContextVar[bool] = ContextVar("_ASIDE", default=False)
-
-
-def aside(act: Callable[P, R], reads: bool = False) -> Callable[P, R]:
-    """A function whose own operations pass by: a hook's, which are not the model's.
-
-    Parameters
-    ----------
-    act : callable
-        The function.
-    reads : bool, default=False
-        Whether it reads tensors of the pass, which have numbers only where they were computed.
-    """
-
-    def passing(*args: P.args, **kwargs: P.kwargs) -> R:
-        see = _PASS.get()
-        if reads and see is not None:
-            see.read()
-        token = _ASIDE.set(True)
-        try:
-            return act(*args, **kwargs)
-        finally:
-            _ASIDE.reset(token)
-
-    return passing
-
-
-def leave() -> None:
-    """Say that the pass under way is another one than the intact from here on."""
-    see = _PASS.get()
-    if see is not None:
-        see.leave()
-
-
-class _Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Shows every operation of a pass to `see`, until that has ended."""
-
-    def __init__(self, see: Watcher) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.see = see
-
-    def __torch_dispatch__(
-        self,
-        operation: Any,
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        # The mode stays to the end: it cannot be left inside what a model has entered since.
-        if self.see.ended or _ASIDE.get():
-            return operation(*args, **(kwargs or {}))
-        return self.see(operation, args, kwargs or {})
-
-
-@contextmanager
-def running(see: Watcher) -> Iterator[None]:
-    """Show the operations of this block to `see`."""
-    token = _PASS.set(see)
-    try:
-        with _Mode(see):
-            yield
-    finally:
-        _PASS.reset(token)
 
 
 def reads_unseen(compute: Callable[[], Any]) -> bool:
@@ -140,93 +51,9 @@ class _Reading(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        if function in UNSEEN and not _ASIDE.get() and self.row.place_of(args[0]) is not None:
+        if function in UNSEEN and not stands_aside() and self.row.place_of(args[0]) is not None:
             self.found = True
         return function(*args, **(kwargs or {}))
-
-
-@dataclass(frozen=True)
-class Blank:
-    """A tensor without its numbers."""
-
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-    dtype: torch.dtype
-    device: torch.device
-
-    def empty(self) -> Tensor:
-        """A tensor of that form, with whatever numbers lie in its memory."""
-        return torch.empty_strided(self.size, self.stride, dtype=self.dtype, device=self.device)
-
-
-@dataclass(frozen=True)
-class Given:
-    """The result is the argument of that number: an operation that wrote into it."""
-
-    number: int
-
-
-@dataclass(frozen=True)
-class Form:
-    """The form of what an operation gave: blanks and arguments, nested as its result was."""
-
-    parts: tuple[Blank | Given | None, ...]
-    nest: TreeSpec | None
-
-    def empty(self, args: Any, kwargs: Any) -> Any:
-        """Such a result, without its numbers."""
-        leaves = [self._part(part, args, kwargs) for part in self.parts]
-        return leaves[0] if self.nest is None else tree_unflatten(leaves, self.nest)
-
-    @staticmethod
-    def _part(part: Blank | Given | None, args: Any, kwargs: Any) -> Any:
-        if isinstance(part, Blank):
-            return part.empty()
-        return None if part is None else tree_leaves((args, kwargs))[part.number]
-
-    @property
-    def n_bytes(self) -> int:
-        """Bytes of the numbers, each as often as it shows."""
-        return sum(
-            int(torch.Size(part.size).numel()) * part.dtype.itemsize
-            for part in self.parts
-            if isinstance(part, Blank)
-        )
-
-    @property
-    def is_dense(self) -> bool:
-        """Whether a copy of it has the same strides."""
-        return all(
-            torch.empty_strided(part.size, part.stride, device="meta").clone().stride()
-            == part.stride
-            for part in self.parts
-            if isinstance(part, Blank)
-        )
-
-
-def form_of(result: Any, args: Any, kwargs: Any) -> Form | None:
-    """The form of a result, or nothing if it holds no tensor.
-
-    Raises
-    ------
-    Lost
-        If it holds something besides plain tensors.
-    """
-    leaves, nest = ([result], None) if isinstance(result, Tensor) else tree_flatten(result)
-    if not any(isinstance(leaf, Tensor) for leaf in leaves):
-        return None
-    given = [id(leaf) for leaf in tree_leaves((args, kwargs))]
-    parts: list[Blank | Given | None] = []
-    for leaf in leaves:
-        if leaf is None:
-            parts.append(None)
-        elif id(leaf) in given:
-            parts.append(Given(given.index(id(leaf))))
-        elif type(leaf) is Tensor and leaf.layout == torch.strided and not leaf.is_quantized:
-            parts.append(Blank(tuple(leaf.shape), leaf.stride(), leaf.dtype, leaf.device))
-        else:
-            raise Lost
-    return Form(tuple(parts), nest)
 
 
 @dataclass(frozen=True, eq=False)
