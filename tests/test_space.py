@@ -46,7 +46,7 @@ def test_the_environment_says_where_to_listen_and_strangers_delete_nothing(
 
     monkeypatch.setattr(app, "build", Served)
     environment = {"GRADIO_SERVER_NAME": host, "GRADIO_SERVER_PORT": "7861"}
-    program = app.typer.Typer()
+    program = app.typer.Typer()  # type: ignore[attr-defined]
     program.command()(app.main)
     assert CliRunner().invoke(program, [], env=environment).exit_code == 0
     assert asked["server_name"] == host

@@ -85,7 +85,7 @@ def test_a_run_that_was_stopped_ends_in_the_same_bytes(
     monkeypatch.setattr("common.study.front.TOGETHER", 1)
     whole, _, _ = run(settings, tmp_path / "whole")
     n_passes = 1 + len(whole.ablations)
-    real, count = experiment.evaluate_masks, 0
+    real, count = experiment.evaluate_masks, 0  # type: ignore[attr-defined]
 
     def dying(*args, **more):
         nonlocal count

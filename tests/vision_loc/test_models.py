@@ -15,7 +15,7 @@ import torchvision
 import transformers
 from huggingface_hub import constants
 from PIL import Image
-from timm.data import create_transform, resolve_data_config
+from timm.data import create_transform, resolve_data_config  # type: ignore[attr-defined]
 from timm.models import save_for_hf
 from torch import Tensor, nn
 
@@ -131,7 +131,7 @@ def test_a_model_without_classifier_can_be_described() -> None:
 
 
 def vit(**changed: Any) -> nn.Module:
-    config = transformers.ViTConfig(
+    config = transformers.ViTConfig(  # type: ignore[call-arg]
         hidden_size=16,
         num_hidden_layers=2,
         num_attention_heads=2,
@@ -146,7 +146,7 @@ def vit(**changed: Any) -> nn.Module:
 
 
 def resnet() -> nn.Module:
-    config = transformers.ResNetConfig(
+    config = transformers.ResNetConfig(  # type: ignore[call-arg]
         embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic", num_labels=5
     )
     torch.manual_seed(3)

@@ -107,7 +107,7 @@ def test_every_draw_is_shown_beside_the_effect_of_the_top_mask_and_its_interval(
         expected = sorted(effects[entry.mask] for entry in given.at(5.0, rule))
         assert sorted(drawn[0].get_xdata()) == pytest.approx(expected)
     verdict = given.judgement.doses[1]
-    (bar,) = axes.containers[0].lines[2]
+    (bar,) = axes.containers[0].lines[2]  # type: ignore[attr-defined]
     assert list(bar.get_segments()[0][:, 0]) == pytest.approx(list(verdict.adjusted.ci))
 
 
@@ -127,7 +127,7 @@ def test_a_bound_that_does_not_exist_runs_out_of_the_figure() -> None:
         inside(figure)
         axes = figure.axes[0]
         low, high = (axes.get_xlim, axes.get_ylim)[along]()
-        ends = axes.containers[0].lines[2][0].get_segments()[0][:, along]
+        ends = axes.containers[0].lines[2][0].get_segments()[0][:, along]  # type: ignore[attr-defined]
         assert np.isfinite(ends).all()
         assert min(ends) < low < high < max(ends)
 
@@ -188,7 +188,7 @@ def test_sites_few_and_many(n_sites: int, named: int) -> None:
         assert axes.get_xlabel().endswith(")")
         assert figure.get_size_inches()[1] <= 8
     bars = figures.units_by_site(found, mask).axes[0].patches
-    shares = [bar.get_width() for bar in bars]
+    shares = [bar.get_width() for bar in bars]  # type: ignore[attr-defined]
     assert sum(shares) * 6 / 100 == pytest.approx(len(mask))
 
 
@@ -211,7 +211,7 @@ def test_thresholds_are_those_of_the_masks(make_map: Callable[..., SelectivityMa
     FigureCanvasAgg(figure).draw()
     boxes = [text.get_window_extent() for text in axes.texts]
     assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
-    assert sum(bar.get_height() for bar in axes.patches) == found.n_units
+    assert sum(bar.get_height() for bar in axes.patches) == found.n_units  # type: ignore[attr-defined]
 
 
 def part(name: str, drop: float, **controls: dict[str, Any]) -> LostPart:
@@ -235,7 +235,7 @@ def test_the_parts_that_lost_most_come_first(n_parts: int) -> None:
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert len(labels) == min(n_parts, figures.MOST_PARTS)
     assert labels[0].endswith(f"name_{n_parts - 1}")
-    bars = axes.containers[0].lines[0].get_xdata()
+    bars = axes.containers[0].lines[0].get_xdata()  # type: ignore[attr-defined]
     assert list(bars) == sorted(bars, reverse=True)
     assert bars[0] == pytest.approx(n_parts - 2)
     told = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -317,7 +317,7 @@ def test_the_response_profile_has_a_bar_for_every_condition(n_sets: int, control
     bars = axes.patches
     assert len(bars) == 2 * n_sets
     assert sum(bar.get_hatch() is not None for bar in bars) == 2  # the localizer's own
-    assert {round(bar.get_width(), 6) for bar in bars} == {1.2, 0.7}
+    assert {round(bar.get_width(), 6) for bar in bars} == {1.2, 0.7}  # type: ignore[attr-defined]
     labels = [label.get_text() for label in axes.get_yticklabels()]
     assert labels[:2] == ["set-0: sentence", "set-0: nonword"]
     told = " ".join(text.get_text() for text in figure.legends[0].get_texts())

@@ -31,7 +31,7 @@ def test_every_key_of_the_results_has_a_row_and_says_something() -> None:
     assert {key.rstrip("[]").removesuffix(".*") for key in keys} >= set(Results.model_fields)
 
 
-@pytest.mark.parametrize("kind", sorted(parts(Part), key=lambda each: each.__name__))
+@pytest.mark.parametrize("kind", sorted(parts(Part), key=lambda each: each.__name__))  # type: ignore[attr-defined]
 def test_every_attribute_has_its_words(kind: type[Part]) -> None:
     assert [name for name, field in kind.model_fields.items() if not field.description] == []
 

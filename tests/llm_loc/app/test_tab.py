@@ -106,7 +106,7 @@ def test_between_two_tokens_the_model_is_free_and_has_no_hook(language: visit.Fo
     with visit.MODELS.held(language.settings) as model:
         modules = list(model.module.modules())
         assert not any(module._forward_hooks or module._forward_pre_hooks for module in modules)
-    growing.close()
+    growing.close()  # type: ignore[attr-defined]
 
 
 def test_visitors_who_take_turns_each_get_what_they_get_alone(
@@ -236,7 +236,7 @@ def test_a_layer_or_a_unit_that_is_none_is_one_line(name: Any, language: visit.F
     *_, opened = pick_layer(site, language)
     for session in ((language, opened), (language, None), (None, opened)):
         with pytest.raises(gr.Error, match="choose"):
-            PAGES.pick_unit(name, *session, None, quiet)  # type: ignore[arg-type]
+            PAGES.pick_unit(name, *session, None, quiet)  # type: ignore[arg-type, call-arg]
     with pytest.raises(gr.Error, match="no unit is open"):
         PAGES.ablate_alone(language, opened, None, quiet)  # type: ignore[arg-type]
     with pytest.raises(gr.Error, match="there is no map yet"):

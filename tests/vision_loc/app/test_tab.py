@@ -98,7 +98,7 @@ def test_two_interleaved_sessions_each_get_what_they_get_alone(
 
     def stay(order: np.ndarray) -> list[tuple[int, Any]]:
         together.wait()
-        return [(i, tab_try.show(*asked[i], None, quiet)[:5]) for i in order.tolist()]
+        return [(i, tab_try.show(*asked[i], None, quiet)[:5]) for i in order.tolist()]  # type: ignore[call-arg]
 
     with ThreadPoolExecutor(2) as pool:
         answers = [answer for visitor in pool.map(stay, orders) for answer in visitor]
@@ -336,7 +336,7 @@ def test_a_layer_or_a_unit_that_is_not_listed_is_one_line(name: Any, home: Path)
     *_, opened = pick_layer(str(found.map.sites[-1]), found)
     for session in ((found, opened), (found, None), (None, opened)):
         with pytest.raises(gr.Error, match="choose"):
-            PAGES.pick_unit(name, *session, None, quiet)  # type: ignore[arg-type]
+            PAGES.pick_unit(name, *session, None, quiet)  # type: ignore[arg-type, call-arg]
     with pytest.raises(gr.Error, match="no unit is open"):
         PAGES.ablate_alone(found, opened, None, quiet)  # type: ignore[arg-type]
 
