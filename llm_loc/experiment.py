@@ -242,9 +242,9 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
         sites = find_sites(model, settings.kind, settings.sites)
         table = _table(stimuli)
 
-        def make_map(progress: Progress) -> SelectivityMap:
+        def make_map(reader: LanguageModel, progress: Progress) -> SelectivityMap:
             return localize(
-                model,
+                reader,
                 stimuli,
                 sites,
                 pooling=pooling,

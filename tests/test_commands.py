@@ -13,8 +13,9 @@ import llm_loc.cli
 import vision_loc.cli
 from common.base.errors import SettingError
 from common.cli.main import run_command, spoken
+from common.study.commands import command
 from common.study.settings import Settings as Common
-from common.study.settings import command, completed, declarations, known_to, read_settings
+from common.study.settings import completed, declarations, known_to, read_settings
 from llm_loc.settings import Settings as Language
 from vision_loc.settings import Settings as Vision
 

@@ -33,6 +33,7 @@ from vision_loc.settings import Settings as Settings
 from vision_loc.stimuli import (
     OCCLUSION,
     Benchmark,
+    KeptPixels,
     Localizer,
     benchmark,
     benchmark_without_broken,
@@ -134,10 +135,11 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
         sites = find_sites(model, settings.kind, settings.sites)
         digest, digests = fingerprint([*stimuli.target, *stimuli.control])
         sides = (stimuli.target, stimuli.control)
+        kept = KeptPixels() if settings.untrained_seeds != 0 else None
 
-        def make_map(progress: Progress) -> SelectivityMap:
+        def make_map(shown: VisionModel, progress: Progress) -> SelectivityMap:
             return localize(
-                model,
+                shown,
                 stimuli,
                 sites,
                 unit=settings.unit,
@@ -147,6 +149,7 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
                 percents=settings.top,
                 seed=settings.seed,
                 batch_size=settings.batch_size,
+                kept=kept,
                 progress=progress,
             )
 

@@ -16,7 +16,7 @@ from common.measure.scores import DEFAULT_SCORE, SelectivityMap
 from common.measure.sites import Kind, Pooling, Site, Unit
 from common.measure.survey import Survey
 from vision_loc.models import VisionModel
-from vision_loc.stimuli import Localizer, pixel_batches
+from vision_loc.stimuli import KeptPixels, Localizer, pixel_batches
 
 CLASS_TOKENS = ("cls_token", "class_token")
 
@@ -39,6 +39,7 @@ def localize(
     percents: Sequence[float] = (1.0,),
     seed: int = 0,
     batch_size: int = 64,
+    kept: KeptPixels | None = None,
     progress: Progress = silent,
 ) -> SelectivityMap:
     """Contrast the localizer's two sides over all units of `sites`, in one pass over the pictures.
@@ -57,6 +58,8 @@ def localize(
         Seed of the split into halves.
     batch_size : int, default=64
         Pictures a pass; the score does not depend on it beyond rounding.
+    kept : KeptPixels, optional
+        Keeps the pixels for another network that is shown the same in the same way.
 
     Raises
     ------
@@ -68,7 +71,7 @@ def localize(
 
     def batches(groups: np.ndarray) -> Iterator[Batch]:
         # In the order of their groups, a batch is nearly always of one group and reduced in one go.
-        return shown(model, stimuli, batch_size, np.argsort(groups, kind="stable"))
+        return shown(model, stimuli, batch_size, np.argsort(groups, kind="stable"), kept)
 
     return contrast(
         model.module, sites, stimuli.target, stimuli.control, batches, score=score, unit=unit,
@@ -77,13 +80,18 @@ def localize(
 
 
 def shown(
-    model: VisionModel, stimuli: Localizer, batch_size: int, order: np.ndarray | None = None
+    model: VisionModel,
+    stimuli: Localizer,
+    batch_size: int,
+    order: np.ndarray | None = None,
+    kept: KeptPixels | None = None,
 ) -> Iterator[Batch]:
     """The localizer's pictures in batches, the target's first or in an order of one's own."""
     pictures = [*stimuli.target, *stimuli.control]
     places = np.arange(len(pictures)) if order is None else order
     ordered = [pictures[i] for i in places]
-    for where, pixels in pixel_batches(ordered, model.preprocess, batch_size):
+    batches = pixel_batches if kept is None else kept.batches
+    for where, pixels in batches(ordered, model.preprocess, batch_size):
         yield Batch(places[where], partial(model.logits, torch.from_numpy(pixels)))
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from common.effects.baseline import beside_untrained
 from common.effects.finding import plainly, said
 from common.effects.judgement import Judgement
 from common.effects.localized import Area, SplitHalves
@@ -43,6 +44,7 @@ def print_results(results: Results, folder: Path, as_json: bool) -> None:
     console.print(results_table(results, intervals=console.width >= WIDE))
     if results.area is not None:
         console.print(_area_sentence(results.area))
+    print_baseline(results)
     print_warnings(results.warnings)
     for each in (verdict_said(results), *beside(results)):
         _print_said(console, each)
@@ -104,6 +106,13 @@ def print_map(found: SelectivityMap, percent: float) -> None:
         f"Split halves: r = {half.correlation:.3f}, Dice of the top mask = "
         f"{half.dice[f'{percent:g}']:.2f} (chance {half.dice_chance[f'{percent:g}']:.2f})"
     )
+
+
+def print_baseline(results: Localized) -> None:
+    """Print how selective the units are beside those of untrained networks."""
+    base, symbol = results.baseline, results.selectivity.words.symbol
+    if base is not None and (told := beside_untrained(base, symbol)):
+        results_console().print(escape(told), highlight=False)
 
 
 def print_sites(title: str, survey: Survey, kind: str, left_out: bool) -> None:

@@ -25,6 +25,7 @@ from common.cli.options import (
 )
 from common.cli.printing import (
     models_table,
+    print_baseline,
     print_json,
     print_judgement,
     print_map,
@@ -130,6 +131,7 @@ def _add_localize(app: typer.Typer, program: Program) -> None:
             print_json(results)
             return
         print_map(found, settings.top[0])
+        print_baseline(results)
         if skipped := results.localizer.skipped:
             print_warnings([skipped_warning("localizer", skipped)])
         results_console().print(f"Run folder: {folder}", soft_wrap=True, highlight=False)

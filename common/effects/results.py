@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from common.effects.baseline import Baseline
 from common.effects.breakdown import LostPart
 from common.effects.described import DescribedLocalizer, DescribedModel, Evaluation
 from common.effects.judgement import Judgement
@@ -28,6 +29,9 @@ class Localized(Part):
     """Which contrast found the units."""
     selectivity: Selectivity
     """What the localizer found."""
+    baseline: Baseline | None = None
+    """How selective the units are beside those of untrained networks, where these were asked for
+    or left out for a reason."""
 
 
 class Results(Localized):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from common.effects.baseline import beside_untrained
 from common.effects.finding import finding, plainly
 from common.effects.results import Results
 from common.effects.words import made_alike, percent, skipped_warning
@@ -69,6 +70,14 @@ def _of_units(results: Results) -> Iterator[str]:
             f"{lower} of the {n_units} masked units have a lower mean for the target once signs "
             "count: they answer to it by falling below zero."
         )
+    if (base := results.baseline) is not None:
+        if base.left_out:
+            yield beside_untrained(base, symbol)
+        elif not base.exceeded:
+            yield (
+                "Untrained networks of the same architecture have units as selective as the most "
+                "selective 1 % of this model: nothing says that training made them."
+            )
     if apart := results.selectivity.separated:
         names = "; ".join(apart[:3]) + ("; …" if len(apart) > 3 else "")
         yield (

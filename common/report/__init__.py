@@ -61,6 +61,7 @@ def make_report(folder: Path, results: Results) -> Path:
         continuations=sections.continuations(folder),
         losers=tables.losers(results, folder),
         tables=[
+            *tables.baseline(results),
             *tables.perplexity(results),
             *tables.breakdown(results),
             *tables.profile(folder),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from common.effects.baseline import Peaks, beside_untrained
 from common.effects.breakdown import LostPart
 from common.effects.perplexity import Nats, TextNats, TextPerplexity, TextUnderMask
 from common.effects.results import Results
@@ -62,6 +63,37 @@ def losers(results: Results, folder: Path) -> list[dict[str, Any]]:
             "controls": f"{100 * row['matched']:.0f}" if "matched" in row else "",
         }
         for row in rows
+    ]
+
+
+def baseline(results: Results) -> list[Table]:
+    """The model beside untrained networks of its architecture, where there are any."""
+    found = results.baseline
+    if found is None or not found.untrained:
+        return []
+    symbol = results.selectivity.words.symbol
+    scales = [symbol, *(["d′"] if found.trained.d_prime else [])]
+    scales += ["index"] if found.trained.index else []
+    columns = ["weights", "q < 0.05", *(f"highest {name}" for name in scales)]
+    note = (
+        f"{beside_untrained(found, symbol)} In brackets the mean over the 1 % of units that have "
+        "most of it. All were shown the same stimuli."
+    )
+    rows = [_peaks_row(each) for each in (found.trained, *found.untrained)]
+    return [Table("Beside untrained networks", note, columns, rows)]
+
+
+def _peaks_row(peaks: Peaks) -> list[Cell]:
+    name = "trained" if peaks.seed is None else f"random, seed {peaks.seed}"
+    scales = [(peaks.score, 1), (peaks.d_prime, 2), (peaks.index, 2)]
+    return [
+        Cell(name),
+        Cell("" if peaks.n_selective_q05 is None else f"{peaks.n_selective_q05:,}"),
+        *(
+            Cell(f"{peak.largest:.{digits}f}", f"({peak.top:.{digits}f})")
+            for peak, digits in scales
+            if peak is not None
+        ),
     ]
 
 

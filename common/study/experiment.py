@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from common.base.progress import Progress, silent
+from common.effects.baseline import Baseline
 from common.effects.breakdown import breakdown
 from common.effects.described import DescribedEvaluation, DescribedLocalizer, DescribedModel
 from common.effects.items import Items, Outcome
@@ -49,6 +50,7 @@ class Described:
     overlap: int = 0
     area: Mapping[str, np.ndarray] = field(default_factory=dict)
     texts: Sequence[MeasuredText] = ()
+    baseline: Baseline | None = None
 
 
 def run_experiment(
@@ -254,6 +256,8 @@ def _beside(
 ) -> dict[str, Any]:
     """The parts that only some runs have."""
     parts: dict[str, Any] = {}
+    if described.baseline is not None:
+        parts["baseline"] = described.baseline
     if items.levels:
         parts["breakdown"] = breakdown(items, masks, outcomes)
     if described.texts:

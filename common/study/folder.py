@@ -46,6 +46,7 @@ from common.effects.results import Results
 from common.study.results import NAME, load_results, save_results
 
 FORMAT = 1
+UNTRAINED = "untrained.json"
 BESIDE = "beside/"  # what an outcome's other numbers are called while they are kept
 LIBRARIES = ("funcloc", "torch", "torchvision", "timm", "transformers", "numpy", "scipy")
 
@@ -149,6 +150,11 @@ class RunFolder:
     def masks(self) -> Path:
         """All masks."""
         return self.path / "masks.safetensors"
+
+    @property
+    def untrained(self) -> Path:
+        """The untrained baseline, as far as it has been measured."""
+        return self.path / UNTRAINED
 
     @property
     def report(self) -> Path:

@@ -59,7 +59,7 @@ class Localizing(Generic[Model]):
     settings : Settings
         Those that localizing goes by, a front end's own defaults filled in.
     make_map : callable
-        Localizes.
+        Localizes in a model: this one, or an untrained one of its architecture.
     more : dict
         What else the map depends on, by name; a part of the run's identity.
     """
@@ -71,7 +71,7 @@ class Localizing(Generic[Model]):
     fingerprint: str
     sites: Sequence[Site]
     settings: Settings
-    make_map: Callable[[Progress], SelectivityMap]
+    make_map: Callable[[Model, Progress], SelectivityMap]
     more: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -93,7 +93,7 @@ class Localizing(Generic[Model]):
 
     def fresh_map(self, progress: Progress) -> SelectivityMap:
         """The map, which knows the model that it belongs to."""
-        found = self.make_map(progress)
+        found = self.make_map(self.model, progress)
         found.about["model_fingerprint"] = self.described.fingerprint
         return found
 

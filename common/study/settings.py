@@ -7,8 +7,6 @@ at the edge (:func:`read_settings`); what the core gets are numbers and plans.
 
 from __future__ import annotations
 
-import os
-import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -38,6 +36,8 @@ ALWAYS = ("run", "localize", "evaluate", "generate", "lm-eval")
 WITH_STIMULI = ("run", "localize", "evaluate")
 ON_ERROR = ("stop", "skip")
 WITHIN = ("class", "margin")
+UNTRAINED_SEEDS = 5
+LARGEST_UNTRAINED = 500_000_000  # numbers that a model was trained in
 STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 
 
@@ -110,6 +110,19 @@ BROUGHT = tuple(each.name for each in fields(Brought))
 def read_controls(text: str) -> tuple[ControlPlan, ...]:
     """Control rules and their draws; see :func:`~common.measure.control_rules.parse_controls`."""
     return tuple(parse_controls(text))
+
+
+def read_seeds(text: str) -> int | None:
+    """How many untrained networks; ``None`` from an empty text, for as many as fit the model.
+
+    Raises
+    ------
+    SettingError
+        If it is no whole number.
+    """
+    if text and not text.isdecimal():
+        raise SettingError(f"`untrained_seeds` {text}: give a whole number, 0 for none")
+    return int(text) if text else None
 
 
 @dataclass(frozen=True)
@@ -204,6 +217,14 @@ class Settings:
     untrained: Annotated[
         bool, Setting("Random weights of the same architecture", LOCALIZING)
     ] = False  # fmt: skip
+    untrained_seeds: Annotated[
+        int | None,
+        Setting("Networks of the same architecture with random weights that the localizer is shown "
+                "too, to say what training added; 0 for none. Each takes as long as localizing",
+                LOCALIZING, read=read_seeds, label="Untrained networks", metavar="N",
+                unset=f"{UNTRAINED_SEEDS}, or 0 for models above "
+                f"{LARGEST_UNTRAINED // 1_000_000} M parameters"),
+    ] = None  # fmt: skip
     allow_overlap: Annotated[
         bool, Setting("Evaluate even on stimuli that the localizer used", EVALUATING)
     ] = False  # fmt: skip
@@ -243,6 +264,8 @@ class Settings:
             value = getattr(self, name)
             if declared.among and value is not None and value not in declared.among:
                 raise SettingError(f"`{name}` {value}: choose one of {', '.join(declared.among)}")
+        if (self.untrained_seeds or 0) < 0:
+            raise SettingError(f"`untrained_seeds` {self.untrained_seeds}: give 0 or more")
 
     @property
     def plan(self) -> Plan:
@@ -356,39 +379,6 @@ def completed(kind: type[S], given: Mapping[str, Any]) -> S:
     if "target" in said or "control" in said:
         brought.pop("localizer", None)
     return read_settings(kind, {**brought, **said})
-
-
-def command(
-    program: str, verb: str, settings: Settings, out: Path, source: Path | None = None
-) -> str:
-    """The command line that does this again, whoever asked for it: a shell, the app, a notebook.
-
-    Parameters
-    ----------
-    program : str
-        The front end's.
-    verb : str
-        ``run``, ``localize`` or ``evaluate``.
-    settings : Settings
-        What was set; what is as by default is not said.
-    out : Path
-        The run folder.
-    source : Path, optional
-        The folder whose map is evaluated; the model is then the map's.
-    """
-    words = [program, verb]
-    words += [] if source is None else ["--map", str(source)]
-    kind = type(settings)
-    default = {"model": None, **defaults(kind)}
-    if settings.model in kind.brought:
-        default |= dict.fromkeys(BROUGHT)  # left out, they would be the model's own
-    for name, declared in known_to(kind, verb).items():
-        value = getattr(settings, name)
-        if value is None or value == default[name]:
-            continue
-        words += [option(name)] if value is True else [option(name), declared.say(value)]
-    root = os.environ.get(DATA_VARIABLE) if settings.data_root is None else None
-    return shlex.join([*([f"{DATA_VARIABLE}={root}"] if root else []), *words, "--out", str(out)])
 
 
 def option(name: str) -> str:

@@ -17,18 +17,21 @@ import pandas as pd
 from common.base.errors import DataError, RunError
 from common.base.files import digest_of, read_json, write_atomically
 from common.base.progress import Progress, silent
+from common.effects.baseline import Baseline
 from common.effects.described import DescribedLocalizer, DescribedModel
 from common.effects.localized import describe_map
 from common.effects.results import Localized, Results
 from common.measure.masks import save_masks, top_percent
 from common.measure.scores import SelectivityMap
 from common.report import make_report
+from common.study.baseline import Asked, keep_baseline, kept_baseline
+from common.study.commands import command
 from common.study.experiment import Described, run_experiment
 from common.study.folder import RunFolder, check_front
 from common.study.front import Evaluating, FrontEnd, Localizing, Model, S
 from common.study.plan import Plan, say_ablation
 from common.study.results import checked, load_results
-from common.study.settings import Settings, command, read_settings, say_settings
+from common.study.settings import Settings, read_settings, say_settings
 
 
 def run(
@@ -45,18 +48,23 @@ def run(
     plan = settings.plan
     at_hand = front.localizing(settings)
     tested = front.evaluating(settings, at_hand.model)
-    identity = {**at_hand.identity, **_evaluation_identity(settings, tested)}
+    asked = Asked.of(settings, at_hand.described)
+    identity = {
+        **at_hand.identity,
+        **asked.identity,
+        **_evaluation_identity(settings, tested),
+    }
     path = out or _default_folder(settings, identity)
     about = _about(front, "run", settings, path, at_hand.localizer)
     overlap = check_overlap(tested, at_hand.stimuli["digest"], settings.allow_overlap)
     with RunFolder(path, identity, about) as folder:
         if (done := _finished(folder)) is not None:
             return done, path, True
-        _keep_stimuli(folder, at_hand)
-        words = _described(at_hand.described, at_hand.localizer, tested, overlap)
-        results = _measure(
-            folder, plan, words, tested, lambda: at_hand.fresh_map(progress), progress
-        )
+        found = _keep_map(folder, at_hand, progress)
+        baseline = keep_baseline(folder, front, at_hand, asked, found, progress)
+        words = _described(at_hand.described, at_hand.localizer, tested, overlap, baseline)
+        del at_hand  # and the stimuli that it keeps in memory
+        results = _measure(folder, plan, words, tested, lambda: found, progress)
     return results, path, False
 
 
@@ -72,18 +80,20 @@ def localize_only(
     """
     percents = settings.top
     at_hand = front.localizing(settings)
-    identity = {**at_hand.identity, "top": list(percents)}
+    asked = Asked.of(settings, at_hand.described)
+    identity = {**at_hand.identity, **asked.identity, "top": list(percents)}
     path = out or _default_folder(settings, identity)
     about = _about(front, "localize", settings, path, at_hand.localizer)
     with RunFolder(path, identity, about) as folder:
-        if not folder.selectivity.exists():
-            _keep_stimuli(folder, at_hand)
-            at_hand.fresh_map(progress).save(folder.selectivity)
-        found = SelectivityMap.load(folder.selectivity)
+        found = _keep_map(folder, at_hand, progress)
         if not folder.masks.exists():
             save_masks(folder.masks, [top_percent(found, percent) for percent in percents])
+        baseline = keep_baseline(folder, front, at_hand, asked, found, progress)
     told = Localized(
-        model=at_hand.described, localizer=at_hand.localizer, selectivity=describe_map(found)
+        model=at_hand.described,
+        localizer=at_hand.localizer,
+        selectivity=describe_map(found),
+        **({} if baseline is None else {"baseline": baseline}),
     )
     return told, found, path
 
@@ -109,6 +119,7 @@ class Source(Generic[S, Model]):
     digests: list[str]
     model: Model
     described: DescribedModel
+    baseline: Baseline | None = None
 
 
 def open_source(front: FrontEnd[S, Model], folder: Path, **changed: Any) -> Source[S, Model]:
@@ -137,7 +148,8 @@ def open_source(front: FrontEnd[S, Model], folder: Path, **changed: Any) -> Sour
     model, described = front.load(settings)
     if described.fingerprint != known["fingerprint"]:
         raise RunError(f"{folder}: its map was made on other weights of {settings.model}")
-    return Source(settings, known, localizer, found, digests, model, described)
+    baseline = kept_baseline(folder)
+    return Source(settings, known, localizer, found, digests, model, described, baseline)
 
 
 def evaluate_map(
@@ -173,7 +185,7 @@ def evaluate_map(
     with RunFolder(path, identity, about) as folder:
         if (done := _finished(folder)) is not None:
             return done, path, True
-        words = _described(at_hand.described, localizer, tested, overlap)
+        words = _described(at_hand.described, localizer, tested, overlap, at_hand.baseline)
         results = _measure(folder, settings.plan, words, tested, lambda: at_hand.found, progress)
     return results, path, False
 
@@ -258,15 +270,26 @@ def _about(
     }
 
 
-def _keep_stimuli(folder: RunFolder, at_hand: Localizing[Any]) -> None:
-    table = at_hand.stimuli
-    write_atomically(folder.path / "stimuli.csv", lambda draft: table.to_csv(draft, index=False))
+def _keep_map(folder: RunFolder, at_hand: Localizing[Any], progress: Progress) -> SelectivityMap:
+    """The map, after its stimuli; as the folder holds it, whoever made it."""
+    if not folder.selectivity.exists():
+        table = at_hand.stimuli
+        kept = folder.path / "stimuli.csv"
+        write_atomically(kept, lambda draft: table.to_csv(draft, index=False))
+        at_hand.fresh_map(progress).save(folder.selectivity)
+    return SelectivityMap.load(folder.selectivity)
 
 
 def _described(
-    model: DescribedModel, localizer: DescribedLocalizer, tested: Evaluating, overlap: int
+    model: DescribedModel,
+    localizer: DescribedLocalizer,
+    tested: Evaluating,
+    overlap: int,
+    baseline: Baseline | None,
 ) -> Described:
-    return Described(model, localizer, tested.described, overlap, tested.area, tested.texts)
+    return Described(
+        model, localizer, tested.described, overlap, tested.area, tested.texts, baseline
+    )
 
 
 def _default_folder(settings: Settings, identity: dict[str, Any]) -> Path:

@@ -54,6 +54,7 @@ def run_chosen(
     score: str,
     kind: str,
     controls: str,
+    untrained_seeds: str,
     doses: list[str],
     seed: float | None,
     request: gr.Request | None = None,
@@ -62,7 +63,7 @@ def run_chosen(
     """The experiment with the settings of the form."""
     settings = OFFER.chosen(
         doses, seed, model=model, localizer=localizer, evaluation=evaluation, statistic=statistic,
-        score=score, kind=kind, controls=controls,
+        score=score, kind=kind, controls=controls, untrained_seeds=untrained_seeds,
     )  # fmt: skip
     return RUNNING.show(settings, request, progress)
 

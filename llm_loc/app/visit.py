@@ -25,10 +25,11 @@ DOSES = ("0.5", "1", "2", "5", "10", "20")
 PREDICTS = ("ForCausalLM", "LMHeadModel")
 
 STEPS = {
-    "localize": "Step 1 of 4: reading the localizer's texts",
-    "evaluate": "Step 2 of 4: evaluating mask by mask",
-    "write": "Step 3 of 4: letting the model write",
-    "profile": "Step 4 of 4: reading texts of every kind",
+    "localize": "Step 1 of 5: reading the localizer's texts",
+    "untrained": "Step 2 of 5: letting untrained networks read them",
+    "evaluate": "Step 3 of 5: evaluating mask by mask",
+    "write": "Step 4 of 5: letting the model write",
+    "profile": "Step 5 of 5: reading texts of every kind",
     "respond": "Reading the localizer's texts once more",
 }
 

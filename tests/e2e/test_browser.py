@@ -53,7 +53,7 @@ def press(page: Page, name: str) -> None:
 
 def test_stop_stops_and_the_first_button_goes_on_to_the_finding(page: Page, folder: Path) -> None:
     press(page, "Show me on the phantom")
-    page.get_by_text("Step 3 of 3").wait_for()
+    page.get_by_text("Step 4 of 4").wait_for()
     # The step shows before its first outcome is in; a stop is to come in the midst of it.
     wait_for(lambda: list((folder / "runs").glob("cnn-*/partial/intact.safetensors")), page)
     press(page, "Stop")

@@ -59,7 +59,7 @@ def test_from_the_first_button_to_a_stop_to_the_finding_to_the_page_of_a_unit(
 ) -> None:
     visit(page, f"{url}/?tab=language")
     press(page, "Show me on the phantom")
-    page.get_by_text("Step 2 of 4").wait_for()
+    page.get_by_text("Step 3 of 5").wait_for()
     assert not page.get_by_text("All numbers").is_visible()
     press(page, "Stop")
     page.get_by_text("Stopped; the same settings go on").wait_for()
@@ -113,7 +113,7 @@ def test_a_model_that_came_after_the_start_is_on_offer_and_a_link_restores_it(
     page.get_by_text("Sampling", exact=True).click()
     assert page.get_by_label("Sampling seed").input_value() == "3"
     press(page, "Run")
-    page.get_by_text("Step 1 of 4").or_(page.get_by_text("Step 2 of 4")).first.wait_for()
+    page.get_by_text("Step 1 of 5").or_(page.get_by_text("Step 3 of 5")).first.wait_for()
     press(page, "Stop")
     page.get_by_text("Stopped; the same settings go on").wait_for()
     # A visitor's own choice of a model brings the stimuli that go with it.

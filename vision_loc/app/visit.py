@@ -36,9 +36,10 @@ EXAMPLES = (0, 3, 5, 9, 12, 16, 19, 22, 26, 30)  # classes of the phantom
 PICTURES = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # kinds that an upload may have
 
 STEPS = {
-    "localize": "Step 1 of 3: showing the localizer's pictures",
-    "decode": "Step 2 of 3: reading the evaluation's pictures",
-    "evaluate": "Step 3 of 3: evaluating mask by mask",
+    "localize": "Step 1 of 4: showing the localizer's pictures",
+    "untrained": "Step 2 of 4: showing them to untrained networks",
+    "decode": "Step 3 of 4: reading the evaluation's pictures",
+    "evaluate": "Step 4 of 4: evaluating mask by mask",
     "respond": "Showing the localizer's pictures once more",
 }
 

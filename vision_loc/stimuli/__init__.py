@@ -5,6 +5,7 @@ from vision_loc.stimuli.benchmarks import Benchmark, benchmark
 from vision_loc.stimuli.localizers import Localizer, localizer, localizer_of_folders
 from vision_loc.stimuli.pictures import Picture, Skipped, drawn, open_picture
 from vision_loc.stimuli.pixels import (
+    KeptPixels,
     benchmark_without_broken,
     fingerprint,
     identified,
@@ -17,6 +18,7 @@ from vision_loc.stimuli.pixels import (
 __all__ = [
     "OCCLUSION",
     "Benchmark",
+    "KeptPixels",
     "Localizer",
     "Picture",
     "Skipped",

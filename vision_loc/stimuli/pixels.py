@@ -149,6 +149,38 @@ def pixel_batches(
                 future.cancel()
 
 
+class KeptPixels:
+    """Batches of pixels, kept in memory for the next network if they are not too many for that.
+
+    Parameters
+    ----------
+    most : int, default=2**28
+        Bytes.
+    """
+
+    def __init__(self, most: int = 2**28) -> None:
+        self._most = most
+        self._batches: list[tuple[slice, np.ndarray]] = []
+        self._whole = False
+
+    def batches(
+        self, pictures: Sequence[Picture], preprocess: Preprocess, batch_size: int
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """As :func:`pixel_batches`; asked again, it must be for the same."""
+        if self._whole:
+            yield from self._batches
+            return
+        self._batches, left = [], self._most
+        for where, pixels in pixel_batches(pictures, preprocess, batch_size):
+            left -= pixels.nbytes
+            if left >= 0:
+                self._batches.append((where, pixels))
+            else:
+                self._batches.clear()
+            yield where, pixels
+        self._whole = left >= 0
+
+
 def pixel_store(
     pictures: Sequence[Picture],
     preprocess: Preprocess,

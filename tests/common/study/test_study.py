@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 import pytest
 
-from common.study.settings import EVALUATING, Setting, Settings, command, read_settings
+from common.study.commands import command
+from common.study.settings import EVALUATING, Setting, Settings, read_settings
 
 
 @dataclass(frozen=True)

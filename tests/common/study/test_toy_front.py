@@ -75,11 +75,12 @@ class SoundFront(FrontEnd[Settings, nn.Module]):
     settings = Settings
 
     def load(self, settings: Settings) -> tuple[nn.Module, DescribedModel]:
-        torch.manual_seed(settings.seed)
+        torch.manual_seed(100 + settings.seed if settings.untrained else 0)
         model = nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 64), nn.Linear(64, 2))
         return model, DescribedModel(
-            name=settings.model, fingerprint=digest_of_module(model), untrained=True,
-            seed=settings.seed, n_parameters=6402, dtype="float32", chance=0.5,
+            name=settings.model, fingerprint=digest_of_module(model),
+            untrained=settings.untrained, seed=settings.seed, n_parameters=6402,
+            dtype="float32", chance=0.5,
         )  # fmt: skip
 
     def localizing(self, settings: Settings) -> Localizing[nn.Module]:
@@ -89,10 +90,10 @@ class SoundFront(FrontEnd[Settings, nn.Module]):
         sites = Survey(model, torch.zeros(1, 32)).matching("0,2")
         digests = [digest_of(sound.samples.tolist()) for sound in shown]
 
-        def make_map(progress: Progress) -> SelectivityMap:
-            batches = [Batch(np.arange(40), lambda: passed(model, shown))]
+        def make_map(ear: nn.Module, progress: Progress) -> SelectivityMap:
+            batches = [Batch(np.arange(40), lambda: passed(ear, shown))]
             return contrast(
-                model, sites, *sides, lambda _groups: batches, score=settings.score,
+                ear, sites, *sides, lambda _groups: batches, score=settings.score,
                 percents=settings.top, seed=settings.seed, progress=progress,
             )  # fmt: skip
 
