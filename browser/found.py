@@ -103,5 +103,6 @@ def localized(
         Told how far it has come.
     """
     with _LOCALIZING:
-        *_, folder = localize_only(front, settings, None, progress)
+        alone = replace(settings, untrained_seeds=0)  # nobody on this page asks what training added
+        *_, folder = localize_only(front, alone, None, progress)
     return found_in(folder)

@@ -41,6 +41,7 @@ VALUES: dict[str, Any] = {
     "score": "welch",
     "kind": "block",
     "controls": QUICK,
+    "untrained_seeds": "",
     "doses": ["1"],
     "seed": 3,
 }

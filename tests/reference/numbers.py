@@ -79,7 +79,7 @@ def rerun(settings: dict[str, str], folder: Path) -> None:
     from vision_loc import experiment as vision
 
     of = language if settings["model"].startswith("phantom/lm") else vision
-    given = {**settings, "controls": "bottom:1", "device": "cpu"}
+    given = {**settings, "controls": "bottom:1", "untrained_seeds": "0", "device": "cpu"}
     chosen = read_settings(of.Settings, given)
     with patch.object(verbs, "make_report"):
         verbs.run(Bare(of.FRONT), chosen, folder)

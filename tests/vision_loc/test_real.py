@@ -18,6 +18,7 @@ def test_intact_accuracy_is_the_published_one(reference: Path, tmp_path: Path) -
         localizer="floc:faces",
         evaluation="tinyimagenet100",
         controls=read_controls("layer-matched:1"),
+        untrained_seeds=0,
         data_root=reference / "data",
         device="cpu",
     )

@@ -37,6 +37,7 @@ FORM: dict[str, Any] = {
     "score": "welch",
     "kind": "block",
     "controls": "magnitude-matched:1",
+    "untrained_seeds": "0",
     "doses": ["5"],
     "seed": 0,
 }
@@ -56,7 +57,7 @@ def _at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def mapped(folder: Path, **changed: Any) -> visit.Found:
-    localize_only(replace(visit.DEMO, device="cpu", **changed), folder)
+    localize_only(replace(visit.DEMO, device="cpu", untrained_seeds=0, **changed), folder)
     return visit.found_in(folder)
 
 

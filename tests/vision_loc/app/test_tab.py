@@ -59,13 +59,13 @@ def _at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def faces(home: Path) -> visit.Found:
-    localize_only(replace(visit.DEMO, device="cpu"), home / "map-faces")
+    localize_only(replace(visit.DEMO, device="cpu", untrained_seeds=0), home / "map-faces")
     return visit.found_in(home / "map-faces")
 
 
 @pytest.fixture(scope="module")
 def things(home: Path) -> visit.Found:
-    settings = replace(visit.DEMO, localizer="phantom:objects", device="cpu")
+    settings = replace(visit.DEMO, localizer="phantom:objects", device="cpu", untrained_seeds=0)
     localize_only(settings, home / "map-objects")
     return visit.found_in(home / "map-objects")
 
@@ -140,7 +140,7 @@ def test_stop_in_mid_run_raises_and_the_folder_resumes(
 
     def bar(_: object, desc: str) -> None:
         told.append(desc)
-        if len([line for line in told if line.startswith("Step 3")]) == 5:
+        if len([line for line in told if line.startswith("Step 4")]) == 5:
             VISITORS.stop(session)
 
     VISITORS.begin(session)
@@ -380,7 +380,7 @@ def test_a_run_fills_the_form_again_and_only_with_what_is_on_offer(home: Path) -
     offered = {**settings, "top": "5,1", "controls": "magnitude-matched:19"}
     assert visit.OFFER.filled(offered) == [
         "phantom/planted", "phantom-planted:pattern", "phantom-planted", "magnitude", "welch",
-        "block", "channel", "magnitude-matched:19", ["5", "1"], 0,
+        "block", "channel", "magnitude-matched:19", "", ["5", "1"], 0,
     ]  # fmt: skip
     for changed in ({"ablation": "mean"}, {"sites": "blocks.3"}, {"untrained": True}):
         (name,) = changed
