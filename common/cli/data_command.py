@@ -124,7 +124,8 @@ def _list(kind: Kind, data_root: Path | None) -> None:
     console = results_console()
     console.print(table)
     console.print(
-        "Contrasts are for --localizer NAME:CONTRAST, groups are compared by --eval NAME. "
+        "Contrasts are for --localizer NAME:CONTRAST, or NAME:CONTRAST:CONDITION for its target "
+        "against that condition alone; groups are compared by --eval NAME. "
         "More of each: docs/data.md"
     )
 

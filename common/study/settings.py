@@ -145,8 +145,9 @@ class Settings:
     ]  # fmt: skip
     localizer: Annotated[
         str | None,
-        Setting("A contrast, MANIFEST:CONTRAST", LOCALIZING, label="Localizer", short="l",
-                metavar="NAME", unset="a phantom's own"),
+        Setting("A contrast, MANIFEST:CONTRAST, or MANIFEST:CONTRAST:CONDITIONS for its target "
+                "against these conditions alone, as in floc:faces:scrambled", LOCALIZING,
+                label="Localizer", short="l", metavar="NAME", unset="a phantom's own"),
     ] = None  # fmt: skip
     target: Annotated[
         Path | None,

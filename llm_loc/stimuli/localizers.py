@@ -42,7 +42,7 @@ class Localizer:
 
 
 def localizer(spec: str, data_root: Path | None = None) -> Localizer:
-    """The localizer called ``MANIFEST:CONTRAST``.
+    """The localizer called ``MANIFEST:CONTRAST``, or ``MANIFEST:CONTRAST:CONDITIONS``.
 
     Raises
     ------

@@ -41,7 +41,7 @@ class Localizer:
 
 
 def localizer(spec: str, data_root: Path | None = None, *, skip: bool = False) -> Localizer:
-    """The localizer called ``MANIFEST:CONTRAST``.
+    """The localizer called ``MANIFEST:CONTRAST``, or ``MANIFEST:CONTRAST:CONDITIONS``.
 
     Parameters
     ----------

@@ -75,7 +75,7 @@ def manifests_here(kind: Kind) -> list[Manifest]:
 
 def contrasts_here(kind: Kind) -> list[str]:
     """Their contrasts, as ``--localizer`` takes them."""
-    return [f"{each.name}:{name}" for each in manifests_here(kind) for name in each.contrasts]
+    return [f"{each.name}:{name}" for each in manifests_here(kind) for name in each.localizers]
 
 
 def check_kind(manifest: Manifest, given: str, wanted: Kind) -> None:

@@ -276,19 +276,47 @@ class Manifest(_Strict):
     def contrast(self, name: str | None) -> tuple[str, Contrast]:
         """The contrast of that name, or the only one there is.
 
+        Parameters
+        ----------
+        name : str or None
+            ``faces``; or ``faces:scrambled``, its target against the conditions after the colon,
+            with commas between them, instead of its own control.
+
         Raises
         ------
         ManifestError
-            If there is no such contrast, or none was named and there are several.
+            If there is no such contrast or condition, or none was named and there are several.
         """
         offered = ", ".join(self.contrasts) or "none"
-        if name is None and len(self.contrasts) == 1:
-            name = next(iter(self.contrasts))
-        if name is None or name not in self.contrasts:
+        chosen, _, against = (name or "").partition(":")
+        if not chosen and len(self.contrasts) == 1:
+            chosen = next(iter(self.contrasts))
+        if chosen not in self.contrasts:
             raise ManifestError(
                 f"`localizer` {self.name}:{name or ''}: name one of its contrasts ({offered})"
             )
-        return name, self.contrasts[name]
+        contrast = self.contrasts[chosen]
+        if not against:
+            return chosen, contrast
+        return f"{chosen}:{against}", self._against(chosen, contrast.target, against)
+
+    def _against(self, chosen: str, target: tuple[Name, ...], against: str) -> Contrast:
+        """The target against conditions of its own choosing."""
+        control = tuple(against.split(","))
+        rivals = [each for each in self.conditions if each not in target]
+        if unknown := [each for each in control if each not in rivals]:
+            raise ManifestError(
+                f"`localizer` {self.name}:{chosen}:{against}: {unknown[0] or 'nothing'} cannot be "
+                f"its control; choose from {', '.join(rivals)}"
+            )
+        return Contrast(target=target, control=tuple(dict.fromkeys(control)))
+
+    @property
+    def localizers(self) -> list[str]:
+        """Its contrasts, and each against every condition that belongs to none of them."""
+        used = {name for each in self.contrasts.values() for name in (*each.target, *each.control)}
+        alone = [name for name in self.conditions if name not in used]
+        return [*self.contrasts, *(f"{each}:{name}" for name in alone for each in self.contrasts)]
 
     @property
     def kind(self) -> Kind:

@@ -28,13 +28,18 @@ def test_the_manifests_of_the_design_ship() -> None:
     assert wanted <= set(known_manifests())
 
 
-def test_floc_has_five_contrasts_over_ten_categories_and_no_scrambled_pictures() -> None:
+def test_floc_has_five_contrasts_over_ten_categories_and_scrambled_pictures_apart() -> None:
     floc = load_manifest("floc")
     assert set(floc.contrasts) == {"faces", "places", "bodies", "characters", "objects"}
     for contrast in floc.contrasts.values():
-        assert {*contrast.target, *contrast.control} == set(floc.conditions)
-    assert len(floc.conditions) == 10
-    assert "scrambled" not in floc.conditions
+        assert {*contrast.target, *contrast.control} == set(floc.conditions) - {"scrambled"}
+    assert len(floc.conditions) == 11
+    assert floc.localizers[5:7] == ["faces:scrambled", "bodies:scrambled"]
+    name, contrast = floc.contrast("faces:scrambled")
+    assert (name, contrast.target, contrast.control) == (
+        "faces:scrambled", ("adult", "child"), ("scrambled",)
+    )  # fmt: skip
+    assert floc.contrast("faces:car,house")[1].control == ("car", "house")
 
 
 # --- reading ---
@@ -114,6 +119,23 @@ def test_the_only_contrast_need_not_be_named(write) -> None:
 def test_a_contrast_that_is_not_offered_is_answered_with_those_that_are(name: str | None) -> None:
     with pytest.raises(ManifestError, match=r"`localizer` floc:(cats)?: .*\(faces, bodies, places"):
         load_manifest("floc").contrast(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "culprit"),
+    [
+        ("faces:boat", "floc:faces:boat: boat cannot"),
+        ("faces:adult", "floc:faces:adult: adult cannot"),
+        ("faces:car,", "floc:faces:car,: nothing cannot"),
+        ("cats:car", "floc:cats:car: name one of"),
+    ],
+)
+def test_a_condition_that_cannot_be_the_control_is_answered_with_those_that_can(
+    name: str, culprit: str
+) -> None:
+    with pytest.raises(ManifestError, match=f"`localizer` {culprit}") as caught:
+        load_manifest("floc").contrast(name)
+    assert ("scrambled" in str(caught.value)) == name.startswith("faces")
 
 
 @pytest.mark.parametrize("source", ["", "files: a.jsonl, draw: phantom, n: 4, ", "draw: phantom, "])
