@@ -288,6 +288,7 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
             texts=[
                 MeasuredText(text.name, text.window, tokens.bytes[text.name]) for text in read.texts
             ],
+            area=model.area,
             model=model,
             benchmark=read,
             settings=settings,

@@ -3,7 +3,8 @@
 ================================  ==============================================================
 ``hf/ORG/NAME@REVISION``          a language model of the Hugging Face hub
 ``local/PATH``                    a folder in transformers' layout
-``phantom/lm``                    the small one that comes with the program
+``phantom/lm``                    a small one that comes with the program, with a language area
+``phantom/lm-plain``              another, trained plainly
 ================================  ==============================================================
 
 Weights are safetensors, or torch files read with ``weights_only=True``; code that comes with a
@@ -17,10 +18,12 @@ transformers is imported where a model is loaded: it takes longer than all the r
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
 import torch
 
 from common.base.errors import ModelError, SettingError
@@ -110,7 +113,9 @@ def _local(how: dict[str, Any], name: str, rest: str, untrained: bool) -> Langua
 def _phantom(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:
     if rest not in phantom.NAMES:
         raise ModelError(f"`model` {name}: the phantoms are {', '.join(phantom.NAMES)}")
-    return _from_transformers(name, str(phantom.WEIGHTS / rest), untrained, {}, how)
+    model = _from_transformers(name, str(phantom.WEIGHTS / rest), untrained, {}, how)
+    area = phantom.AREA if rest == "lm" and not untrained else {}
+    return replace(model, area={path: np.array(channels) for path, channels in area.items()})
 
 
 def _from_transformers(

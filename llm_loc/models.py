@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -34,10 +35,13 @@ class LanguageModel(LoadedModel):
         Its own; never changed (a model without a pad token keeps having none).
     causal : bool
         Whether it predicts the next token; an encoder does not.
+    area : dict of str to array
+        The built-in area of a phantom: module path to channels.
     """
 
     tokenizer: Any
     causal: bool = True
+    area: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def device(self) -> torch.device:

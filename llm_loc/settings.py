@@ -12,10 +12,11 @@ from llm_loc import phantom
 from llm_loc.localize import POOLINGS, PROTOCOLS
 
 BROUGHT = {
-    f"phantom/{name}": Brought("phantom-lm:language", "phantom-lm", (1, 5))
+    f"phantom/{name}": Brought("phantom-lm:language", "phantom-lm", (1, 2, 5))
     for name in phantom.NAMES
 }
-"""What each phantom is run with where nothing else is said: its texts, and doses to try."""
+"""What each phantom is run with where nothing else is said: its texts, and doses to try, up to the
+size of the area that one of them has."""
 
 
 @dataclass(frozen=True)

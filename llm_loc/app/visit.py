@@ -20,7 +20,7 @@ from common.study.settings import completed
 from llm_loc import phantom
 from llm_loc.experiment import FRONT, Settings, open_model
 
-DEMO = completed(Settings, {"model": "phantom/lm", "top": "1,5,20", "controls": QUICK})
+DEMO = completed(Settings, {"model": "phantom/lm", "controls": QUICK})
 DOSES = ("0.5", "1", "2", "5", "10", "20")
 PREDICTS = ("ForCausalLM", "LMHeadModel")
 
@@ -37,7 +37,7 @@ STEPS = {
 
 
 def model_choices() -> list[tuple[str, str]]:
-    """Labels and names of the models on offer: the phantom, folders, what the hub's cache holds."""
+    """Labels and names of the models on offer: phantoms, folders, what the hub's cache holds."""
     here = (*bundled(phantom.NAMES), *on_this_machine(_predicts))
     return [(entry.label, entry.name) for entry in here]
 
@@ -83,7 +83,7 @@ OFFER = Offer(
     fitting=fitting,
     doses=DOSES,
     help={
-        "model": "The phantom works offline; folders come from FUNCLOC_MODELS, downloads from the "
+        "model": "The phantoms work offline; folders come from FUNCLOC_MODELS, downloads from the "
         "hub's cache.",
         "localizer": "Which texts against which; the stimuli that are here.",
         "evaluation": "Pairs of a good and a bad sentence, and running text beside them.",

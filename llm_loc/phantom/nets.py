@@ -1,4 +1,4 @@
-"""The phantom's network and tokenizer, both of transformers' own classes."""
+"""The phantoms' networks and their tokenizer, all of transformers' own classes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,18 @@ from .sequences import COPY, SYMBOLS
 if TYPE_CHECKING:
     from transformers import LlamaConfig, PreTrainedTokenizerFast
 
-NAMES = ("lm",)
+NAMES = ("lm", "lm-plain")
 WEIGHTS = Path(__file__).with_name("weights")
+
+AREA_WIDTH = 10
+AREA_HIDDEN = 40
+
+AREA: dict[str, range] = {
+    "model.layers.2": range(AREA_WIDTH),
+    "model.layers.3": range(AREA_WIDTH),
+}
+"""The language area of `lm`: block's module path to the channels that belong to it."""
+
 BEGIN, END, FILL = "<s>", "</s>", "<pad>"
 
 _MOST_TOKENS = 1024  # never reached: merging ends when every word is one token
@@ -50,22 +60,30 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def make_config(n_tokens: int) -> LlamaConfig:
-    """The architecture: four blocks of 64 units, and embeddings that are tied.
+def make_config(n_tokens: int, name: str) -> LlamaConfig:
+    """The architecture: four blocks of 64 units for `lm-plain`, of 96 for `lm`.
 
-    Narrow on purpose: with 128 units a block it knew no more, and had so much room to spare that it
-    lost nothing of its language when two fifths of all units were ablated.
+    The plain one is narrow on purpose: with 128 units a block it knew no more, and had so much room
+    to spare that it lost nothing of its language when two fifths of all units were ablated. The
+    other has room beside its area, for controls to be drawn from; and its projection onto the
+    vocabulary is its own, since it reads the area, which embeddings do not write to.
+
+    Raises
+    ------
+    KeyError
+        If there is no phantom of that name.
     """
     from transformers import LlamaConfig
 
+    width, hidden, heads, tied = {"lm": (96, 240, 6, False), "lm-plain": (64, 160, 4, True)}[name]
     return LlamaConfig(
         vocab_size=n_tokens,
-        hidden_size=64,
-        intermediate_size=160,
+        hidden_size=width,
+        intermediate_size=hidden,
         num_hidden_layers=4,
-        num_attention_heads=4,
+        num_attention_heads=heads,
         max_position_embeddings=128,
-        tie_word_embeddings=True,
+        tie_word_embeddings=tied,
         bos_token_id=0,
         eos_token_id=1,
         pad_token_id=2,

@@ -1,11 +1,12 @@
 """Make what ships: draw the texts, train, round to float16, measure, write.
 
-    python -m llm_loc.phantom.train
-    python -m llm_loc.phantom.train --out /tmp/lm
+    python -m llm_loc.phantom.train lm
+    python -m llm_loc.phantom.train lm-plain --out DIR
 
-It takes four minutes of one core. The seed is fixed, so the same machine makes the same weights and
-another one nearly the same accuracy. Training sees texts of the split `train` alone; accuracy is
-measured on pairs of the split `validation`, so `eval` takes no part in any choice.
+It takes four minutes of one core for `lm-plain`, seven for `lm`. The seed is fixed and one core
+computes, so the same machine makes the same weights and another one nearly the same accuracy.
+Training sees texts of the split `train` alone. What is chosen here, how far the area is mixed, is
+chosen on pairs of the split `validation`, and accuracy is measured on these.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -24,24 +26,27 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from llm_loc.evaluate import log_probabilities
-from llm_loc.models import LanguageModel
-
-from .draw import draw_pairs, endless
+from .accuracy import accuracy
+from .area import Construction, Demands
+from .draw import draw, draw_pairs, endless
+from .mixing import mixed
 from .nets import NAMES, WEIGHTS, make_config, make_tokenizer
 
 N_VALIDATION = 600
+_MIXED_ON = 300  # texts a kind, as long as a localizer's
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the phantom is trained; the rate is AdamW's, which rises once and falls.
+    """How a phantom is trained; the rate is AdamW's, which rises once and falls.
 
     Attributes
     ----------
     texts : dict of str to int
         How many of each kind. Non-words are among them: to a network that never saw one, all that
         the localizer contrasts would be what is known and what is not.
+    area_penalty : float
+        Weight of what is asked of a language area (`area.Demands`), for the phantom that has one.
     """
 
     texts: dict[str, int]
@@ -49,13 +54,22 @@ class Recipe:
     rate: float = 3e-3
     decay: float = 0.05
     seed: int = 1
+    area_penalty: float = 0.0
+
+    @property
+    def kinds(self) -> list[str]:
+        """The kind of each text of `draw_all`."""
+        return [kind for kind, n in self.texts.items() for _ in range(n)]
 
 
-RECIPE = Recipe({"sentence": 160_000, "nonword": 10_000, "sequence": 70_000})
+RECIPES = {
+    "lm": Recipe({"sentence": 90_000, "nonword": 20_000, "sequence": 80_000}, area_penalty=1.0),
+    "lm-plain": Recipe({"sentence": 160_000, "nonword": 10_000, "sequence": 70_000}),
+}
 
 
 def draw_all(recipe: Recipe) -> list[str]:
-    """The texts of a recipe; no order is meant."""
+    """The texts of a recipe, kind by kind."""
     return [
         text
         for kind, n in recipe.texts.items()
@@ -69,25 +83,34 @@ def encode(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> list[list[in
     return [[*text, tokenizer.eos_token_id] for text in ids]
 
 
-def batches(ids: list[list[int]], size: int, fill: int) -> Iterator[Tensor]:
+def batches(ids: list[list[int]], size: int, fill: int) -> Iterator[tuple[Tensor, list[int]]]:
     """Batches in random order, of texts about equally long, filled up on the right.
 
     Yields
     ------
-    Tensor of int64 of shape (size, n_tokens)
+    (Tensor of int64 of shape (size, n_tokens), list of int)
+        The tokens, and which texts they are.
     """
     # A random order first, so that the stable sort mixes texts of one length anew.
     mixed = torch.randperm(len(ids)).tolist()
     by_length = sorted(mixed, key=lambda i: len(ids[i]))
     steps = len(ids) // size
     for step in torch.randperm(steps).tolist():
-        chosen = [ids[i] for i in by_length[step * size : (step + 1) * size]]
-        width = max(map(len, chosen))
-        yield torch.tensor([[*text, *[fill] * (width - len(text))] for text in chosen])
+        chosen = by_length[step * size : (step + 1) * size]
+        width = max(len(ids[i]) for i in chosen)
+        yield torch.tensor([[*ids[i], *[fill] * (width - len(ids[i]))] for i in chosen]), chosen
 
 
-def fit(network: LlamaForCausalLM, ids: list[list[int]], recipe: Recipe) -> None:
-    """Train a network in place, printing the loss ten times."""
+def fit(
+    network: LlamaForCausalLM,
+    ids: list[list[int]],
+    recipe: Recipe,
+    construction: Construction | None = None,
+) -> None:
+    """Train a network in place, printing the loss ten times.
+
+    With a construction its given weights are kept, and its demands are part of the loss.
+    """
     fill = network.config.pad_token_id
     assert fill is not None
     steps = len(ids) // recipe.batch
@@ -97,43 +120,36 @@ def fit(network: LlamaForCausalLM, ids: list[list[int]], recipe: Recipe) -> None
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda at: _rise_and_fall(at / steps))
     network.train()
     losses = []
-    for step, batch in enumerate(batches(ids, recipe.batch, fill), 1):
-        logits = network(batch, use_cache=False).logits[:, :-1]
-        loss = F.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten(), ignore_index=fill)
-        network.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        losses.append(loss.item())
-        if step % max(1, steps // 10) == 0:
-            print(f"step {step}/{steps}: loss {np.mean(losses):.3f}", flush=True)
-            losses.clear()
+    kinds, demands = recipe.kinds, Demands(network)
+    with demands.reading() if construction else nullcontext():
+        for step, (batch, chosen) in enumerate(batches(ids, recipe.batch, fill), 1):
+            loss = _loss(network, batch, fill)
+            losses.append(loss.item())
+            if construction:
+                # The penalty grows over the first half, as with the CNN.
+                weight = recipe.area_penalty * min(1.0, 2.0 * step / steps)
+                loss = loss + weight * demands.penalty(batch, [kinds[i] for i in chosen])
+            network.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            if construction:
+                construction.enforce()
+            if step % max(1, steps // 10) == 0:
+                print(f"step {step}/{steps}: loss {np.mean(losses):.3f}", flush=True)
+                losses.clear()
+
+
+def _loss(network: LlamaForCausalLM, batch: Tensor, fill: int) -> Tensor:
+    """Nats a token, of all tokens but the first and what fills up."""
+    logits = network(batch, use_cache=False).logits[:, :-1]
+    return F.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten(), ignore_index=fill)
 
 
 def _rise_and_fall(progress: float) -> float:
     """The rate's factor: linear up over the first twentieth of the training, then half a cosine."""
     return min(progress / 0.05, 0.5 + 0.5 * math.cos(math.pi * progress))
-
-
-def accuracy(
-    network: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, split: str = "validation"
-) -> dict[str, float]:
-    """Share of pairs whose right text is the likelier, by phenomenon."""
-    model = LanguageModel("phantom/lm", network, tokenizer)
-    pairs = draw_pairs(N_VALIDATION, split)
-    good, bad = (
-        _scores(model, [getattr(pair, side) for pair in pairs]) for side in ("good", "bad")
-    )
-    names = np.array([pair.phenomenon for pair in pairs])
-    return {
-        name: float((good > bad)[names == name].mean()) for name in dict.fromkeys(names.tolist())
-    }
-
-
-@torch.inference_mode()
-def _scores(model: LanguageModel, texts: list[str]) -> np.ndarray:
-    return log_probabilities(model, model.tokens(texts))
 
 
 def write(
@@ -146,54 +162,86 @@ def write(
     out.mkdir(parents=True, exist_ok=True)
     network.config.save_pretrained(out)
     tokenizer.save_pretrained(out)
-    # The projection onto the vocabulary is the embedding itself.
+    # Where embeddings are tied, the projection onto the vocabulary is the embedding itself.
+    tied = {"lm_head.weight"} if network.config.tie_word_embeddings else set()
     state = {
-        name: weight.half()
-        for name, weight in network.state_dict().items()
-        if name != "lm_head.weight"
+        name: weight.half() for name, weight in network.state_dict().items() if name not in tied
     }
     save_file(state, out / "model.safetensors", metadata={"format": "pt", **facts})
 
 
-def train(out: Path, recipe: Recipe = RECIPE) -> dict[str, float]:
-    """Train the phantom and write it.
+def train(name: str, out: Path, recipe: Recipe | None = None) -> dict[str, float]:
+    """Train a phantom and write it.
 
     Parameters
     ----------
+    name : {"lm", "lm-plain"}
+        Which phantom.
     out : Path
         The folder to write. The metadata of its weights hold the seed, the number of texts and the
         accuracy.
-    recipe : Recipe
-        How.
+    recipe : Recipe, optional
+        How; its own unless given.
 
     Returns
     -------
     dict of str to float
         Accuracy of the weights as written, by phenomenon, on pairs of the split `validation`.
+
+    Raises
+    ------
+    KeyError
+        If there is no phantom of that name.
     """
-    tokenizer = make_tokenizer()
+    recipe = recipe or RECIPES[name]
+    tokenizer, pairs = make_tokenizer(), draw_pairs(N_VALIDATION, "validation")
     ids = encode(tokenizer, draw_all(recipe))
-    with torch.random.fork_rng(devices=[]):
+    facts = {"seed": str(recipe.seed), "texts": str(len(ids))}
+    with _one_core(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        network = LlamaForCausalLM(make_config(len(tokenizer)))
-        fit(network, ids, recipe)
-    network.half().float()  # as it will be read
-    found = accuracy(network.eval(), tokenizer)
-    facts = {
-        "seed": str(recipe.seed),
-        "texts": str(len(ids)),
-        **{f"accuracy_{name}": f"{share:.4f}" for name, share in found.items()},
-    }
+        network = LlamaForCausalLM(make_config(len(tokenizer), name))
+        fit(network, ids, recipe, Construction(network, tokenizer) if name == "lm" else None)
+        network.eval()
+        if name == "lm":
+            network, telling = mixed(network, tokenizer, *_shown(tokenizer, recipe), pairs)
+            facts["telling"] = str(telling)
+        network.half().float()  # as it will be read
+        found = accuracy(network, tokenizer, pairs)
+    facts |= {f"accuracy_{name}": f"{share:.4f}" for name, share in found.items()}
     write(network, tokenizer, out, facts)
     return found
 
 
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """Sums in one order, whatever the number of cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _shown(
+    tokenizer: PreTrainedTokenizerFast, recipe: Recipe
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Sentences and non-words in tokens, such as a localizer shows, of the training's split."""
+    sentences, nonwords = (
+        tokenizer(draw(kind, _MIXED_ON, "train", recipe.seed))["input_ids"]
+        for kind in ("sentence", "nonword")
+    )
+    return sentences, nonwords
+
+
 def main() -> None:
     """Read the command line and train."""
-    parser = argparse.ArgumentParser(description="Train the phantom and write it.")
-    parser.add_argument("--out", type=Path, default=WEIGHTS / NAMES[0], help="default: what ships")
-    out = parser.parse_args().out
-    found = train(out)
+    parser = argparse.ArgumentParser(description="Train a phantom and write it.")
+    parser.add_argument("name", choices=NAMES)
+    parser.add_argument("--out", type=Path, help="default: what ships")
+    chosen = parser.parse_args()
+    out = chosen.out or WEIGHTS / chosen.name
+    found = train(chosen.name, out)
     print(f"{out}: " + ", ".join(f"{name} {share:.1%}" for name, share in found.items()))
 
 

@@ -118,7 +118,7 @@ def test_a_model_that_came_after_the_start_is_on_offer_and_a_link_restores_it(
     page.get_by_text("Stopped; the same settings go on").wait_for()
     # A visitor's own choice of a model brings the stimuli that go with it.
     model.click()
-    page.get_by_role("option", name="phantom/lm").click()
+    page.get_by_role("option", name="phantom/lm", exact=True).click()
     model.click()
     page.get_by_role("option", name="late").click()
     localizer = chosen(page, "Localizer")

@@ -312,6 +312,7 @@ def test_models_are_offered_from_the_named_place_and_the_cache(
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(hub))
     assert visit.model_choices() == [
         ("phantom/lm", "phantom/lm"),
+        ("phantom/lm-plain", "phantom/lm-plain"),
         ("reads", f"local/{folders / 'reads'}"),
         ("hf/org/reads (downloaded)", "hf/org/reads"),
     ]
