@@ -7,6 +7,7 @@ split a text belongs to is told by the text (`splits`), so none is in two.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import count
 
 import numpy as np
@@ -68,12 +69,18 @@ def draw(
     ValueError
         If there is no such kind or split.
     """
+    return list(_drawn(kind, n, split, seed, n_words))
+
+
+@cache
+def _drawn(kind: str, n: int, split: str, seed: int, n_words: int | None) -> tuple[str, ...]:
+    """The texts of `draw`; a run asks for the same ones several times, a server for months."""
     found: dict[str, None] = {}
     for text in endless(kind, split, seed, n_words=n_words):
         found.setdefault(text)
         if len(found) == n:
             break
-    return list(found)
+    return tuple(found)
 
 
 def endless(
@@ -109,6 +116,11 @@ def draw_pairs(n: int, split: str, seed: int = 0) -> list[Pair]:
     ValueError
         If there is no such split.
     """
+    return list(_drawn_pairs(n, split, seed))
+
+
+@cache
+def _drawn_pairs(n: int, split: str, seed: int) -> tuple[Pair, ...]:
     rng = stream("pairs", split, seed)
     found: dict[str, Pair] = {}
     for phenomenon, size in _shares(n).items():
@@ -116,7 +128,7 @@ def draw_pairs(n: int, split: str, seed: int = 0) -> list[Pair]:
         while len(found) < full:
             made = pair(rng, phenomenon, split)
             found.setdefault(made.good, made)
-    return list(found.values())
+    return tuple(found.values())
 
 
 def _shares(n: int) -> dict[str, int]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.e2e
 
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 SIZES = {"laptop": (1280, 860), "phone": (390, 844)}
 # Two figures are on the page, and each has come.
 DRAWN = """(n) => {
@@ -198,13 +199,8 @@ def test_a_run_is_opened_and_its_numbers_are_downloaded(page: Page, finished: li
     assert download.value.suggested_filename == "results.json"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", SIZES)
-def test_screens_fit(
-    size: str, scheme: Literal["light", "dark"], browser: Browser, url: str, tmp_path: Path
-) -> None:
-    width, height = SIZES[size]
-    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+def test_screens_fit(browser: Browser, url: str, tmp_path: Path) -> None:
+    page = browser.new_page()
     page.set_default_timeout(MOMENT)
     page.goto(url)
     press(page, "Show me on the phantom")
@@ -213,10 +209,15 @@ def test_screens_fit(
     page.locator("#face-layers label").first.click()
     page.locator("#face-units label").first.click()
     page.locator("#face-unit-responses img").wait_for()
-    for name in ("Faces", "Try it", "Language", "Runs"):
-        tab(page, name)
-        page.screenshot(path=tmp_path / f"{size}-{scheme}-{name}.png", full_page=True)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for size, (width, height) in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            for name in ("Faces", "Try it", "Language", "Runs"):
+                tab(page, name)
+                page.screenshot(path=tmp_path / f"{size}-{scheme}-{name}.png", full_page=True)
+                fits = page.evaluate("document.documentElement.scrollWidth") <= width
+                assert fits, (size, scheme, name)
     page.close()
 
 
