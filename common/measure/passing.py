@@ -73,17 +73,23 @@ class _Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.see = see
 
-    def __torch_dispatch__(
-        self,
-        operation: Any,
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        # The mode stays to the end: it cannot be left inside what a model has entered since.
-        if self.see.ended or _ASIDE.get():
-            return operation(*args, **(kwargs or {}))
-        return self.see(operation, args, kwargs or {})
+
+def _shown(
+    mode: _Mode,
+    operation: Any,
+    types: Sequence[type],
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] | None = None,
+) -> Any:
+    # The mode stays to the end: it cannot be left inside what a model has entered since.
+    if mode.see.ended or _ASIDE.get():
+        return operation(*args, **(kwargs or {}))
+    return mode.see(operation, args, kwargs or {})
+
+
+# Given to the class afterwards: a method of its body is wrapped for torch's compiler, which costs
+# as much as the rest for every operation, and some seconds of imports for the first one.
+_Mode.__torch_dispatch__ = _shown  # type: ignore[method-assign, assignment]
 
 
 @contextmanager
