@@ -77,7 +77,7 @@ class _Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def _shown(
     mode: _Mode,
     operation: Any,
-    types: Sequence[type],
+    _types: Sequence[type],
     args: Sequence[Any] = (),
     kwargs: Mapping[str, Any] | None = None,
 ) -> Any:
