@@ -30,7 +30,7 @@ FREE = ("device", "batch_size", "data_root", "top")
 """What a form need not say: the numbers do not depend on them, or it says them otherwise."""
 
 STIMULI = ("model", "localizer", "evaluation")
-CHOSEN = ("statistic", "score", "kind", "unit", "controls", "untrained_seeds")
+CHOSEN = ("statistic", "score", "kind", "unit", "controls", "untrained_seeds", "match")
 UNTRAINED = {"as fits the model": "", "none": "0", "5": "5", "10": "10"}  # by label, as text
 
 

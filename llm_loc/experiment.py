@@ -18,6 +18,7 @@ from common.effects.described import (
     DescribedEvaluation,
     DescribedLocalizer,
     DescribedModel,
+    MatchedTexts,
     TokenLengths,
 )
 from common.effects.items import Items, Outcome
@@ -42,6 +43,7 @@ from llm_loc.generate import Sampling, continuations
 from llm_loc.harness import TaskScores, check_installed, evaluate_tasks
 from llm_loc.load import load_model
 from llm_loc.localize import check_protocol, find_sites, lengths, localize
+from llm_loc.match import matched
 from llm_loc.models import LanguageModel
 from llm_loc.profile import profile, save_profile, text_kinds
 from llm_loc.settings import Settings as Settings
@@ -204,7 +206,7 @@ class Texts(EvaluatingTogether):
                 progress=progress,
             )
         answered = folder / "profile.csv"
-        if not answered.exists() and (used := _used(settings)) is not None:
+        if not answered.exists() and (used := _used(settings, self.model)) is not None:
             table = profile(
                 self.model,
                 text_kinds(used, settings.data_root, settings.seed),
@@ -237,8 +239,9 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
             raise SettingError(
                 f"`unit` {settings.unit}: texts differ in length; a unit is a channel"
             )
-        stimuli = localizer_of(settings)
+        every = localizer_of(settings)
         model, described = self.load(settings)
+        stimuli, pairs = matched(model, every, settings.match)
         sites = find_sites(model, settings.kind, settings.sites)
         table = _table(stimuli)
 
@@ -260,13 +263,13 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
         return Localizing(
             model=model,
             described=described,
-            localizer=_describe_localizer(model, stimuli, protocol),
+            localizer=_describe_localizer(model, stimuli, protocol, pairs),
             stimuli=table,
             fingerprint=digest_of(table.to_dict("list")),
             sites=sites,
             settings=replace(settings, pooling=pooling),
             make_map=make_map,
-            more={"protocol": protocol},
+            more={"protocol": protocol, **({} if pairs is None else {"match": pairs.by})},
         )
 
     def evaluating(self, settings: Settings, model: LanguageModel) -> Texts:
@@ -318,13 +321,13 @@ def localizer_of(settings: Settings) -> Localizer:
     return chosen_localizer(settings, lambda name: localizer(name, root), localizer_of_files)
 
 
-def _used(settings: Settings) -> Localizer | None:
+def _used(settings: Settings, model: LanguageModel) -> Localizer | None:
     """The localizer's texts, if they are still where they were when the map was made.
 
     Without them nobody could tell which texts of a profile chose its units.
     """
     try:
-        return localizer_of(settings)
+        return matched(model, localizer_of(settings), settings.match)[0]
     except FunclocError:
         return None
 
@@ -344,7 +347,7 @@ def _table(stimuli: Localizer) -> pd.DataFrame:
 
 
 def _describe_localizer(
-    model: LanguageModel, stimuli: Localizer, protocol: str
+    model: LanguageModel, stimuli: Localizer, protocol: str, pairs: MatchedTexts | None
 ) -> DescribedLocalizer:
     tokens = lengths(model, stimuli, protocol)
     return describe_localizer(
@@ -354,6 +357,7 @@ def _describe_localizer(
         protocol=protocol,
         tokens=tokens,
         warning=_length_warning(tokens),
+        **({} if pairs is None else {"matched": pairs}),
     )
 
 

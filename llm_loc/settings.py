@@ -10,6 +10,7 @@ from common.study import settings as study
 from common.study.settings import ALWAYS, EVALUATING, LOCALIZING, Brought, Setting
 from llm_loc import phantom
 from llm_loc.localize import POOLINGS, PROTOCOLS
+from llm_loc.match import MATCHES
 
 BROUGHT = {
     f"phantom/{name}": Brought("phantom-lm:language", "phantom-lm", (1, 2, 5))
@@ -43,6 +44,12 @@ class Settings(study.Settings):
         Setting("How texts are read, whole, or as in the paper in batches of one, cut at 12 tokens "
                 "(which cuts non-words short)", LOCALIZING, PROTOCOLS),
     ] = "full"  # fmt: skip
+    match: Annotated[
+        str,
+        Setting("Pair each target text with a control text of as many tokens, or words, and leave "
+                "out the rest, so that the contrast is none of length", LOCALIZING, MATCHES,
+                label="Equal length"),
+    ] = "none"  # fmt: skip
     target_group: Annotated[
         str | None,
         Setting("The items expected to lose: a field, phenomenon or paradigm of the benchmark",

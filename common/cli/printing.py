@@ -44,7 +44,7 @@ def print_results(results: Results, folder: Path, as_json: bool) -> None:
     console.print(results_table(results, intervals=console.width >= WIDE))
     if results.area is not None:
         console.print(_area_sentence(results.area))
-    print_baseline(results)
+    print_selective(results)
     print_warnings(results.warnings)
     for each in (verdict_said(results), *beside(results)):
         _print_said(console, each)
@@ -108,9 +108,11 @@ def print_map(found: SelectivityMap, percent: float) -> None:
     )
 
 
-def print_baseline(results: Localized) -> None:
-    """Print how selective the units are beside those of untrained networks."""
+def print_selective(results: Localized) -> None:
+    """Print how many units are how selective, and how many so in untrained networks."""
     base, symbol = results.baseline, results.selectivity.words.symbol
+    if sizes := results.selectivity.effect_sizes:
+        results_console().print(f"Units by effect size: {sizes}.", highlight=False)
     if base is not None and (told := beside_untrained(base, symbol)):
         results_console().print(escape(told), highlight=False)
 

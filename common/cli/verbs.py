@@ -25,11 +25,11 @@ from common.cli.options import (
 )
 from common.cli.printing import (
     models_table,
-    print_baseline,
     print_json,
     print_judgement,
     print_map,
     print_results,
+    print_selective,
     print_sites,
     print_warnings,
     results_console,
@@ -37,7 +37,7 @@ from common.cli.printing import (
 from common.effects.judge import judge
 from common.effects.results import Results
 from common.effects.table import judged_groups
-from common.effects.words import skipped_warning
+from common.effects.words import matched_texts, skipped_warning
 from common.measure.sites import KINDS
 from common.measure.survey import Survey
 from common.models.catalogue import Entry
@@ -131,7 +131,8 @@ def _add_localize(app: typer.Typer, program: Program) -> None:
             print_json(results)
             return
         print_map(found, settings.top[0])
-        print_baseline(results)
+        print_selective(results)
+        print_warnings(matched_texts(results.localizer))
         if skipped := results.localizer.skipped:
             print_warnings([skipped_warning("localizer", skipped)])
         results_console().print(f"Run folder: {folder}", soft_wrap=True, highlight=False)

@@ -57,6 +57,19 @@ class TokenLengths(Part):
     """How many were cut."""
 
 
+class MatchedTexts(Part):
+    """How texts were paired by their length, so that the contrast is none of length."""
+
+    by: str
+    """What was counted: ``tokens`` or ``words``."""
+    n_pairs: int
+    """Texts that are left on either side."""
+    n_left_out: tuple[int, int]
+    """Target and control texts that have no partner, and were left out."""
+    length: float
+    """Mean length of those that are left, the same on both sides."""
+
+
 class DescribedLocalizer(OpenPart):
     """Which contrast found the units."""
 
@@ -76,6 +89,8 @@ class DescribedLocalizer(OpenPart):
     """``full``, or ``paper`` where texts are cut as the paper did (language)."""
     tokens: dict[str, TokenLengths] | None = None
     """Length of the texts by side, ``target`` and ``control`` (language)."""
+    matched: MatchedTexts | None = None
+    """How texts were paired by their length, where they were (language)."""
     warning: str | None = None
     """What a reader should know of its stimuli."""
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 
 import numpy as np
 
 from common.effects.parts import OpenPart, Part
 from common.measure.rules import ScoreWords
-from common.measure.scores import DEFAULT_SCORE, SelectivityMap, score_rule
+from common.measure.scores import (
+    DEFAULT_SCORE,
+    LEAST_D_PRIME,
+    LEAST_INDEX,
+    SelectivityMap,
+    score_rule,
+)
 from common.measure.sites import Site
 
-HIGH_D_PRIME, HIGH_INDEX = 1.0, 1 / 3
+D_PRIME, INDEX = "least_d_prime", "least_index"  # what a map calls its thresholds
 
 
 class SplitHalves(Part):
@@ -48,12 +55,18 @@ class Selectivity(OpenPart):
     """Units with a score above 0 and q < 0.05, where the score has a q."""
     t_max: float
     """The highest score."""
+    least_d_prime: float = LEAST_D_PRIME
+    """Threshold of d′."""
+    least_index: float = LEAST_INDEX
+    """Threshold of the selectivity index."""
     n_d_prime: int | None = None
-    """Units with d′ of 1 and more: the conditions are a standard deviation apart."""
+    """Units with d′ of `least_d_prime` and more; at 1 the conditions are a standard deviation
+    apart."""
     n_selective_category: int | None = None
     """Units with t > 0 and q < 0.05 where a condition and not a stimulus is the case."""
     n_index: int | None = None
-    """Units with a selectivity index of 1/3 and more: twice as strong for the target."""
+    """Units with a selectivity index of `least_index` and more; at 1/3 they are twice as strong for
+    the target."""
     k: str = "rounded"
     """How a dose becomes a number of units; ``truncated`` as in the paper's code."""
     lower_signed: dict[str, int] | None = None
@@ -66,6 +79,20 @@ class Selectivity(OpenPart):
     """As in ``localizer`` (language)."""
     split_half: SplitHalves | None = None
     """How well two halves of the stimuli agree."""
+
+    @property
+    def thresholds(self) -> tuple[str, str]:
+        """What counts as an effect, in words: ``d′ ≥ 1`` and ``index ≥ 1/3``."""
+        simple = Fraction(self.least_index).limit_denominator(9)
+        exact = float(simple) == self.least_index and simple.denominator == 3
+        index = str(simple) if exact else f"{self.least_index:.3g}"
+        return f"d′ ≥ {self.least_d_prime:.3g}", f"index ≥ {index}"
+
+    @property
+    def effect_sizes(self) -> str:
+        """How many units reach the thresholds; empty for a score that has no effect sizes."""
+        counts = zip((self.n_d_prime, self.n_index), self.thresholds, strict=True)
+        return ", ".join(f"{n:,} with {least}" for n, least in counts if n is not None)
 
     @property
     def words(self) -> ScoreWords:
@@ -100,6 +127,8 @@ class Area(Part):
 def describe_map(found: SelectivityMap) -> Selectivity:
     """What the results say of a map."""
     selective = found.score.selective()
+    least_d_prime = found.about.get(D_PRIME, LEAST_D_PRIME)
+    least_index = found.about.get(INDEX, LEAST_INDEX)
     return Selectivity.model_validate(
         {
             "n_units": found.n_units,
@@ -112,9 +141,11 @@ def describe_map(found: SelectivityMap) -> Selectivity:
             "score": found.score.name,
             "n_selective_q05": None if selective is None else int(selective.sum()),
             "t_max": float(found.score.value.max()),
-            "n_d_prime": _n_from(found, "d_prime", HIGH_D_PRIME),
+            D_PRIME: least_d_prime,
+            INDEX: least_index,
+            "n_d_prime": _n_from(found, "d_prime", least_d_prime),
             "n_selective_category": _n_by_category(found),
-            "n_index": _n_from(found, "index", HIGH_INDEX),
+            "n_index": _n_from(found, "index", least_index),
             **found.about,
         }
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from common.effects.described import Evaluation, SkippedStimulus
+from common.effects.described import DescribedLocalizer, Evaluation, SkippedStimulus
 from common.effects.parts import Interval
 
 
@@ -29,6 +29,18 @@ def skipped_warning(part: str, skipped: Sequence[SkippedStimulus]) -> str:
     more = ", …" if len(skipped) > 3 else ""
     were = "stimulus of the {} was" if len(skipped) == 1 else "stimuli of the {} were"
     return f"{len(skipped):,} {were.format(part)} broken or missing and left out: {names}{more}."
+
+
+def matched_texts(found: DescribedLocalizer) -> list[str]:
+    """How the localizer's texts were paired by length, and how many are left, where they were."""
+    if (pairs := found.matched) is None:
+        return []
+    target, control = (pairs.n_pairs + left for left in pairs.n_left_out)
+    return [
+        f"The localizer's texts were paired by their number of {pairs.by}: {pairs.n_pairs:,} of "
+        f"{target:,} target and of {control:,} control texts are left, {pairs.length:.1f} "
+        f"{pairs.by} long on either side."
+    ]
 
 
 def made_alike(tested: Evaluation) -> list[str]:

@@ -29,6 +29,7 @@ DEFAULT_SCORE = WELCH.name
 SCORE_RULES: dict[str, ScoreRule] = {rule.name: rule for rule in (WELCH, CONJUNCTION)}
 """All score rules, by name. Another one is an entry here, and no more."""
 
+LEAST_D_PRIME, LEAST_INDEX = 1.0, 1 / 3  # from which on an effect is counted as one
 TRUNCATED = "truncated"  # how many units a percentage is, where it is not rounded
 RECORDED = ("mean_target", "mean_control", "output_control", "magnitude")
 BROKEN = (OSError, SafetensorError, KeyError, TypeError, ValueError, SettingError)

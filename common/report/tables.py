@@ -74,10 +74,11 @@ def baseline(results: Results) -> list[Table]:
     symbol = results.selectivity.words.symbol
     scales = [symbol, *(["d′"] if found.trained.d_prime else [])]
     scales += ["index"] if found.trained.index else []
-    columns = ["weights", "q < 0.05", *(f"highest {name}" for name in scales)]
+    counts = ["q < 0.05", *results.selectivity.thresholds]
+    columns = ["weights", *counts, *(f"highest {name}" for name in scales)]
     note = (
-        f"{beside_untrained(found, symbol)} In brackets the mean over the 1 % of units that have "
-        "most of it. All were shown the same stimuli."
+        f"{beside_untrained(found, symbol)} First numbers of units, then the highest of all units, "
+        "in brackets the mean over the 1 % that have most of it. All were shown the same stimuli."
     )
     rows = [_peaks_row(each) for each in (found.trained, *found.untrained)]
     return [Table("Beside untrained networks", note, columns, rows)]
@@ -88,7 +89,10 @@ def _peaks_row(peaks: Peaks) -> list[Cell]:
     scales = [(peaks.score, 1), (peaks.d_prime, 2), (peaks.index, 2)]
     return [
         Cell(name),
-        Cell("" if peaks.n_selective_q05 is None else f"{peaks.n_selective_q05:,}"),
+        *(
+            Cell("" if n is None else f"{n:,}")
+            for n in (peaks.n_selective_q05, peaks.n_d_prime, peaks.n_index)
+        ),
         *(
             Cell(f"{peak.largest:.{digits}f}", f"({peak.top:.{digits}f})")
             for peak, digits in scales

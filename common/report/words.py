@@ -62,6 +62,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
          f"{localizer.n_control:,} control stimuli"),
         ("Units", f"{found.n_units:,} {found.unit}s at {n_sites(found.n_sites)}"),
         ("Selective", _selective(found)),
+        *([("Units by effect size", found.effect_sizes)] if found.effect_sizes else []),
         ("Evaluated on", f"{tested.name}: "
          + ", ".join(f"{intact[group].n:,} {group}" for group in results.groups)),
         ("Intact accuracy",

@@ -162,4 +162,4 @@ def _measured(
     def part(step: str, done: int, total: int) -> None:  # noqa: ARG001
         progress(PART, done, total)
 
-    return peaks_of(at_hand.make_map(model, part), seed)
+    return peaks_of(at_hand.map_of(model, part), seed)

@@ -25,10 +25,11 @@ from common.base.files import digest_of
 from common.base.progress import Progress, silent
 from common.effects.described import DescribedEvaluation, DescribedLocalizer, DescribedModel
 from common.effects.items import Items, Outcome
+from common.effects.localized import D_PRIME, INDEX
 from common.effects.perplexity import MeasuredText
 from common.measure.contrast import Stimulus
 from common.measure.masks import Mask
-from common.measure.scores import SelectivityMap, score_identity
+from common.measure.scores import LEAST_D_PRIME, LEAST_INDEX, SelectivityMap, score_identity
 from common.measure.sites import Site
 from common.study.settings import Settings
 
@@ -88,14 +89,28 @@ class Localizing(Generic[Model]):
             "pooling": self.settings.pooling,
             "statistic": self.settings.statistic,
             **score_identity(self.settings.score),
+            **self._thresholds,
             "seed": self.settings.seed,
         }
 
     def fresh_map(self, progress: Progress) -> SelectivityMap:
         """The map, which knows the model that it belongs to."""
-        found = self.make_map(self.model, progress)
+        found = self.map_of(self.model, progress)
         found.about["model_fingerprint"] = self.described.fingerprint
         return found
+
+    def map_of(self, model: Model, progress: Progress) -> SelectivityMap:
+        """The map of this model or of an untrained one, with the thresholds of its effect sizes."""
+        found = self.make_map(model, progress)
+        found.about.update(self._thresholds)
+        return found
+
+    @property
+    def _thresholds(self) -> dict[str, float]:
+        """Those that are not the default, so that older runs keep their identity."""
+        usual = {D_PRIME: LEAST_D_PRIME, INDEX: LEAST_INDEX}
+        chosen = {name: getattr(self.settings, name) for name in usual}
+        return {name: value for name, value in chosen.items() if value != usual[name]}
 
 
 @dataclass(kw_only=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -83,6 +84,40 @@ def parse_ablation(text: str) -> Ablation:
     if name != "scale" or not np.isfinite(factor):
         raise SettingError(f"`ablation` {text}: write zero, mean, or scale:X with a number X")
     return factor
+
+
+def parse_seeds(text: str) -> int | None:
+    """How many untrained networks; ``None`` from an empty text, for as many as fit the model.
+
+    Raises
+    ------
+    SettingError
+        If it is no whole number.
+    """
+    if text and not text.isdecimal():
+        raise SettingError(f"`untrained_seeds` {text}: give a whole number, 0 for none")
+    return int(text) if text else None
+
+
+def parse_threshold(name: str, text: str) -> float:
+    """Read ``0.5`` or ``1/3``, the value of the setting of that name.
+
+    Raises
+    ------
+    SettingError
+        If it is no finite number.
+    """
+    try:
+        return float(Fraction(text))
+    except (ValueError, ZeroDivisionError, OverflowError) as error:
+        raise SettingError(f"`{name}` {text}: give a number, as in 0.5 or 1/3") from error
+
+
+def say_threshold(value: float) -> str:
+    """A threshold as :func:`parse_threshold` reads it, to the last bit."""
+    simple = Fraction(value).limit_denominator(100)
+    ways = (f"{value:g}", str(simple))
+    return next((text for text in ways if float(Fraction(text)) == value), repr(value))
 
 
 def say_percents(percents: Sequence[float]) -> str:

@@ -7,8 +7,10 @@ at the edge (:func:`read_settings`); what the core gets are numbers and plans.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args, get_type_hints
 
@@ -17,16 +19,19 @@ from common.data.manifest import DATA_VARIABLE
 from common.measure.ablate import Ablation
 from common.measure.control_rules import CONTROL_RULES, ControlPlan, parse_controls
 from common.measure.moments import Statistic
-from common.measure.scores import DEFAULT_SCORE, SCORE_RULES
+from common.measure.scores import DEFAULT_SCORE, LEAST_D_PRIME, LEAST_INDEX, SCORE_RULES
 from common.measure.sites import KINDS, UNITS, Kind, Pooling, Unit
 from common.study.plan import (
     DEFAULT_CONTROLS,
     Plan,
     parse_ablation,
     parse_percents,
+    parse_seeds,
+    parse_threshold,
     say_ablation,
     say_controls,
     say_percents,
+    say_threshold,
 )
 
 LOCALIZING = ("run", "localize")
@@ -112,19 +117,6 @@ def read_controls(text: str) -> tuple[ControlPlan, ...]:
     return tuple(parse_controls(text))
 
 
-def read_seeds(text: str) -> int | None:
-    """How many untrained networks; ``None`` from an empty text, for as many as fit the model.
-
-    Raises
-    ------
-    SettingError
-        If it is no whole number.
-    """
-    if text and not text.isdecimal():
-        raise SettingError(f"`untrained_seeds` {text}: give a whole number, 0 for none")
-    return int(text) if text else None
-
-
 @dataclass(frozen=True)
 class Settings:
     """Everything that a user can set.
@@ -205,6 +197,18 @@ class Settings:
         Setting("What ranks the units, so that the highest are the mask", LOCALIZING, SCORE_RULES,
                 label="Score"),
     ] = DEFAULT_SCORE  # fmt: skip
+    least_d_prime: Annotated[
+        float,
+        Setting("Units are counted from this d′ on, the difference of the means in standard "
+                "deviations", LOCALIZING, metavar="X",
+                read=partial(parse_threshold, "least_d_prime"), say=say_threshold),
+    ] = LEAST_D_PRIME  # fmt: skip
+    least_index: Annotated[
+        float,
+        Setting("Units are counted from this selectivity index on, (target - control) / (target + "
+                "control) of the means", LOCALIZING, metavar="X",
+                read=partial(parse_threshold, "least_index"), say=say_threshold),
+    ] = LEAST_INDEX  # fmt: skip
     ablation: Annotated[
         Ablation,
         Setting("What replaces a unit: zero, mean (its own over the control condition) or scale:X",
@@ -222,7 +226,7 @@ class Settings:
         int | None,
         Setting("Networks of the same architecture with random weights that the localizer is shown "
                 "too, to say what training added; 0 for none. Each takes as long as localizing",
-                LOCALIZING, read=read_seeds, label="Untrained networks", metavar="N",
+                LOCALIZING, read=parse_seeds, label="Untrained networks", metavar="N",
                 unset=f"{UNTRAINED_SEEDS}, or 0 for models above "
                 f"{LARGEST_UNTRAINED // 1_000_000} M parameters"),
     ] = None  # fmt: skip
@@ -267,6 +271,9 @@ class Settings:
                 raise SettingError(f"`{name}` {value}: choose one of {', '.join(declared.among)}")
         if (self.untrained_seeds or 0) < 0:
             raise SettingError(f"`untrained_seeds` {self.untrained_seeds}: give 0 or more")
+        for name in ("least_d_prime", "least_index"):
+            if not 0 < (least := getattr(self, name)) < math.inf:
+                raise SettingError(f"`{name}` {least:g}: give a number above 0")
 
     @property
     def plan(self) -> Plan:

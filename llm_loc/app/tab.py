@@ -55,6 +55,7 @@ def run_chosen(
     kind: str,
     controls: str,
     untrained_seeds: str,
+    match: str,
     doses: list[str],
     seed: float | None,
     request: gr.Request | None = None,
@@ -63,7 +64,7 @@ def run_chosen(
     """The experiment with the settings of the form."""
     settings = OFFER.chosen(
         doses, seed, model=model, localizer=localizer, evaluation=evaluation, statistic=statistic,
-        score=score, kind=kind, controls=controls, untrained_seeds=untrained_seeds,
+        score=score, kind=kind, controls=controls, untrained_seeds=untrained_seeds, match=match,
     )  # fmt: skip
     return RUNNING.show(settings, request, progress)
 

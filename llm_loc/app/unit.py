@@ -8,6 +8,7 @@ from common.measure.scores import SelectivityMap
 from common.study.single_unit import Answers, answers_of
 from llm_loc.experiment import Settings, localizer_of
 from llm_loc.localize import read, tokenized
+from llm_loc.match import matched
 from llm_loc.models import LanguageModel
 from llm_loc.stimuli import Text
 
@@ -28,7 +29,7 @@ def answers(
     RunError
         If the answers are not those that the map was made of.
     """
-    stimuli = localizer_of(settings)
+    stimuli, _ = matched(model, localizer_of(settings), settings.match)
     ids = tokenized(model, stimuli, settings.protocol)
     batches = read(model, ids, settings.protocol, settings.batch_size)
     sides = (stimuli.target, stimuli.control)

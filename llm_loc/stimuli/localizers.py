@@ -15,6 +15,8 @@ from llm_loc.stimuli import arithmetic, formal
 from llm_loc.stimuli.tables import OLD_ENCODING, read_table, read_text, texts_in
 from llm_loc.stimuli.texts import Text
 
+LEAST_TEXTS = 4  # of a side: two for each half
+
 
 @dataclass(frozen=True)
 class Localizer:
@@ -34,10 +36,10 @@ class Localizer:
 
     def __post_init__(self) -> None:
         for side in ("target", "control"):
-            if len(getattr(self, side)) < 4:
+            if len(getattr(self, side)) < LEAST_TEXTS:
                 raise DataError(
                     f"{self.name}: {len(getattr(self, side))} {side} texts; "
-                    "a contrast with its split halves needs 4 at least"
+                    f"a contrast with its split halves needs {LEAST_TEXTS} at least"
                 )
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from torch import nn
 
-from common.base.errors import FunclocError, ModelError, SettingError
+from common.base.errors import FunclocError, ModelError, RunError, SettingError
+from common.base.files import read_json
 from common.base.progress import PART
 from common.effects.baseline import Baseline, Peak, Peaks, beside_untrained, peaks_of
 from common.effects.described import DescribedModel
@@ -182,9 +183,29 @@ def test_the_sentence_and_the_table_have_the_same_numbers() -> None:
     )
     (shown,) = table(made(baseline=base))
     assert [[cell.value for cell in row] for row in shown.rows] == [
-        ["trained", "900", "5.0", "5.00", "5.00"],
-        ["random, seed 0", "10", "3.0", "3.00", "3.00"],
-        ["random, seed 1", "1,100", "3.5", "3.50", "3.50"],
+        ["trained", "900", "3", "2", "5.0", "5.00", "5.00"],
+        ["random, seed 0", "10", "3", "2", "3.0", "3.00", "3.00"],
+        ["random, seed 1", "1,100", "3", "2", "3.5", "3.50", "3.50"],
     ]
-    assert shown.rows[0][2].beside == "(4.0)"
-    assert len(shown.columns) == 5
+    assert shown.rows[0][4].beside == "(4.0)"
+    assert shown.columns[:4] == ["weights", "q < 0.05", "d′ ≥ 1", "index ≥ 1/3"]
+    assert len(shown.columns) == 7
+
+
+def test_thresholds_are_another_run_and_count_in_all_networks(tmp_path: Path) -> None:
+    usual, _, plain = verbs.localize_only(FRONT, THREE, tmp_path / "usual")
+    mild = replace(THREE, least_d_prime=0.25, least_index=0.6)
+    told, found, folder = verbs.localize_only(FRONT, mild, tmp_path / "mild")
+    assert told.baseline is not None
+    assert usual.baseline is not None
+    assert told.selectivity.n_d_prime == (found.d_prime >= 0.25).sum()
+    assert told.baseline.trained.n_index == (found.column("index") >= 0.6).sum()
+    for one, two in zip(told.baseline.untrained, usual.baseline.untrained, strict=True):
+        assert one.score == two.score
+        assert (one.n_d_prime or 0) > (two.n_d_prime or 0)
+    identities = [read_json(each / "run.json")["identity"] for each in (folder, plain)]
+    assert identities[0].pop("least_d_prime") == 0.25
+    assert identities[0].pop("least_index") == 0.6
+    assert identities[0] == identities[1]
+    with pytest.raises(RunError, match="differs in least_d_prime"):
+        verbs.localize_only(FRONT, replace(mild, least_d_prime=2.0), folder)

@@ -343,6 +343,21 @@ def test_the_map_is_described_by_its_units_in_favour_of_the_target(make_map: Map
     assert described.model_fingerprint == "model-a"
 
 
+def test_units_are_counted_from_the_thresholds_on(make_map: MapMaker) -> None:
+    found = make_map()
+    plain = describe_map(found)
+    assert plain.n_d_prime == (found.d_prime >= 1).sum()
+    assert plain.n_index == (found.column("index") >= 1 / 3).sum()
+    assert plain.thresholds == ("d′ ≥ 1", "index ≥ 1/3")
+    asked = {"least_d_prime": float(np.sort(found.d_prime)[-7]), "least_index": 0.02}
+    told = describe_map(replace(found, about=asked))
+    assert told.n_d_prime == 7  # the threshold itself counts
+    assert told.n_index == (found.column("index") >= 0.02).sum() > plain.n_index
+    assert (told.as_json()["least_index"], told.thresholds[1]) == (0.02, "index ≥ 0.02")
+    assert told.effect_sizes.startswith("7 with d′ ≥ ")
+    assert plain.as_json()["least_d_prime"] == 1.0
+
+
 def test_the_share_of_a_built_in_area_is_counted_both_ways(bench, tmp_path: Path) -> None:
     one = bench()
     # All of the top 1 % (three units), and as many units again that are never chosen.

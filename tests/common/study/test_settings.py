@@ -22,7 +22,7 @@ TOLD: dict[str, Any] = {
     "unit": "neuron", "pooling": "none", "statistic": "signed", "ablation": "scale:-0.5", "seed": 4,
     "untrained": True, "allow_overlap": True, "device": "cpu", "dtype": "float16", "batch_size": 7,
     "data_root": "data", "on_error": "skip", "score": "welch", "within": "margin",
-    "untrained_seeds": 3,
+    "untrained_seeds": 3, "least_d_prime": "0.5", "least_index": "2/3",
 }  # fmt: skip
 
 
@@ -37,6 +37,13 @@ def test_text_is_read_into_numbers_and_plans_and_written_back() -> None:
     assert say_settings(found) == {**TOLD, "localizer": None}
     assert read_settings(Settings, say_settings(found)) == found
     assert hash(found) == hash(read_settings(Settings, TOLD))
+
+
+@pytest.mark.parametrize("value", [1 / 3, 1.0, 0.65, 0.1 + 0.2, 1e-7, 12345.678, 2 / 7])
+def test_a_threshold_is_said_to_the_last_bit(value: float) -> None:
+    said = say_settings(Settings("m", least_index=value))["least_index"]
+    assert read_settings(Settings, {"model": "m", "least_index": said}).least_index == value
+    assert say_settings(Settings("m"))["least_index"] == "1/3"
 
 
 def test_no_controls_are_no_text() -> None:
@@ -54,6 +61,10 @@ def test_no_controls_are_no_text() -> None:
         ("statistic", "loud", "`statistic` loud: choose one of magnitude, signed"),
         ("on_error", "cry", "`on_error` cry: choose one of stop, skip"),
         ("within", "room", "`within` room: choose one of class, margin"),
+        ("least_d_prime", "much", "`least_d_prime` much: give a number, as in 0.5 or 1/3"),
+        ("least_index", "1/0", "`least_index` 1/0: give a number"),
+        ("least_index", "-0.2", "`least_index` -0.2: give a number above 0"),
+        ("least_d_prime", "nan", "`least_d_prime` nan: give a number"),
         ("unit", "cell", "`unit` cell: choose one of channel, neuron"),
     ],
 )
