@@ -50,7 +50,9 @@ def test_a_verb_is_the_same_in_both_programs(verb: tuple[str, ...]) -> None:
         if name not in OTHER_WORDS:
             assert one[name] == two[name], name
     own = {*one, *two} - {*shared}
-    assert own <= {"unit", "on_error", "protocol", "target_group", "other_group", "device_map"}
+    assert own <= {
+        "unit", "on_error", "protocol", "target_group", "other_group", "device_map", "match"
+    }  # fmt: skip
     helps = [group(app) for app in (vision_loc.cli.app, llm_loc.cli.app)]
     for word in verb:
         helps = [each.commands[word] for each in helps]

@@ -6,6 +6,7 @@ is recorded, what the score's rule accumulates beside it and how all of it ends 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from common.base.errors import DataError
 from common.base.progress import Progress, silent
 from common.measure.halves import Conditions, assign_groups, selectivity_map
 from common.measure.moments import Statistic
@@ -22,6 +24,8 @@ from common.measure.record import record
 from common.measure.rules import Watching
 from common.measure.scores import DEFAULT_SCORE, SelectivityMap, score_rule
 from common.measure.sites import Pooling, Site, Unit, check_pooling
+
+LEAST_STIMULI = 4  # of a condition that is tested by itself
 
 
 class Stimulus(Protocol):
@@ -100,9 +104,11 @@ def contrast(
     SettingError
         If there is no such score.
     DataError
-        If an activation is not finite.
+        If an activation is not finite, or the rule goes by conditions and one has too few stimuli.
     """
     rule = score_rule(score)
+    if rule.by_condition:
+        _check_conditions(score, [stimulus.condition for stimulus in control])
     stimuli = [*target, *control]
     is_target = np.arange(len(stimuli)) < len(target)
     names_of = [stimulus.condition for stimulus in stimuli]
@@ -131,6 +137,16 @@ def contrast(
             done += len(batch.where)
             progress("localize", done, len(stimuli))
     return selectivity_map(recorder, percents, about or {}, rule, watcher, conditions)
+
+
+def _check_conditions(score: str, conditions: Sequence[str]) -> None:
+    """Refuse a control condition that has no variance in one of its halves."""
+    name, n = min(Counter(conditions).items(), key=lambda pair: pair[1])
+    if n < LEAST_STIMULI:
+        raise DataError(
+            f"`score` {score}: needs {LEAST_STIMULI} stimuli of each control condition, two for "
+            f"each half; {name} has {n}"
+        )
 
 
 @contextmanager
