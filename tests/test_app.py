@@ -28,6 +28,7 @@ PLANTED = {
     "kind": "block",
     "unit": "channel",
     "controls": "magnitude-matched:19",
+    "untrained_seeds": "0",
     "doses": ["5"],
     "seed": 0,
 }
