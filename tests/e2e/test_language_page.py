@@ -65,7 +65,7 @@ def test_from_the_first_button_to_a_stop_to_the_finding_to_the_page_of_a_unit(
     page.get_by_text("Stopped; the same settings go on").wait_for()
     begun = [
         path.parent
-        for path in (folder / "runs").glob("lm-*/masks.safetensors")
+        for path in (folder / "runs").glob("lm-*/selectivity.safetensors")
         if not (path.parent / "results.json").exists()
     ]
     assert begun

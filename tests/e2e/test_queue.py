@@ -36,7 +36,7 @@ def test_a_visitor_sees_their_place_and_leaves_it_with_the_page(
     browser: Browser, app_url: str, app_folder: Path
 ) -> None:
     first = visitor(browser, app_url, LONG, 901)
-    first.get_by_text("Step 3 of 3").first.wait_for()
+    first.get_by_text("Step 4 of 4").first.wait_for()
     second = visitor(browser, app_url, SHORT, 902)
     second.get_by_text("queue: 1/1").first.wait_for()
     third = visitor(browser, app_url, SHORT, 903)
