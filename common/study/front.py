@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from time import monotonic
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -33,7 +34,9 @@ from common.measure.scores import LEAST_D_PRIME, LEAST_INDEX, SelectivityMap, sc
 from common.measure.sites import Site
 from common.study.settings import Settings
 
-TOGETHER = 48  # masks that are evaluated at once
+TOGETHER = 48  # masks that are evaluated at once, at most
+FEWEST = 6  # and at least: the intact pass that they share has to pay
+LOST_AT_MOST = 40.0  # seconds of work that a kill should lose
 
 Model = TypeVar("Model")
 S = TypeVar("S", bound=Settings)
@@ -235,11 +238,14 @@ class EvaluatingTogether(Evaluating):
         found: SelectivityMap,
         progress: Progress = silent,
     ) -> Iterator[Outcome]:
-        """The outcomes of any number of masks; some at a time, so that a kill loses these alone."""
+        """The outcomes of any number of masks; as many at a time as a kill may lose."""
         left, size = iter(masks), 1  # the first alone: it is soon there, and kept
         while some := [*islice(left, size)]:
-            yield from self.evaluate(some, found, progress)
-            size = TOGETHER
+            begun = monotonic()
+            done = self.evaluate(some, found, progress)
+            a_mask = (monotonic() - begun) / len(some)
+            yield from done
+            size = min(max(int(LOST_AT_MOST / max(a_mask, 1e-6)), FEWEST), TOGETHER)
 
 
 class FrontEnd(ABC, Generic[S, Model]):
