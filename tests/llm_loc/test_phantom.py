@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file
 
 from common.measure.control_rules import control
 from common.measure.masks import Mask, top_percent
@@ -26,7 +27,7 @@ from llm_loc.models import LanguageModel
 from llm_loc.phantom import lexicon as lx
 from llm_loc.phantom.nets import make_tokenizer
 from llm_loc.phantom.nonwords import nonwords
-from llm_loc.phantom.train import RECIPES, Recipe, draw_all, train
+from llm_loc.phantom.train import RECIPES, Recipe, draw_all, made_with, train
 from llm_loc.settings import BROUGHT
 from llm_loc.stimuli import Benchmark, benchmark, localizer
 
@@ -425,8 +426,21 @@ def test_the_experiment_runs_offline_from_the_command_line(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", phantom.NAMES)
-def test_training_again_reaches_the_shipped_accuracy(name: str, tmp_path: Path) -> None:
-    with safe_open(phantom.WEIGHTS / name / "model.safetensors", "pt") as shipped:
-        facts = shipped.metadata()
+def test_training_again_makes_what_ships(name: str, tmp_path: Path, items: Benchmark) -> None:
+    shipped, made = (folder / name / "model.safetensors" for folder in (phantom.WEIGHTS, tmp_path))
+    with safe_open(shipped, "pt") as file:
+        facts = file.metadata()
     for phenomenon, share in train(name, tmp_path / name).items():
         assert share == pytest.approx(float(facts[f"accuracy_{phenomenon}"]), abs=0.03)
+    if facts.get("made_with") == made_with():
+        again = load_file(made)
+        for path, weight in load_file(shipped).items():
+            torch.testing.assert_close(again[path], weight, rtol=2e-3, atol=1e-4)
+    if name == "lm":
+        model = load_model(f"local/{tmp_path / name}")
+        found = map_of(model)
+        top = top_percent(found, DOSES[-1])
+        right, _ = drops(model, items, [top])
+        assert in_area(found)[top.units].mean() >= 0.9
+        assert right[0, 0] >= 0.4
+        assert right[0, 1] <= 0.02
