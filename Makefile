@@ -15,7 +15,7 @@ DEPRECATED := -W error::DeprecationWarning -W error::FutureWarning -W error::Pen
 help:
 	@echo 'make demo         the face and language experiments on the bundled phantoms, offline'
 	@echo 'make app          the browser app, on http://127.0.0.1:7860'
-	@echo 'make test         all quick tests          make test-slow    those that retrain a phantom'
+	@echo 'make test         all quick tests          make test-slow    those that take minutes'
 	@echo 'make check        style, types, imports    make bench        speed and memory'
 	@echo 'make test-newest  with the newest release of every dependency'
 	@echo 'make test-oldest  with the oldest that pyproject.toml admits'

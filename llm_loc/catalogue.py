@@ -7,11 +7,12 @@ from typing import Any
 
 from common.models.catalogue import Entry, listed
 from llm_loc import phantom
+from llm_loc.packages import PACKAGES
 
 
 def catalogue(models_root: Path | None = None) -> list[Entry]:
-    """All models that lie on this machine; see :func:`common.models.catalogue.listed`."""
-    return listed(phantom.NAMES, models_root, _about, "no language model")
+    """All models that are here, or that pip can get; see :func:`common.models.catalogue.listed`."""
+    return listed(phantom.NAMES, models_root, _about, "no language model", zoos=PACKAGES.entries())
 
 
 def _about(config: dict[str, Any]) -> str | None:

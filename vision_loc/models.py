@@ -6,6 +6,7 @@
 ``timm/ARCH.TAG``                 timm's weights
 ``hf/ORG/NAME@REVISION``          an image classifier of the Hugging Face hub
 ``local/PATH``                    a folder: timm's ``local-dir`` layout, or a transformers one
+``pip/NAME``                      weights that come as a Python package (`models` lists them)
 ================================  ==============================================================
 
 Weights are safetensors, or torch files read with ``weights_only=True``; code that comes with a
@@ -31,6 +32,7 @@ from common.base.errors import ModelError
 from common.base.hub import hub_or_cache
 from common.models.load import LoadedModel, Loader, check_whole, load, local_config, on_the_hub
 from vision_loc import phantom
+from vision_loc.packages import PACKAGES
 
 Geometry = Callable[[Image.Image], np.ndarray]
 
@@ -145,8 +147,9 @@ def load_model(
         "timm": _timm,
         "hf": _hub,
         "local": _local,
+        "pip": _package,
     }
-    forms = "phantom/…, torchvision/…, timm/…, hf/ORG/NAME or local/PATH"
+    forms = "phantom/…, torchvision/…, timm/…, hf/ORG/NAME, local/PATH or pip/NAME"
     return load(
         name, loaders, forms=forms, untrained=untrained, seed=seed, device=device, dtype=dtype
     )
@@ -358,3 +361,14 @@ def _local(name: str, rest: str, untrained: bool) -> VisionModel:
     raise ModelError(
         f"`model` {name}: {folder / 'config.json'} names neither an architecture nor a model_type"
     )
+
+
+# --- packages ---
+
+
+def _package(name: str, rest: str, untrained: bool) -> VisionModel:
+    if not untrained:
+        return _local(name, str(PACKAGES.folder(rest)), untrained)
+    import timm
+
+    return _from_timm(name, timm.create_model(PACKAGES.named(rest).architecture))

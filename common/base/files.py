@@ -120,3 +120,14 @@ def digest_of_file(path: Path) -> str:
     """Fingerprint of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def mismatch(name: str, expected: str, found: str, where: str) -> str:
+    """What to say of a file with another checksum than the published one."""
+    return f"{name} {where}: SHA-256 should be {expected} but is {found}; the file was removed"

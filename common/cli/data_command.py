@@ -12,12 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from common.base.cache import STAMP
 from common.base.errors import DataError
 from common.base.files import read_json
 from common.base.progress import terminal
 from common.cli import options
 from common.cli.printing import results_console
-from common.data.download import STAMP, is_outdated, is_whole
+from common.data.download import is_outdated, is_whole
 from common.data.manifest import (
     COMMANDS,
     Kind,

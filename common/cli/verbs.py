@@ -13,18 +13,17 @@ import typer
 
 from common.base.device import choose_device
 from common.base.progress import terminal
+from common.cli.models_command import models_app
 from common.cli.options import (
     Given,
     Json,
     MapFolder,
-    ModelsRoot,
     Out,
     Quiet,
     one_of,
     takes,
 )
 from common.cli.printing import (
-    models_table,
     print_json,
     print_judgement,
     print_map,
@@ -41,6 +40,7 @@ from common.effects.words import matched_texts, skipped_warning
 from common.measure.sites import KINDS
 from common.measure.survey import Survey
 from common.models.catalogue import Entry
+from common.models.packages import Packages
 from common.study.front import FrontEnd
 from common.study.results import NAME as RESULTS
 from common.study.results import load_results, read_items
@@ -62,6 +62,8 @@ class Program:
         The sites of a model: from its name, whether random weights will do, and a device.
     catalogue : callable
         The models that there are, from the folder that holds models' folders.
+    packages : Packages
+        Those of them that come as Python packages.
     besides : str
         Which other models there are.
     """
@@ -70,6 +72,7 @@ class Program:
     front: FrontEnd[Any, Any]
     survey: Callable[[str, bool, torch.device], Survey]
     catalogue: Callable[[Path | None], Sequence[Entry]]
+    packages: Packages
     besides: str
 
 
@@ -97,9 +100,12 @@ def build(program: Program, data: typer.Typer) -> typer.Typer:
         _add_judge,
         _add_report,
         _add_sites,
-        _add_models,
     ):
         add(app, program)
+    app.add_typer(
+        models_app(program.front.program, program.catalogue, program.packages, program.besides),
+        name="models",
+    )
     app.add_typer(data, name="data")
     return app
 
@@ -219,27 +225,3 @@ def _add_sites(app: typer.Typer, program: Program) -> None:
         one_of("kind", kind, (*KINDS, "all"))
         survey = program.survey(given["model"], untrained, choose_device(given["device"]))
         print_sites(given["model"], survey, kind, left_out)
-
-
-def _add_models(app: typer.Typer, program: Program) -> None:
-    @app.command(
-        "models",
-        help="Say which model names there are: bundled, found in local folders, in the cache, or "
-        "to be downloaded.",
-    )
-    def models(
-        search: Annotated[str, typer.Argument(help="Part of a name.")] = "",
-        limit: Annotated[
-            int, typer.Option("--limit", min=1, help="How many to list of those not in a folder.")
-        ] = 20,
-        models_root: ModelsRoot = None,
-    ) -> None:
-        fitting = [entry for entry in program.catalogue(models_root) if search in entry.name]
-        here = [entry for entry in fitting if entry.where in ("bundled", "local")]
-        others = [entry for entry in fitting if entry not in here]
-        console = results_console()
-        console.print(models_table([*here, *others[:limit]]))
-        if len(others) > limit:
-            name = program.front.program
-            console.print(f"… and {len(others) - limit:,} more; narrow it: {name} models TEXT")
-        console.print(program.besides)

@@ -14,14 +14,12 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
 from typing import IO, Annotated, Any
 from urllib.parse import quote
 
 import requests
-from filelock import FileLock, Timeout
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -31,12 +29,12 @@ from pydantic import (
     model_validator,
 )
 
+from common.base.cache import PARTIAL, STAMP, alone
 from common.base.errors import DataError
-from common.base.files import digest_of
+from common.base.files import digest_of, mismatch, sha256_of
 from common.base.progress import Progress, silent
-from common.data.transfer import get, mismatch, sha256_of
+from common.data.transfer import get
 
-STAMP = ".funcloc.json"
 BROKEN_ARCHIVE = (
     zipfile.BadZipFile,
     tarfile.TarError,
@@ -202,32 +200,15 @@ def fetch(name: str, download: Download, root: Path, progress: Progress = silent
     if is_whole(place) and not is_outdated(place, download):
         return place
     try:
-        with _alone(root / ".partial" / f"{name}.lock", name, progress):
+        with alone(root / PARTIAL / f"{name}.lock", name, progress):
             if not is_whole(place) or is_outdated(place, download):
-                _fill(name, download, place, root / ".partial" / name, progress)
+                _fill(name, download, place, root / PARTIAL / name, progress)
     except OSError as error:
         raise DataError(
             f"{error.filename or place}: cannot be written ({error.strerror or error}); "
             "choose another folder by FUNCLOC_CACHE"
         ) from error
     return place
-
-
-@contextmanager
-def _alone(path: Path, name: str, progress: Progress) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
-    waiting = f"wait for another process that downloads {name}"
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        progress(waiting, 0, 1)
-        lock.acquire()
-        progress(waiting, 1, 1)
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _fill(name: str, download: Download, place: Path, work: Path, progress: Progress) -> None:

@@ -6,7 +6,6 @@ target) and checks the SHA-256.
 
 from __future__ import annotations
 
-import hashlib
 import http
 import re
 import time
@@ -17,17 +16,12 @@ from pathlib import Path
 import requests
 
 from common.base.errors import DataError
+from common.base.files import mismatch, sha256_of
 
 CONNECT_SECONDS, READ_SECONDS = 10, 30
 RETRIES = 3
 PAUSE_SECONDS = 1.0
 CHUNK = 1 << 16
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def get(
@@ -71,10 +65,6 @@ def get(
         part.unlink()
         raise DataError(mismatch(target.name, sha256, found, f"from {url}"))
     part.replace(target)
-
-
-def mismatch(name: str, expected: str, found: str, where: str) -> str:
-    return f"{name} {where}: SHA-256 should be {expected} but is {found}; the file was removed"
 
 
 def _receive(

@@ -19,6 +19,7 @@ from common.models.catalogue import bundled, on_this_machine
 from common.study.settings import completed
 from llm_loc import phantom
 from llm_loc.experiment import FRONT, Settings, open_model
+from llm_loc.packages import PACKAGES
 
 DEMO = completed(Settings, {"model": "phantom/lm", "controls": QUICK})
 DOSES = ("0.5", "1", "2", "5", "10", "20")
@@ -38,7 +39,7 @@ STEPS = {
 
 def model_choices() -> list[tuple[str, str]]:
     """Labels and names of the models on offer: phantoms, folders, what the hub's cache holds."""
-    here = (*bundled(phantom.NAMES), *on_this_machine(_predicts))
+    here = (*bundled(phantom.NAMES), *PACKAGES.here(), *on_this_machine(_predicts))
     return [(entry.label, entry.name) for entry in here]
 
 

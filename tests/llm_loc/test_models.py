@@ -338,8 +338,8 @@ def test_without_accelerate_a_device_map_says_what_to_install(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("cat", "write phantom/lm, hf/ORG/NAME or local/PATH"),
-        ("local/", "write phantom/lm, hf/ORG/NAME or local/PATH"),
+        ("cat", "write phantom/lm, hf/ORG/NAME, local/PATH or pip/NAME"),
+        ("local/", "write phantom/lm, hf/ORG/NAME, local/PATH or pip/NAME"),
         ("local/nowhere", "holds no config.json"),
     ],
 )

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from llm_loc.evaluate import Tokenized, evaluate
 from llm_loc.load import load_model
 from llm_loc.stimuli import benchmark, localizer
+from tests.wheels import fetched
 
 pytestmark = pytest.mark.reference
 
@@ -34,3 +36,12 @@ def test_the_real_localizers_are_whole(reference: Path) -> None:
         assert text.text == text.text.lower()
     emotion = localizer("emotion", reference / "data")
     assert len(emotion.target) == len(emotion.control) == 275
+
+
+def test_the_model_of_a_package_knows_the_capital_of_france() -> None:
+    model = load_model(fetched("smollm2-135m-instruct", "llm-loc"))
+    assert model.context == 8192
+    ids = model.tokens(["The capital of France is"])
+    with torch.inference_mode():
+        best = model.logits(model.batch(ids))[0, -1].argmax()
+    assert model.tokenizer.decode(best) == " Paris"

@@ -253,9 +253,10 @@ def test_torchvision_weights_from_the_cache(weights: Any, torch_home: Path) -> N
 
 @pytest.fixture
 def hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of the hub."""
+    """An empty cache of the hub, and of packages."""
     folder = tmp_path / "hub"
     folder.mkdir()
+    monkeypatch.setenv("FUNCLOC_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(folder))
     return folder
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from common.study.settings import read_controls
+from tests.wheels import fetched
+from vision_loc.evaluate import check_labels, evaluate
 from vision_loc.experiment import Settings, run
+from vision_loc.models import load_model
+from vision_loc.stimuli import benchmark, pixel_store
 
 pytestmark = pytest.mark.reference
 
@@ -29,3 +34,37 @@ def test_intact_accuracy_is_the_published_one(reference: Path, tmp_path: Path) -
     assert (round(100 * face.accuracy, 2), face.n) == (31.08, 222)
     assert (round(100 * nonface.accuracy, 2), nonface.n) == (53.53, 2468)
     assert results.selectivity.split_half.correlation > 0.9
+
+
+def right_by_group(
+    name: str, reference: Path, scratch: Path, groups: tuple[str, ...]
+) -> dict[str, tuple[int, int]]:
+    """Pictures of imagenet-sample that a model gets right, and how many there are, by group."""
+    model = load_model(fetched(name, "vision-loc"))
+    items = benchmark("imagenet-sample", reference / "data")
+    labels = check_labels(model, items)
+    conditions = np.array([picture.condition for picture in items.pictures])
+    kept = np.flatnonzero(np.isin(conditions, groups))
+    pictures = [items.pictures[number] for number in kept]
+    pixels = pixel_store(pictures, model.preprocess, scratch / "pixels.npy")
+    correct = evaluate(model, pixels, labels[kept]).correct
+    of = conditions[kept]
+    return {each: (int(correct[of == each].sum()), int((of == each).sum())) for each in groups}
+
+
+def test_the_model_of_a_package_knows_the_faces_that_others_measured(
+    reference: Path, tmp_path: Path
+) -> None:
+    found = right_by_group("efficientnet_lite0", reference, tmp_path, ("face",))
+    assert found == {"face": (63, 79)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "face", "other"), [("efficientnet_lite0", 63, 779), ("efficientnet_lite2", 65, 788)]
+)
+def test_models_of_packages_know_the_whole_sample(
+    name: str, face: int, other: int, reference: Path, tmp_path: Path
+) -> None:
+    found = right_by_group(name, reference, tmp_path, ("face", "nonface"))
+    assert found == {"face": (face, 79), "nonface": (other, 900)}

@@ -16,8 +16,8 @@ import pandas as pd
 from PIL import Image
 
 from common.base.errors import DataError
+from common.base.files import sha256_of
 from common.data.manifest import FoundBoxes
-from common.data.transfer import sha256_of
 
 COLUMN = "boxes"
 GREY = (128, 128, 128)

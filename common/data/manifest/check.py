@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from common.base.errors import DataError
+from common.base.files import sha256_of
 from common.base.progress import Progress, silent
 from common.data.download import Download
 from common.data.manifest.schema import Evaluation, Manifest
-from common.data.transfer import sha256_of
 
 
 @dataclass(frozen=True)

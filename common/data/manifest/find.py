@@ -9,10 +9,10 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-import pooch
 import yaml
 from pydantic import ValidationError
 
+from common.base.cache import cache_folder
 from common.base.errors import DataError, ManifestError
 from common.base.progress import Progress, terminal
 from common.data.download import fetch, is_outdated
@@ -96,11 +96,6 @@ def check_kind(manifest: Manifest, given: str, wanted: Kind) -> None:
             f"{given}: {manifest.name} is a set of {manifest.kind}; {COMMANDS[manifest.kind]} "
             "reads it"
         )
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: ``FUNCLOC_CACHE``, or the system's place for caches."""
-    return Path(os.environ.get("FUNCLOC_CACHE") or pooch.os_cache("funcloc"))
 
 
 def places(manifest: Manifest, data_root: Path | None = None) -> list[Path]:

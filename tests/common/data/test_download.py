@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from common.base.cache import STAMP
 from common.base.errors import DataError
 from common.data import transfer
-from common.data.download import STAMP, Download, fetch, is_outdated, is_whole, read_checksums
+from common.data.download import Download, fetch, is_outdated, is_whole, read_checksums
 from common.data.manifest import load_manifest
 from tests.common.data.server import BIG, Server, names_in, sha
 

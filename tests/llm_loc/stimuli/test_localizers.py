@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from common.base.cache import STAMP
 from common.base.errors import DataError, ManifestError
-from common.data.download import STAMP
+from common.base.files import sha256_of
 from common.data.manifest import bundled_folder
-from common.data.transfer import sha256_of
 from llm_loc.stimuli import (
     localizer,
     localizer_of_files,

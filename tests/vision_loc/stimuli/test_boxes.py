@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from common.base.errors import DataError
+from common.base.files import sha256_of
 from common.data.manifest import FoundBoxes, load_manifest
-from common.data.transfer import sha256_of
 from vision_loc.stimuli.boxes import (
     GREY,
     Box,

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from common.base.cache import cache_folder
 from common.base.errors import DataError
-from common.data.manifest import Manifest, cache_folder, data_folder, load_manifest
+from common.data.manifest import Manifest, data_folder, load_manifest
 from tests.common.data.manifest.conftest import GOOD
 
 
