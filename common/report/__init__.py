@@ -15,6 +15,7 @@ from common.base.files import read_json, save_text
 from common.effects.results import Results
 from common.measure.scores import SelectivityMap
 from common.report import outcome_table, sections, tables, verdicts, words
+from common.report.likeness import likeness
 from common.report.parts import part_of
 
 __all__ = ["make_report"]
@@ -62,6 +63,7 @@ def make_report(folder: Path, results: Results) -> Path:
         losers=tables.losers(results, folder),
         tables=[
             *tables.baseline(results),
+            *likeness(results),
             *tables.perplexity(results),
             *tables.breakdown(results),
             *tables.profile(folder),

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from common.measure.control_rules import ControlPlan
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap, split_half
 from common.report.draws import adjusted_effects
+from common.report.likeness import likeness
 from common.study.experiment import Described, run_experiment
 from common.study.folder import RunFolder
 from common.study.plan import Plan
@@ -62,11 +64,26 @@ class Page(HTMLParser):
 Maker = Callable[..., Path]
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Runs that were made already, by what was asked for."""
+    return {"": tmp_path_factory.mktemp("kept")}
+
+
 @pytest.fixture
-def finished(tmp_path: Path, make_map: Callable[..., SelectivityMap]) -> Maker:
-    """Make a finished run folder of numbers alone."""
+def finished(
+    tmp_path: Path, kept: dict[str, Path], make_map: Callable[..., SelectivityMap]
+) -> Maker:
+    """A finished run folder of numbers alone; the same one is made once and copied."""
+
+    def copy(**asked: Any) -> Path:
+        name = repr(asked)
+        if name not in kept:
+            kept[name] = make(kept[""] / str(len(kept)), **asked)
+        return Path(shutil.copytree(kept[name], tmp_path / "run", dirs_exist_ok=True))
 
     def make(
+        folder_of_run: Path,
         percents: tuple[float, ...] = (1.0, 5.0),
         controls: tuple[ControlPlan, ...] = (
             ControlPlan("random", 2),
@@ -118,11 +135,11 @@ def finished(tmp_path: Path, make_map: Callable[..., SelectivityMap]) -> Maker:
             "command": f"vision-loc run --model '{model}' --eval own --out run",
             "settings": {"model": model, "seed": 0, "data_root": None},
         }
-        with RunFolder(tmp_path / "run", {"model": model}, about) as folder:
+        with RunFolder(folder_of_run, {"model": model}, about) as folder:
             run_experiment(folder, plan, answering(items, evaluate), described, lambda: found)
-        return tmp_path / "run"
+        return folder_of_run
 
-    return make
+    return copy
 
 
 def page_of(folder: Path) -> Page:
@@ -157,6 +174,20 @@ def test_it_holds_all_that_a_reader_needs(finished: Maker) -> None:
     assert f"[{100 * low:.1f}, {100 * high:.1f}]" in page.text
     assert next(tag for tag, _ in page.tags if tag in ("h1", "h2")) == "h1"
     assert len(page.all("h1")) == 1
+
+
+def test_how_like_the_controls_are_is_a_table(finished: Maker) -> None:
+    folder = finished()
+    page, results = page_of(folder), read_json(folder / "results.json")
+    assert "How like the controls are" in page.text
+    (one, five) = [each for each in results["balances"] if each["rule"] == "layer-matched"]
+    assert {one["percent"], five["percent"]} == {1.0, 5.0}
+    for site in five["sites"]:
+        assert f"{site['n_masked']} of {site['n_units']}" in page.text
+        assert f"{site['gap']:+.2f}{' !' if abs(site['gap']) > 0.1 else ''}" in page.text
+    marked = f"{100 * one['overlap']:.0f} %{' !' if one['overlap'] > 0.25 else ''}"
+    assert marked in page.text
+    assert likeness(load_results(folder).model_copy(update={"balances": ()})) == []
 
 
 def test_it_is_self_contained_and_every_picture_has_words(finished: Maker) -> None:
