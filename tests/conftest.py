@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -22,6 +23,16 @@ def reference() -> Path:
     if not (folder / "models").is_dir():
         pytest.skip(f"no reference stimuli and models in {folder} (set FUNCLOC_REFERENCE)")
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_report(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Drawing a report takes longer than a small run; modules that look at one ask for it."""
+    if request.node.get_closest_marker("draws_report"):
+        yield
+        return
+    with patch("common.study.verbs.make_report", lambda folder, _: folder / "report.html"):
+        yield
 
 
 @pytest.fixture(scope="session")

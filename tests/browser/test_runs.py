@@ -17,6 +17,8 @@ from common.base.errors import RunError, SettingError
 from common.study.settings import read_controls
 from vision_loc.experiment import Settings, run
 
+pytestmark = pytest.mark.draws_report
+
 ONE = Settings(
     model="phantom/planted",
     localizer="phantom-planted:pattern",

@@ -16,6 +16,8 @@ from transformers import PreTrainedTokenizerFast
 
 from llm_loc import cli
 
+pytestmark = pytest.mark.draws_report
+
 
 def call(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
     monkeypatch.setattr(sys, "argv", ["llm-loc", *words])

@@ -19,6 +19,8 @@ from llm_loc.models import LanguageModel
 from llm_loc.stimuli import Benchmark, benchmark
 from tests.llm_loc.conftest import CONTEXT
 
+pytestmark = pytest.mark.draws_report
+
 PathMaker = Callable[..., Path]
 
 

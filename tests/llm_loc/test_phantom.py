@@ -31,6 +31,8 @@ from llm_loc.phantom.train import RECIPES, Recipe, draw_all, made_with, train
 from llm_loc.settings import BROUGHT
 from llm_loc.stimuli import Benchmark, benchmark, localizer
 
+pytestmark = pytest.mark.draws_report
+
 FEW = Recipe({kind: n // 80 for kind, n in RECIPES["lm"].texts.items()})
 DOSES = BROUGHT["phantom/lm"].top
 LM_PLAIN = "acf405b25945b62c663954cb606869c3d3c1cf1972271161c09c2bfc4f59c239"

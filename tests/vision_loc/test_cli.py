@@ -10,6 +10,8 @@ import pytest
 
 from vision_loc import cli
 
+pytestmark = pytest.mark.draws_report
+
 RUN = [
     "run", "--model", "phantom/planted", "--localizer", "phantom-planted",
     "--eval", "phantom-planted", "--top", "6.25", "--controls", "random:2,layer-matched:2",

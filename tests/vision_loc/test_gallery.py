@@ -15,6 +15,8 @@ from common.effects.items import Outcome
 from vision_loc.gallery import SHOWN, SIDE, _jpeg, save_gallery
 from vision_loc.stimuli import Benchmark, Picture
 
+pytestmark = pytest.mark.draws_report
+
 N, CLASSES = 40, 4
 
 

@@ -31,6 +31,8 @@ from common.study.results import load_results
 from common.study.verbs import report_again
 from tests.common.answering import answering
 
+pytestmark = pytest.mark.draws_report
+
 N = 80
 HOSTILE = '"quoted" <script>alert(1)</script> & $x$'
 

@@ -27,6 +27,8 @@ from tests.common.conftest import MapMaker
 from tests.common.made import MODEL, made
 from tests.common.study.test_toy_front import FRONT, SETTINGS, SoundFront
 
+pytestmark = pytest.mark.draws_report
+
 THREE = replace(SETTINGS, untrained_seeds=3, seed=7)
 
 

@@ -29,6 +29,8 @@ from common.study import verbs
 from common.study.front import Evaluating, FrontEnd, Localizing, describe_localizer, stimuli_table
 from common.study.settings import Settings, read_controls
 
+pytestmark = pytest.mark.draws_report
+
 
 @dataclass(frozen=True)
 class Sound:
