@@ -104,8 +104,8 @@ def _language_page(found: gr.State) -> dict[str, Any]:
         "<div class='fl-intro'><p>Let a model read sentences and strings of non-words, find the "
         "units that prefer sentences, ablate them, and see which grammar it loses, beside equally "
         "loud units of the same layers. Then let it write without them. The phantom is a small "
-        "model that was trained plainly on an invented grammar: no language network was built "
-        "in.</p></div>"
+        "model of an invented grammar with a language area that was built in, so the right answer "
+        "is known; phantom/lm-plain has none.</p></div>"
     )
     made = starters(OFFER)
     places = outcome("language-")
