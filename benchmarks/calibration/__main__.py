@@ -37,7 +37,7 @@ def jobs(whole: bool) -> Iterator[Job]:
         for kind in ("normal", "heteroscedastic", "skewed", 0.5, 1, 2):
             yield partial(rows.adjusted, n, kind, (runs if n < 1000 else runs // 3), 6)
     for labels, nested in LABELS if whole else LABELS[-1:]:
-        yield partial(rows.clustered, labels, nested, runs // 2, 9)
+        yield partial(rows.clustered, labels, nested, 2 * runs, 9)
     yield from _worlds(whole)
 
 
