@@ -16,7 +16,7 @@ from common.cli import options
 from common.cli.data_command import data_app
 from common.cli.printing import print_warnings
 from common.study.settings import ON_ERROR
-from vision_loc.stimuli.classes import TABLE, add_classes
+from vision_loc.stimuli.classes import TABLE, add_classes, of_imagenet
 from vision_loc.stimuli.faces import FACE, NONFACE, find_faces
 from vision_loc.stimuli.files import SUFFIXES, picture_names
 from vision_loc.stimuli.groups import GROUPS
@@ -78,9 +78,11 @@ def tag_faces(
 
 def _with_classes(folder: Path, table: pd.DataFrame) -> pd.DataFrame:
     try:
-        return add_classes(folder, table)
+        found = add_classes(folder, table)
     except DataError:  # pictures that are not sorted by class, which is no error here
         return table
+    made = "wnid" in found and not of_imagenet(found["wnid"])
+    return found.drop(columns="class_index") if made else found
 
 
 app = data_app("pictures", _read)

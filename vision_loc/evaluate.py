@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.base.errors import DataError
 from common.base.progress import PART, Progress, silent
 from common.effects.items import Outcome
 from common.measure.ablate import Ablation
@@ -18,32 +17,6 @@ from common.measure.masks import Mask
 from common.measure.prefix import Passes
 from common.measure.scores import SelectivityMap
 from vision_loc.models import VisionModel
-from vision_loc.stimuli import Benchmark
-
-
-def check_labels(model: VisionModel, items: Benchmark) -> np.ndarray:
-    """The items' class indices.
-
-    Raises
-    ------
-    DataError
-        If one is no class of the model, or stands for another class there.
-    """
-    labels = np.array([picture.label for picture in items.pictures])
-    wrong = np.flatnonzero((labels < 0) | (labels >= model.n_classes))
-    if len(wrong):
-        picture = items.pictures[wrong[0]]
-        raise DataError(
-            f"{items.name}: {picture.name} has class index {picture.label}, but {model.name} has "
-            f"{model.n_classes} classes ({len(wrong)} such pictures)"
-        )
-    for index, wnid in items.wnids.items():
-        if model.wnids and model.wnids[index] != wnid:
-            raise DataError(
-                f"{items.name}: class index {index} is {wnid}, but {model.wnids[index]} in "
-                f"{model.name}; they number their classes differently"
-            )
-    return labels
 
 
 def evaluate(
@@ -71,6 +44,7 @@ def evaluate_masks(
     *,
     by: Ablation = "zero",
     found: SelectivityMap | None = None,
+    choose_from: Sequence[int] = (),
     batch_size: int = 64,
     progress: Progress = silent,
 ) -> list[Outcome]:
@@ -92,6 +66,8 @@ def evaluate_masks(
         The replacement; for ``mean`` the map gives each unit's mean over the control condition.
     found : SelectivityMap, optional
         The map, for ``by="mean"``.
+    choose_from : sequence of int, optional
+        The only classes that count as answers; left out, all.
     batch_size : int, default=64
         Pictures a pass.
     progress : Progress
@@ -110,7 +86,7 @@ def evaluate_masks(
             batch, right = torch.from_numpy(pixels[where].copy()), torch.from_numpy(labels[where])
             each = passes(partial(model.logits, batch), batch.shape)
             for under, logits in zip(seen, each, strict=True):
-                logits = logits.cpu()
+                logits = _among(logits.cpu(), choose_from)
                 under.append((logits.argmax(dim=1).numpy(), _margin(logits, right).numpy()))
                 done += len(right)
                 progress(PART, done, len(labels) * len(masks))
@@ -120,6 +96,14 @@ def evaluate_masks(
 def _outcome(batches: Sequence[tuple[np.ndarray, np.ndarray]], labels: np.ndarray) -> Outcome:
     prediction, margin = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     return Outcome(prediction, prediction == labels, margin)
+
+
+def _among(logits: Tensor, classes: Sequence[int]) -> Tensor:
+    """Logits that leave no choice but these classes."""
+    if not classes:
+        return logits
+    kept = torch.tensor(classes)
+    return torch.full_like(logits, -torch.inf).index_copy(1, kept, logits[:, kept])
 
 
 def _margin(logits: Tensor, labels: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 
 from common.base.device import choose_device, choose_dtype
 from common.base.errors import SettingError
+from common.base.files import digest_of
 from common.base.progress import Progress, silent
 from common.effects.described import DescribedEvaluation, DescribedModel
 from common.effects.items import Items, Outcome
@@ -25,9 +26,10 @@ from common.study.front import (
     describe_localizer,
     stimuli_table,
 )
-from vision_loc.evaluate import check_labels, evaluate_masks
+from vision_loc.evaluate import evaluate_masks
 from vision_loc.gallery import responses, save_gallery
 from vision_loc.localize import find_sites, localize
+from vision_loc.matching import check_intact, matched
 from vision_loc.models import Preprocess, VisionModel, load_model
 from vision_loc.settings import Settings as Settings
 from vision_loc.stimuli import (
@@ -91,16 +93,21 @@ class Pictures(EvaluatingTogether):
         self, masks: Sequence[Mask | None], found: SelectivityMap, progress: Progress = silent
     ) -> list[Outcome]:
         """Which pictures the model still gets right."""
-        return evaluate_masks(
+        found_out = evaluate_masks(
             self.model,
             self.pixels,
             np.asarray(self.items.labels),
             masks,
             by=self.settings.plan.ablation,
             found=found,
+            choose_from=self.benchmark.choose_from,
             batch_size=self.settings.batch_size,
             progress=progress,
         )
+        for mask, outcome in zip(masks, found_out, strict=True):
+            if mask is None:
+                check_intact(self.benchmark, self.model, outcome)
+        return found_out
 
     def illustrate(
         self,
@@ -167,14 +174,14 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
     def evaluating(self, settings: Settings, model: VisionModel) -> Pictures:
         """The benchmark's pictures, checked against the model's classes."""
         shown = _benchmark(settings, model)
-        labels = check_labels(model, shown)
+        labels = np.array([picture.label for picture in shown.pictures])
         digest, digests = fingerprint(shown.pictures)
         names = [picture.name for picture in shown.pictures]
         groups = np.array([picture.condition for picture in shown.pictures])
         return Pictures(
             items=Items(names, groups, shown.target, shown.other, labels),
             described=_describe_evaluation(shown),
-            stimuli=identified(digest, shown.skipped),
+            stimuli=_identity(identified(digest, shown.skipped), settings),
             digests=list(zip(names, digests, strict=True)),
             word="pictures",
             area=model.area,
@@ -224,21 +231,33 @@ def _benchmark(settings: Settings, model: VisionModel) -> Benchmark:
     if occlusion and by_class:
         raise SettingError("`within` class: is not for occlusion, where a picture is its own rival")
     root = settings.data_root
-    shown = benchmark(name, root, model.wnids, skip=skip, more_others=by_class)
+    shown = benchmark(name, root, skip=skip, more_others=by_class)
     if skip:
         shown = benchmark_without_broken(shown, model.preprocess)
+    shown = matched(shown, model, settings.classes)
     if occlusion:
         return occluded(shown, settings.seed)
     return within_class(shown) if by_class else shown
 
 
+def _identity(stimuli: str, settings: Settings) -> str:
+    """Fingerprint of the pictures, and of what the model may choose from if not from all."""
+    return stimuli if settings.classes == "all" else digest_of([stimuli, settings.classes])
+
+
 def _describe_evaluation(items: Benchmark) -> DescribedEvaluation:
     shown = {picture.label for picture in items.pictures}
-    alike = {"within_class": items.within_class, "occlusion": items.occlusion}
+    groups = sorted({picture.condition for picture in items.pictures})
+    alike = {
+        "class_match": items.match if items.match and items.match.by != "number" else None,
+        "within_class": items.within_class,
+        "occlusion": items.occlusion,
+    }
     described = DescribedEvaluation(
         name=items.name,
         warning=items.warning,
         skipped=reported(items.skipped),
         classes={str(label): items.class_name(label) for label in sorted(shown)},
+        chances=dict.fromkeys(groups, 1 / len(items.choose_from)) if items.choose_from else {},
     )
     return described.model_copy(update={key: told for key, told in alike.items() if told})

@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from common.base.errors import ModelError
 from common.base.hub import hub_or_cache
 from common.models.load import LoadedModel, Loader, check_whole, load, local_config, on_the_hub
 from vision_loc import phantom
+from vision_loc.classes import Classes, classes_of, timm_labels
 from vision_loc.packages import PACKAGES
 
 Geometry = Callable[[Image.Image], np.ndarray]
@@ -78,16 +80,31 @@ class VisionModel(LoadedModel):
         Its own.
     n_classes : int
         Number of logits.
-    wnids : tuple of str, optional
-        WordNet ids of the classes, where the model's configuration has them.
+    labels, label_names : tuple of str or None, optional
+        WordNet ids or names of the classes where the configuration has them, and names beside ids.
     area : dict of str to array
         The built-in area of a phantom: module path to channels.
     """
 
     preprocess: Preprocess
     n_classes: int
-    wnids: tuple[str, ...] | None = None
+    labels: tuple[str | None, ...] | None = None
+    label_names: tuple[str | None, ...] | None = None
     area: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @cached_property
+    def classes(self) -> Classes:
+        """What the logits stand for, as far as it can be known.
+
+        Raises
+        ------
+        ModelError
+            If the configuration names more or fewer classes than there are.
+        """
+        try:
+            return classes_of(self.n_classes, self.labels, self.label_names)
+        except ValueError as error:
+            raise ModelError(f"`model` {self.name}: {error}") from error
 
     def logits(self, pixels: Tensor) -> Tensor:
         """Class logits in float32 of shape (B, n_classes) from uint8 pixels (B, 3, H, W)."""
@@ -213,6 +230,7 @@ def _torchvision(name: str, rest: str, untrained: bool) -> VisionModel:
         module,
         Preprocess(geometry, tuple(preset.mean), tuple(preset.std), description=repr(preset)),
         n_classes=len(weights.meta["categories"]),
+        labels=tuple(weights.meta["categories"]),
     )
 
 
@@ -252,13 +270,15 @@ def _from_timm(name: str, module: nn.Module) -> VisionModel:
             picture = stage(picture)
         return np.asarray(picture)
 
-    names = config.get("label_names")
+    n_classes = int(module.num_classes)  # type: ignore[arg-type]
+    labels, names = timm_labels(config, n_classes)
     return VisionModel(
         name,
         module,
         Preprocess(geometry, data["mean"], data["std"], description=_plain(data)),
-        n_classes=int(module.num_classes),  # type: ignore[arg-type]
-        wnids=tuple(names) if names else None,
+        n_classes=n_classes,
+        labels=labels,
+        label_names=names,
     )
 
 
@@ -304,7 +324,9 @@ def _from_transformers(
         check_whole(name, loaded, "classifier")
     _check_colours(name, getattr(config, "num_channels", 3))
     preprocess = _processing(name, AutoImageProcessor.from_pretrained(place, **safe))
-    return VisionModel(name, module, preprocess, n_classes=module.config.num_labels)
+    named, n_classes = module.config.id2label or {}, module.config.num_labels
+    labels = tuple(named.get(number) for number in range(n_classes))
+    return VisionModel(name, module, preprocess, n_classes=n_classes, labels=labels)
 
 
 def _processing(name: str, processor: Any) -> Preprocess:

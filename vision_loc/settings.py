@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from common.measure.sites import check_pooling
 from common.study import settings as study
-from common.study.settings import Brought
+from common.study.settings import EVALUATING, Brought, Setting
 
+CHOICES = ("all", "shared")
 BROUGHT = {
     "phantom/planted": Brought("phantom-planted:pattern", "phantom-planted", (6.25,)),
     "phantom/cnn": Brought("phantom:faces", "phantom", (0.5, 1, 2, 5)),
@@ -24,6 +26,12 @@ class Settings(study.Settings):
     """Everything that a user can set; the pooling is that of the unit where none is named."""
 
     brought = BROUGHT
+
+    classes: Annotated[
+        str,
+        Setting("What the model may choose from, all its classes or those alone that the "
+                "evaluation has too", EVALUATING, CHOICES),
+    ] = "all"  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()

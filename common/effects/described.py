@@ -117,6 +117,28 @@ class Occlusion(Part):
     """Those that have no room for a box of the same size elsewhere."""
 
 
+class ClassMatch(Part):
+    """How the classes of the evaluation were matched to those of the model."""
+
+    by: str
+    """``wnid``, ``name``, or ``number`` where one of the two names none."""
+    source: str
+    """How the model's classes are known: ``model`` (its configuration), ``names`` (its names are
+    those of a list of ImageNet's), ``number`` (it names none, and has as many), ``none``."""
+    listed: str | None = None
+    """That list, as timm calls it."""
+    n_model: int
+    """Classes of the model."""
+    n_shared: int
+    """Classes that both have."""
+    n_unknown: int
+    """Classes of the evaluation that the model lacks."""
+    n_left_out: int
+    """Items of these, which were left out."""
+    choices: str
+    """What the model chose from: ``all`` its classes, or those that are ``shared``."""
+
+
 class WithinMargin(Part):
     """How items were paired by their intact margin."""
 
@@ -143,6 +165,8 @@ class DescribedEvaluation(OpenPart):
     """Names of the classes of its items by their number (vision)."""
     chances: dict[str, float] = Field(default_factory=dict)
     """By group, the share that guessing gets right (language)."""
+    class_match: ClassMatch | None = None
+    """How its classes were matched to the model's (vision)."""
     within_class: WithinClass | None = None
     """How the groups were compared within classes, where they were."""
     occlusion: Occlusion | None = None

@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from common.effects.baseline import beside_untrained
 from common.effects.finding import finding, plainly
 from common.effects.results import Results
-from common.effects.words import made_alike, matched_texts, percent, skipped_warning
+from common.effects.words import (
+    made_alike,
+    matched_classes,
+    matched_texts,
+    percent,
+    skipped_warning,
+)
 from common.measure.control_rules import is_matched
 from common.measure.matching import UNMATCHED_PART
 
@@ -54,6 +60,7 @@ def _of_stimuli(results: Results) -> Iterator[str]:
         if part.skipped:
             yield skipped_warning(name, part.skipped)
     yield from matched_texts(results.localizer)
+    yield from matched_classes(results.model.name, results.evaluation)
     yield from made_alike(results.evaluation)
 
 

@@ -31,6 +31,31 @@ def skipped_warning(part: str, skipped: Sequence[SkippedStimulus]) -> str:
     return f"{len(skipped):,} {were.format(part)} broken or missing and left out: {names}{more}."
 
 
+def matched_classes(model: str, tested: Evaluation) -> list[str]:
+    """What a reader should know of how classes were matched, a sentence for each."""
+    found, name = tested.class_match, tested.name
+    if found is None:
+        return []
+    told = []
+    if found.by != "number" and found.source == "number":
+        told.append(
+            f"{model} does not say which classes its {found.n_model:,} are: they were "
+            f"taken for those of {found.listed}."
+        )
+    if found.n_unknown:
+        told.append(
+            f"{model} has {found.n_shared:,} of the "
+            f"{found.n_shared + found.n_unknown:,} classes of {name}; {found.n_left_out:,} "
+            "pictures of the others were left out."
+        )
+    if found.choices == "shared":
+        told.append(
+            f"The model chose among the {found.n_shared:,} classes that {name} has too, not among "
+            f"all its {found.n_model:,}."
+        )
+    return told
+
+
 def matched_texts(found: DescribedLocalizer) -> list[str]:
     """How the localizer's texts were paired by length, and how many are left, where they were."""
     if (pairs := found.matched) is None:

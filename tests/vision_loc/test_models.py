@@ -98,7 +98,7 @@ def test_a_timm_folder_tells_its_wordnet_ids(tmp_path: Path) -> None:
     config = json.loads((tmp_path / "config.json").read_text())
     config["label_names"] = [f"n{i:08d}" for i in range(7)]
     (tmp_path / "config.json").write_text(json.dumps(config))
-    assert load_model(f"local/{tmp_path}").wnids == tuple(config["label_names"])
+    assert load_model(f"local/{tmp_path}").classes.wnids == tuple(config["label_names"])
 
 
 def test_torch_files_are_read_where_they_hold_numbers_alone(tmp_path: Path) -> None:

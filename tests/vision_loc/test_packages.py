@@ -50,7 +50,8 @@ def test_a_package_becomes_a_timm_folder_with_classes_and_preprocessing(
     offer(monkeypatch, index, saved(renamed(original)))
     model = load_model("pip/tiny")
     assert model.name == "pip/tiny"
-    assert model.wnids == tuple(imagenet_classes())
+    assert model.classes.wnids == tuple(imagenet_classes())
+    assert model.classes.names[0] == "tench, Tinca tinca"
     data = resolve_data_config({}, model=original)
     holds(model, original, create_transform(**data, is_training=False))
 

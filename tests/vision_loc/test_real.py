@@ -9,8 +9,9 @@ import pytest
 
 from common.study.settings import read_controls
 from tests.wheels import fetched
-from vision_loc.evaluate import check_labels, evaluate
+from vision_loc.evaluate import evaluate
 from vision_loc.experiment import Settings, run
+from vision_loc.matching import matched
 from vision_loc.models import load_model
 from vision_loc.stimuli import benchmark, pixel_store
 
@@ -37,17 +38,22 @@ def test_intact_accuracy_is_the_published_one(reference: Path, tmp_path: Path) -
 
 
 def right_by_group(
-    name: str, reference: Path, scratch: Path, groups: tuple[str, ...]
+    name: str,
+    reference: Path,
+    scratch: Path,
+    groups: tuple[str, ...],
+    data: str = "imagenet-sample",
+    choices: str = "all",
 ) -> dict[str, tuple[int, int]]:
-    """Pictures of imagenet-sample that a model gets right, and how many there are, by group."""
+    """Pictures that a model gets right, and how many there are, by group."""
     model = load_model(fetched(name, "vision-loc"))
-    items = benchmark("imagenet-sample", reference / "data")
-    labels = check_labels(model, items)
+    items = matched(benchmark(data, reference / "data"), model, choices)
+    labels = np.array([picture.label for picture in items.pictures])
     conditions = np.array([picture.condition for picture in items.pictures])
     kept = np.flatnonzero(np.isin(conditions, groups))
     pictures = [items.pictures[number] for number in kept]
     pixels = pixel_store(pictures, model.preprocess, scratch / "pixels.npy")
-    correct = evaluate(model, pixels, labels[kept]).correct
+    correct = evaluate(model, pixels, labels[kept], choose_from=items.choose_from).correct
     of = conditions[kept]
     return {each: (int(correct[of == each].sum()), int((of == each).sum())) for each in groups}
 
@@ -68,3 +74,24 @@ def test_models_of_packages_know_the_whole_sample(
 ) -> None:
     found = right_by_group(name, reference, tmp_path, ("face", "nonface"))
     assert found == {"face": (face, 79), "nonface": (other, 900)}
+
+
+def test_a_model_of_all_classes_and_a_benchmark_of_a_hundred(reference: Path) -> None:
+    model = load_model(fetched("efficientnet_lite0", "vision-loc"))
+    found = matched(benchmark("tinyimagenet100", reference / "data"), model)
+    assert found.match is not None
+    assert (found.match.by, found.match.n_shared, found.match.n_unknown) == ("wnid", 100, 0)
+    go_kart = next(each for each in found.pictures if found.class_name(each.label) == "go-kart")
+    assert go_kart.label == 573
+
+
+def test_a_model_of_a_hundred_classes_and_a_benchmark_of_all(reference: Path) -> None:
+    model = load_model(f"local/{reference / 'models' / 'regnetx_002-tinyimagenet100'}")
+    found = matched(benchmark("imagenet-sample", reference / "data"), model)
+    assert found.match is not None
+    assert (found.match.n_shared, found.match.n_unknown) == (100, 900)
+    assert len(found.pictures) == 979 - found.match.n_left_out
+    pixels = np.stack([model.preprocess.geometry(each.open()) for each in found.pictures])
+    labels = np.array([each.label for each in found.pictures])
+    right = evaluate(model, pixels.transpose(0, 3, 1, 2).copy(), labels).correct
+    assert right.mean() > 0.3  # of 100 classes, on larger pictures than it was trained with

@@ -135,7 +135,8 @@ def _classes(folder: Path, settings: Settings) -> dict[int, str]:
     if (folder / "results.json").is_file():
         named = load_results(folder).evaluation.classes
         return {int(index): name for index, name in named.items()}
-    return dict(benchmark(settings.evaluation, settings.data_root).classes)
+    tested = benchmark(settings.evaluation, settings.data_root)
+    return dict(tested.classes) if tested.numbered == "model" else {}
 
 
 MODELS = Shelf(open_model)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -19,10 +20,11 @@ from common.data.manifest import (
     load_manifest,
     missing_data,
 )
-from common.effects.described import Occlusion, WithinClass
+from common.effects.described import ClassMatch, Occlusion, WithinClass
 from vision_loc import phantom
 from vision_loc.stimuli import own
 from vision_loc.stimuli.boxes import COLUMN, Boxes, boxes_of, known_boxes
+from vision_loc.stimuli.classes import by_index
 from vision_loc.stimuli.files import check_files
 from vision_loc.stimuli.pictures import Picture, Skipped, drawn, open_picture
 
@@ -36,9 +38,14 @@ class Benchmark:
     target, other : str
         The group that should lose, and the one that should not.
     wnids : dict of int to str
-        WordNet id of each class index, where the table has them; held against the model's own.
+        WordNet id of each class index, where the table has them.
     classes : dict of int to str
         Name of each class index, where the table has them.
+    numbered : {"own", "model", "wnid"}
+        Whose the class numbers are: the set's own, the model's, or made from WordNet ids.
+    match, choose_from
+        How its classes were matched to a model's, and the only ones that the model may choose
+        from, if not from all; see :mod:`vision_loc.matching`.
     warning : str, optional
         What a reader should know of how the groups were made.
     skipped : tuple of Skipped
@@ -56,10 +63,13 @@ class Benchmark:
     wnids: dict[int, str] = field(default_factory=dict)
     classes: dict[int, str] = field(default_factory=dict)
     warning: str | None = None
+    numbered: Literal["own", "model", "wnid"] = field(default="own", kw_only=True)
     skipped: tuple[Skipped, ...] = ()
     within: Within = field(default_factory=Within)
     within_class: WithinClass | None = None
     occlusion: Occlusion | None = None
+    match: ClassMatch | None = None
+    choose_from: tuple[int, ...] = ()
 
     def class_name(self, index: int) -> str:
         """Name of a class, or its index where it has none."""
@@ -69,7 +79,6 @@ class Benchmark:
 def benchmark(
     name: str,
     data_root: Path | None = None,
-    wnids: Sequence[str] | None = None,
     *,
     skip: bool = False,
     more_others: bool = False,
@@ -80,8 +89,6 @@ def benchmark(
     ----------
     name : str
         A manifest, or the path of a folder or of a table (see :mod:`vision_loc.stimuli.own`).
-    wnids : sequence of str, optional
-        The model's own WordNet ids, for class folders that are named by them.
     skip : bool, default=False
         Files that are missing are no error; :func:`benchmark_without_broken` leaves them out.
     more_others : bool, default=False
@@ -94,13 +101,13 @@ def benchmark(
         If there is none, its files are missing, or its table is broken.
     """
     if own.is_own(name):
-        return _own(Path(name), wnids, skip)
+        return _own(Path(name), skip)
     manifest = load_manifest(name)
     check_kind(manifest, f"`evaluation` {name}", "pictures")
     if manifest.name == own.ILSVRC:
         if (folder := find_folder(manifest, data_root)) is None:
             raise DataError(missing_data(manifest, data_root))
-        return _own(folder, wnids, skip)
+        return _own(folder, skip)
     entry = manifest.evaluation
     if entry is None:
         raise ManifestError(f"`evaluation` {name}: a localizer only; it has no labelled items")
@@ -112,14 +119,15 @@ def benchmark(
         ]
         names = phantom.CLASSES if entry.target in ("face", "object") else phantom.CONDITIONS
         classes = dict(enumerate(names))
-        return Benchmark(manifest.name, tuple(pictures), entry.target, entry.other, classes=classes)
+        sides = (entry.target, entry.other)
+        return Benchmark(manifest.name, tuple(pictures), *sides, classes=classes, numbered="model")
     folder = data_folder(manifest, data_root)
     found = _from_table(manifest.name, entry, folder, skip, more_others)
     return replace(found, warning=manifest.warning)
 
 
-def _own(path: Path, wnids: Sequence[str] | None, skip: bool) -> Benchmark:
-    found = own.own_set(path, wnids, skip=skip)
+def _own(path: Path, skip: bool) -> Benchmark:
+    found = own.own_set(path, skip=skip)
     rows = found.table[["file", "group", "class_index"]].itertuples(index=False, name=None)
     known = _boxes_in(path, found.table, found.table["file"].tolist())
     pictures = tuple(_labelled(found.folder, known, *row) for row in rows)
@@ -131,6 +139,7 @@ def _own(path: Path, wnids: Sequence[str] | None, skip: bool) -> Benchmark:
         found.wnids,
         found.classes,
         found.warning,
+        numbered="model" if found.numbered else "wnid",
     )
 
 
@@ -168,22 +177,20 @@ def _from_table(
     columns = [entry.file, entry.label, entry.group, *optional]
     if missing := [column for column in columns if column not in table.columns]:
         raise DataError(f"{path}: has no column {missing[0]!r}; it has {', '.join(table.columns)}")
+    table[entry.label] = pd.to_numeric(table[entry.label], errors="coerce")
+    if table[entry.label].isna().any():
+        raise DataError(f"{path}: column {entry.label!r} holds something that is no class index")
     if more_others:
         table = _with_more_others(path, table, entry)
-    table = table[table[entry.group].isin([entry.target, entry.other])]
+    whole, table = table, table[table[entry.group].isin([entry.target, entry.other])]
     if not skip:
         check_files(path, folder, table[entry.file].tolist())
-    labels = pd.to_numeric(table[entry.label], errors="coerce")
-    if labels.isna().any():
-        raise DataError(f"{path}: column {entry.label!r} holds something that is no class index")
     files = table[entry.file].tolist()
     known = {**known_boxes(entry.boxes), **_boxes_in(path, table, files)}
-    pictures = tuple(
-        _labelled(folder, known, file, group, label)
-        for file, label, group in zip(table[entry.file], labels, table[entry.group], strict=True)
-    )
+    rows = [table[column] for column in (entry.file, entry.group, entry.label)]
+    pictures = tuple(_labelled(folder, known, *row) for row in zip(*rows, strict=True))
     wnids, classes = (
-        dict(zip(labels.astype(int), table[column].astype(str), strict=True)) if column else {}
+        by_index(path, whole, entry.label, column) if column else {}
         for column in (entry.wnid, entry.class_name)
     )
     return Benchmark(name, pictures, entry.target, entry.other, wnids, classes, within=entry.within)

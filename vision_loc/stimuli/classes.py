@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
 import pandas as pd
 
 from common.base.errors import DataError
+from vision_loc.classes import BASE, WNID, imagenet_list
 from vision_loc.stimuli.files import beside, lines_of, read_table
 
 TABLE = "labels.csv"
@@ -17,26 +18,20 @@ SOLUTION = "LOC_val_solution.csv"
 CAFFE = "val.txt"
 DEVKIT = "ILSVRC2012_validation_ground_truth.txt"
 
-_WNID = re.compile(r"n\d{8}")
 _WNID_FILE = re.compile(r"(n\d{8})_")
 
 
 @cache
 def imagenet_classes() -> dict[str, tuple[int, str]]:
     """Index and name of each of ImageNet's 1,000 classes, by WordNet id."""
-    from timm.data.imagenet_info import ImageNetInfo  # slow to import, and seldom needed
-
-    info = ImageNetInfo("imagenet-1k")
-    return {
-        wnid: (index, info.index_to_description(index))
-        for index, wnid in enumerate(info.label_names())
-    }
+    return {wnid: (index, name) for index, (wnid, name) in enumerate(imagenet_list(BASE))}
 
 
-def add_classes(
-    path: Path, table: pd.DataFrame, wnids: Sequence[str] | None = None
-) -> pd.DataFrame:
+def add_classes(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     """Complete a table by ``class_index``, and by ``wnid`` and ``class_name`` where they are known.
+
+    Where WordNet ids are all that is known, the numbers are ImageNet's own, or, if one of the ids
+    is none of ImageNet's 1,000, their places among those of the table.
 
     Raises
     ------
@@ -46,10 +41,11 @@ def add_classes(
     table = table.copy()
     if "class_index" not in table:
         words = table["wnid"].tolist() if "wnid" in table else _class_words(path, table["file"])
-        table["class_index"] = [_class_index(path, word, wnids) for word in words]
-        if all(_WNID.fullmatch(word) for word in words):
-            table["wnid"] = words
+        if all(WNID.fullmatch(word) for word in words):
+            table["wnid"], table["class_index"] = words, _numbered(words)
             _name_classes(table)
+        else:
+            table["class_index"] = [_class_index(path, word) for word in words]
         return table
     numbers = pd.to_numeric(table["class_index"], errors="coerce")
     wrong = numbers.isna() | (numbers % 1 != 0)
@@ -62,10 +58,39 @@ def add_classes(
     return table
 
 
+def of_imagenet(wnids: Iterable[str]) -> bool:
+    """Whether all of these WordNet ids are among ImageNet's 1,000."""
+    return set(wnids) <= set(imagenet_classes())
+
+
+def _numbered(wnids: Sequence[str]) -> list[int]:
+    if of_imagenet(wnids):
+        return [imagenet_classes()[wnid][0] for wnid in wnids]
+    place = {wnid: index for index, wnid in enumerate(sorted(set(wnids)))}
+    return [place[wnid] for wnid in wnids]
+
+
 def _name_classes(table: pd.DataFrame) -> None:
-    known = imagenet_classes()
-    if "class_name" not in table and set(table["wnid"]) <= set(known):
-        table["class_name"] = [known[wnid][1] for wnid in table["wnid"]]
+    if "class_name" not in table and of_imagenet(table["wnid"]):
+        table["class_name"] = [imagenet_classes()[wnid][1] for wnid in table["wnid"]]
+
+
+def by_index(path: Path, table: pd.DataFrame, label: str, column: str) -> dict[int, str]:
+    """What a column says of each class number.
+
+    Raises
+    ------
+    DataError
+        If it says two things of one number.
+    """
+    known = table[[label, column]].dropna().drop_duplicates()
+    found: dict[int, str] = {}
+    for index, value in zip(known[label].astype(int), known[column].astype(str), strict=True):
+        if found.setdefault(index, value) != value:
+            raise DataError(
+                f"{path}: class {index} is both {found[index]} and {value} in column {column!r}"
+            )
+    return found
 
 
 def _class_words(path: Path, files: pd.Series[str]) -> list[str]:
@@ -77,7 +102,7 @@ def _class_words(path: Path, files: pd.Series[str]) -> list[str]:
 def _word_of_file(path: Path, file: str) -> str:
     folder = class_folder(file)
     named = _WNID_FILE.match(Path(file).name)
-    if named and not folder.isdigit() and not _WNID.fullmatch(folder):
+    if named and not folder.isdigit() and not WNID.fullmatch(folder):
         return named.group(1)
     if folder:
         return folder
@@ -98,28 +123,22 @@ def class_folder(file: str) -> str:
     return next(iter(folders[1:] if folders[:1] == ("val",) else folders), "")
 
 
-def _class_index(path: Path, word: str, wnids: Sequence[str] | None) -> int:
+def _class_index(path: Path, word: str) -> int:
     if word.isascii() and word.isdigit():
         return int(word)
-    if not _WNID.fullmatch(word):
+    if WNID.fullmatch(word):
         raise DataError(
-            f"{path}: the class {word!r} is neither a class index nor a WordNet id like n01440764; "
-            f"give the column class_index in {TABLE}"
+            f"{path}: some classes are told by WordNet ids like {word} and others by numbers; "
+            f"give the column class_index or wnid in {TABLE}"
         )
-    if wnids is not None:
-        if word in wnids:
-            return list(wnids).index(word)
-        raise DataError(f"{path}: {word} is no class of the model")
-    if word not in imagenet_classes():
-        raise DataError(
-            f"{path}: {word} is none of ImageNet's 1,000 classes; "
-            f"give the column class_index in {TABLE}"
-        )
-    return imagenet_classes()[word][0]
+    raise DataError(
+        f"{path}: the class {word!r} is neither a class index nor a WordNet id like n01440764; "
+        f"give the column class_index in {TABLE}"
+    )
 
 
 def _ground_truth(folder: Path) -> dict[str, str]:
-    """Class index or WordNet id by the picture's stem, from a published ground truth."""
+    """WordNet id by the picture's stem, from a published ground truth."""
     if (path := beside(folder, SOLUTION)) is not None:
         table = read_table(path, ["ImageId", "PredictionString"])
         return {
@@ -135,4 +154,7 @@ def _caffe_line(path: Path, line: str) -> tuple[str, str]:
     words = line.split()
     if len(words) != 2:
         raise DataError(f"{path}: {line.strip()!r} is not FILE CLASS_INDEX")
-    return Path(words[0]).stem, words[1]
+    number = int(words[1]) if words[1].isascii() and words[1].isdigit() else -1
+    if not 0 <= number < len(imagenet_list(BASE)):
+        raise DataError(f"{path}: {words[1]!r} is none of ImageNet's 1,000 classes, from 0 on")
+    return Path(words[0]).stem, imagenet_list(BASE)[number][0]

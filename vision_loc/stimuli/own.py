@@ -14,14 +14,13 @@ group       column ``group``; else ``groups.csv``; else ``face_annotations_ILSVR
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from common.data.manifest import known_manifests
-from vision_loc.stimuli.classes import TABLE, add_classes
+from vision_loc.stimuli.classes import TABLE, add_classes, by_index
 from vision_loc.stimuli.files import check_files, picture_names, read_table
 from vision_loc.stimuli.groups import choose_groups, groups_of, made_by_detector
 
@@ -44,6 +43,8 @@ class OwnSet:
         WordNet id and name of each class index, as far as they are known.
     warning : str, optional
         What a reader should know of how the groups were made.
+    numbered : bool
+        Whether class numbers were given; else they were made from WordNet ids.
     """
 
     name: str
@@ -54,6 +55,7 @@ class OwnSet:
     wnids: dict[int, str] = field(default_factory=dict)
     classes: dict[int, str] = field(default_factory=dict)
     warning: str | None = None
+    numbered: bool = True
 
 
 def is_own(name: str) -> bool:
@@ -64,15 +66,13 @@ def is_own(name: str) -> bool:
     return name.endswith(".csv") or len(path.parts) > 1 or path.is_dir()
 
 
-def own_set(path: Path, wnids: Sequence[str] | None = None, *, skip: bool = False) -> OwnSet:
+def own_set(path: Path, *, skip: bool = False) -> OwnSet:
     """Read somebody's own pictures, with classes and groups.
 
     Parameters
     ----------
     path : Path
         A folder, or a table whose files are relative to the folder that it lies in.
-    wnids : sequence of str, optional
-        The model's own WordNet ids in the order of its classes; left out, ImageNet's 1,000.
     skip : bool, default=False
         Files of the table that are missing are no error.
 
@@ -93,16 +93,22 @@ def own_set(path: Path, wnids: Sequence[str] | None = None, *, skip: bool = Fals
     table = table[table["group"].isin([target, other])].reset_index(drop=True)
     if not skip:
         check_files(path, folder, table["file"].tolist())
-    table = add_classes(path, table, wnids)
+    numbered = "class_index" in table
+    table = add_classes(path, table)
+    wnids, classes = (
+        by_index(path, table, "class_index", name) if name in table else {}
+        for name in ("wnid", "class_name")
+    )
     return OwnSet(
         folder.resolve().name,
         folder,
         table,
         target,
         other,
-        _by_index(table, "wnid"),
-        _by_index(table, "class_name"),
+        wnids,
+        classes,
         warning,
+        numbered or not wnids,
     )
 
 
@@ -112,10 +118,3 @@ def _rows(path: Path) -> pd.DataFrame:
     if path.is_dir() and (path / TABLE).is_file():
         return read_table(path / TABLE, ["file"])
     return pd.DataFrame({"file": picture_names(path)})
-
-
-def _by_index(table: pd.DataFrame, column: str) -> dict[int, str]:
-    if column not in table:
-        return {}
-    known = table[["class_index", column]].dropna()
-    return {int(i): str(v) for i, v in zip(known["class_index"], known[column], strict=True)}

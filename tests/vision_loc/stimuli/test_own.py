@@ -75,21 +75,42 @@ def test_folders_named_by_wnid_follow_imagenet(tmp_path: Path) -> None:
     assert (found.target, found.other) == ("fish", "paper")
 
 
-def test_folders_named_by_wnid_follow_the_model(tmp_path: Path) -> None:
-    folder_of(tmp_path, f"{TENCH}/a.png", f"{TISSUE}/b.png")
-    write(tmp_path / "groups.csv", "folder,group", f"{TENCH},fish", f"{TISSUE},paper")
-    found = benchmark(str(tmp_path), wnids=[TISSUE, TENCH])
-    assert [p.label for p in found.pictures] == [1, 0]
-    assert "no class of the model" in complaint(tmp_path, wnids=[TENCH, GOLDFISH])
-
-
 def test_other_folder_names_need_a_table(tmp_path: Path) -> None:
     folder_of(tmp_path, "cats/a.png", "dogs/b.png")
     write(tmp_path / "groups.csv", "folder,group", "cats,a", "dogs,b")
     assert "'cats' is neither a class index nor a WordNet id" in complaint(tmp_path)
-    folder_of(tmp_path / "deep", "n00000001/a.png", f"{TENCH}/b.png")
-    write(tmp_path / "deep" / "groups.csv", "folder,group", "n00000001,a", f"{TENCH},b")
-    assert "none of ImageNet's 1,000 classes" in complaint(tmp_path / "deep")
+
+
+def test_wordnet_ids_that_imagenet_lacks_have_numbers_of_their_own(tmp_path: Path) -> None:
+    folder_of(tmp_path, f"{TENCH}/b.png", "n00000001/a.png")
+    write(tmp_path / "groups.csv", "folder,group", "n00000001,a", f"{TENCH},b")
+    found = benchmark(str(tmp_path))
+    assert found.wnids == {0: "n00000001", 1: TENCH}
+    assert (found.numbered, benchmark("phantom").numbered) == ("wnid", "model")
+
+
+def test_numbers_and_wordnet_ids_are_not_mixed(tmp_path: Path) -> None:
+    folder_of(tmp_path, f"{TENCH}/b.png", "7/a.png")
+    write(tmp_path / "groups.csv", "folder,group", f"{TENCH},a", "7,b")
+    assert "some classes are told by WordNet ids like n01440764" in complaint(tmp_path)
+
+
+@pytest.mark.parametrize("column", ["wnid", "class_name"])
+def test_a_class_is_one_thing(column: str, tmp_path: Path) -> None:
+    folder_of(tmp_path, "a.png", "b.png")
+    rows = [f"file,class_index,group,{column}", f"a.png,1,x,{TENCH}", f"b.png,1,y,{GOLDFISH}"]
+    write(tmp_path / "labels.csv", *rows)
+    said = f"class 1 is both {TENCH} and {GOLDFISH} in column '{column}'"
+    assert said in complaint(tmp_path)
+
+
+def test_caffes_list_is_of_imagenets_classes(tmp_path: Path) -> None:
+    folder_of(tmp_path, "a.png", "b.png")
+    write(tmp_path / "groups.csv", "file,group", "a.png,x", "b.png,y")
+    write(tmp_path / "val.txt", "a.png 999", "b.png 0")
+    assert benchmark(str(tmp_path)).wnids == {999: TISSUE, 0: TENCH}
+    write(tmp_path / "val.txt", "a.png 1000", "b.png 0")
+    assert "'1000' is none of ImageNet's 1,000 classes, from 0 on" in complaint(tmp_path)
 
 
 def test_without_groups(tmp_path: Path) -> None:
