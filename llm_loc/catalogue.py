@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from common.models.catalogue import Entry, listed
+from common.models.catalogue import Entry, listed, local_files
 from llm_loc import phantom
+from llm_loc.gguf import SUFFIX
 from llm_loc.packages import PACKAGES
 
 
 def catalogue(models_root: Path | None = None) -> list[Entry]:
     """All models that are here, or that pip can get; see :func:`common.models.catalogue.listed`."""
-    return listed(phantom.NAMES, models_root, _about, "no language model", zoos=PACKAGES.entries())
+    files = local_files(SUFFIX, "GGUF, unpacked when it is loaded", models_root)
+    zoos = [*files, *PACKAGES.entries()]
+    return listed(phantom.NAMES, models_root, _about, "no language model", zoos=zoos)
 
 
 def _about(config: dict[str, Any]) -> str | None:

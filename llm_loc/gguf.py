@@ -10,6 +10,7 @@ from typing import Any
 
 from common.base.errors import ModelError
 
+SUFFIX = ".gguf"
 NEEDED = ("gguf", "accelerate")
 
 

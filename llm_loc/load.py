@@ -2,7 +2,9 @@
 
 ================================  ==============================================================
 ``hf/ORG/NAME@REVISION``          a language model of the Hugging Face hub
+``hf/ORG/NAME:FILE.gguf``         a GGUF file of such a repository, unpacked
 ``local/PATH``                    a folder in transformers' layout
+``local/FILE.gguf``               a GGUF file, unpacked
 ``phantom/lm``                    a small one that comes with the program, with a language area
 ``phantom/lm-plain``              another, trained plainly
 ================================  ==============================================================
@@ -21,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +32,7 @@ import torch
 from common.base.errors import ModelError, SettingError
 from common.models.load import Loader, load, local_config, on_the_hub
 from llm_loc import phantom
+from llm_loc.gguf import SUFFIX
 from llm_loc.models import LanguageModel
 from llm_loc.packages import PACKAGES
 from llm_loc.reading import read_model
@@ -104,13 +108,25 @@ def check_device_map(device_map: str | Mapping[str, str | int], untrained: bool)
 
 
 def _hub(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:
-    with on_the_hub(rest) as (place, where):
-        return read_model(name, place, untrained, where, how)
+    repository, _, file = rest.partition(":")
+    if file and not file.endswith(SUFFIX):
+        raise ModelError(f"`model` {name}: {file} is no GGUF file; write hf/ORG/NAME:FILE{SUFFIX}")
+    with on_the_hub(repository) as (place, where):
+        return read_model(name, place, untrained, _with_file(where, file), how)
 
 
 def _local(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:
+    if rest.endswith(SUFFIX):
+        path = Path(rest).expanduser()
+        if not path.is_file():
+            raise ModelError(f"`model` {name}: {path}: no such file")
+        return read_model(name, str(path.parent), untrained, _with_file({}, path.name), how)
     folder, _ = local_config(name, rest)
     return read_model(name, str(folder), untrained, {}, how)
+
+
+def _with_file(where: Mapping[str, str], file: str) -> Mapping[str, str]:
+    return {**where, "gguf_file": file} if file else where
 
 
 def _phantom(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:

@@ -113,16 +113,36 @@ def local_folders(models_root: Path | None, about: About, none: str) -> list[Ent
     DataError
         If a root was named and is not there.
     """
+    return [_folder(path, about, none) for path in _lying(models_root, "config.json")]
+
+
+def local_files(suffix: str, about: str, models_root: Path | None = None) -> list[Entry]:
+    """The files of models that are one file, in the models' root, or one level further down.
+
+    Parameters
+    ----------
+    suffix : str
+        How their names end.
+    about : str
+        What they are.
+    models_root : Path, optional
+        See :func:`local_folders`.
+    """
+    return [Entry(f"local/{path}", "local", about) for path in _lying(models_root, f"*{suffix}")]
+
+
+def _lying(models_root: Path | None, pattern: str) -> list[Path]:
+    """What lies in the models' root, or at most two folders deep in it."""
     given = filter(None, os.environ.get("FUNCLOC_MODELS", "").split(os.pathsep))
     named = [models_root] if models_root else [Path(place) for place in given]
     for root in named:
         if not root.is_dir():
             raise DataError(f"{root}: no such folder (`models_root` or FUNCLOC_MODELS)")
     return [
-        _folder(path, about, none)
+        path
         for root in named or [Path("models")]
         for depth in ("", "*/", "*/*/")
-        for path in sorted(root.glob(f"{depth}config.json"))
+        for path in sorted(root.glob(f"{depth}{pattern}"))
     ]
 
 

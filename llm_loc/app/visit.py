@@ -15,10 +15,11 @@ from common.data.manifest import contrasts_here, manifests_here
 from common.measure.control_rules import control
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
-from common.models.catalogue import bundled, on_this_machine
+from common.models.catalogue import bundled, local_files, on_this_machine
 from common.study.settings import completed
 from llm_loc import phantom
 from llm_loc.experiment import FRONT, Settings, open_model
+from llm_loc.gguf import SUFFIX
 from llm_loc.packages import PACKAGES
 
 DEMO = completed(Settings, {"model": "phantom/lm", "controls": QUICK})
@@ -39,7 +40,8 @@ STEPS = {
 
 def model_choices() -> list[tuple[str, str]]:
     """Labels and names of the models on offer: phantoms, folders, what the hub's cache holds."""
-    here = (*bundled(phantom.NAMES), *PACKAGES.here(), *on_this_machine(_predicts))
+    files = (*PACKAGES.here(), *local_files(SUFFIX, "GGUF"))
+    here = (*bundled(phantom.NAMES), *files, *on_this_machine(_predicts))
     return [(entry.label, entry.name) for entry in here]
 
 
