@@ -309,11 +309,14 @@ def test_models_are_offered_from_the_named_place_and_the_cache(
             place.mkdir(parents=True)
             (place / "config.json").write_text(config)
             (place / "model.safetensors").touch()
+    (folders / "packed.gguf").touch()
+    monkeypatch.setenv("FUNCLOC_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("FUNCLOC_MODELS", str(folders))
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(hub))
     assert visit.model_choices() == [
         ("phantom/lm", "phantom/lm"),
         ("phantom/lm-plain", "phantom/lm-plain"),
+        ("packed.gguf", f"local/{folders / 'packed.gguf'}"),
         ("reads", f"local/{folders / 'reads'}"),
         ("hf/org/reads (downloaded)", "hf/org/reads"),
     ]
