@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
 from benchmarks.calibration import rows
+from benchmarks.calibration.__main__ import jobs
 from benchmarks.calibration.worlds import World
 
 
@@ -37,3 +40,11 @@ def test_a_true_effect_is_found() -> None:
     row = rows.verdicts(world, 4, 8, "power", ">= .8")
     assert row.after is not None
     assert row.after.share == 1
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_every_row_of_the_table_is_asked_for_rightly(whole: bool) -> None:
+    every = list(jobs(whole))
+    assert len(every) > (100 if whole else 20)
+    for job in every:
+        inspect.signature(job.func).bind(*job.args, **job.keywords)

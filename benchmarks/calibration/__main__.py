@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
@@ -18,7 +18,7 @@ LARGE, SMALL = (222, 2468), (79, 900)
 TRAPS = ("noisy", "heteroscedastic", "saturating", "skewed")
 ITEMS = (30, 79, 222, 2468)
 LABELS = (((100, 100), False), ((18, 49), True), ((10, 40), True), ((6, 40), True))
-Job = Callable[[], Row]
+Job = partial[Row]
 
 
 def jobs(whole: bool) -> Iterator[Job]:
@@ -51,8 +51,10 @@ def _worlds(whole: bool) -> Iterator[Job]:
     for kind in TRAPS:
         for pair in pairs if whole else pairs[1:2]:
             yield partial(_false, World(pair, SMALL, kind), 3 * runs // 4)
+    for pair in ACCURACIES if whole else ():
+        yield partial(_false, World(pair, LARGE, "noisy"), 3 * runs // 4)
     for pair in ((0.54, 0.31), (0.31, 0.54)):
-        yield partial(rows.unwarned, World(pair, SMALL, "forgetful"), runs // 2)
+        yield partial(rows.unwarned, World(pair, SMALL, "forgetful"), runs // 2, 7)
     for kind in ("additive", "multiplicative"):
         for pair in pairs if whole else pairs[1:2]:
             yield partial(_power, World(pair, LARGE, kind, shift=0.3), 150 if whole else 10)
@@ -77,7 +79,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="calibrate", description=__doc__)
     parser.add_argument(
-        "--whole", action="store_true", help="all cells, some 15 minutes on 2 cores"
+        "--whole", action="store_true", help="all cells, about half an hour on 2 cores"
     )
     parser.add_argument("--only", default="", help="kinds of rows, as drops,shares")
     parser.add_argument("--workers", type=int, default=1)

@@ -29,6 +29,8 @@ from huggingface_hub.errors import (
 from PIL import Image
 
 from common.base import hub
+from common.report import make_report
+from common.study.results import load_results
 from vision_loc import cli, phantom
 from vision_loc.models import load_model
 
@@ -265,7 +267,8 @@ def test_skip_goes_on_and_reports_each(mine: Path, tmp_path: Path, call: Call) -
     assert said in results["warnings"]
     assert said in " ".join(printed.split())
     assert "1 stimulus of the localizer was broken or missing and left out" in printed
-    assert "4 stimuli of the evaluation" in (out / "report.html").read_text()
+    report = make_report(out, load_results(out))
+    assert "4 stimuli of the evaluation" in report.read_text()
     assert "nothing was computed" in call(*words(mine, out, on_error="skip"))[1]
 
 

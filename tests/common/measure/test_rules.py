@@ -37,9 +37,11 @@ from common.report import figures
 from common.report.draws import adjusted_effects
 from common.study.results import load_results
 from tests.common.conftest import MapMaker
-from tests.common.report.test_report import Maker, finished, page_of
+from tests.common.report.test_report import Maker, finished, kept, page_of
 
-__all__ = ["finished"]
+__all__ = ["finished", "kept"]
+
+pytestmark = pytest.mark.draws_report
 SLOPE = ScoreWords(
     name="slope",
     symbol="g",

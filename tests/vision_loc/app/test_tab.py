@@ -30,6 +30,8 @@ from vision_loc.app.tab_units import PAGES
 from vision_loc.experiment import Settings, localize_only, run
 from vision_loc.gallery import CHANGED
 
+pytestmark = pytest.mark.draws_report
+
 PLANTED = Settings(
     model="phantom/planted",
     localizer="phantom-planted:pattern",
