@@ -46,7 +46,7 @@ DEMO := \
 	'vision-loc run --model phantom/planted --controls random:5,layer-matched:19,magnitude-matched:19' \
 	'vision-loc run --model phantom/cnn --top 0.5,1,5 --controls random:5,layer-matched:19,magnitude-matched:19' \
 	'vision-loc run --model phantom/vit --top 1,5 --controls random:5,layer-matched:19,magnitude-matched:19' \
-	'llm-loc run --model phantom/lm --controls random:5,layer-matched:19,magnitude-matched:19' \
+	'llm-loc run --model phantom/lm --controls random:5,layer-matched:59,magnitude-matched:59' \
 	'llm-loc run --model phantom/lm-plain --top 1,5 --controls random:5,layer-matched:19,magnitude-matched:19'
 
 # Each command as one would type it, then what it prints.

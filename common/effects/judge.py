@@ -124,8 +124,10 @@ def _outcome(
     beyond = all(entry.excess.ci[0] > 0 for entry in matched)
     if _shown(adjusted) and beyond:
         return EVIDENCE
-    # Of one group nothing is compared, so no difference in difficulty can explain it.
-    if bench.other is not None and interaction is not None and _shown(interaction):
+    # Of one group nothing is compared, so no difference in difficulty can explain it; and where the
+    # target loses more at equal margin, but controls do as well, it is the controls that say no.
+    alike = bench.other is not None and adjusted.ci[0] <= 0
+    if alike and interaction is not None and _shown(interaction):
         return DIFFICULTY
     return NONE
 

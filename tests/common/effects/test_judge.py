@@ -92,6 +92,20 @@ def test_harm_on_the_steep_part_is_difficulty() -> None:
     assert judged.interaction.ci[0] > 0
 
 
+def test_where_controls_lose_as_much_at_equal_margin_difficulty_explains_nothing() -> None:
+    run = Experiment(n=300, m=600).add("top-1", "top", 1.0, 0.5, 0.6).controls()
+    for draw in (40, 41, 42):  # all right, though the target's margin fell by more than the top's
+        run.add(f"magnitude-matched-1-s{draw}", "magnitude-matched", 1.0, loss=-6.0, shift=1.0)
+    judged = judge(run.table(), "face", "object")
+    assert judged.interaction is not None
+    assert judged.interaction.p is not None
+    assert judged.interaction.p <= 0.05
+    assert judged.interaction.ci[0] > 0
+    assert judged.adjusted.ci[0] > 0
+    assert judged.outcome == "no evidence"
+    assert "but not more margin" not in finding(judged)
+
+
 def test_a_loss_of_the_other_group_is_none() -> None:
     assert found(shift=-0.6).outcome == "no evidence"
 
