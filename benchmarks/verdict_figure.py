@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from common.effects.margins import KNOTS, design
-from common.effects.table import Table, read_table
+from common.effects.bench import Bench
+from common.effects.resample import Resampler
+from common.effects.table import read_table
 from common.report.figures.canvas import GREY, INK, OTHER, TARGET
 from common.study.results import load_results, read_items
 
@@ -23,30 +24,15 @@ if TYPE_CHECKING:
 RULES = ("layer-matched", "magnitude-matched")
 
 
-def losses_of(table: Table, column: int) -> np.ndarray:
-    """Margin intact minus ablated, one number an item."""
-    return np.asarray(table.margin - table.margins[:, column])
-
-
-def fitted(table: Table, losses: np.ndarray) -> tuple[np.ndarray, float]:
-    """What the spline of the intact margin says of every item, and the target's own part."""
-    alone = np.arange(len(losses), dtype=np.intp)
-    solved = design(table.margin, table.target, alone, KNOTS)
-    effect = float(solved.effects(losses))
-    span = solved.basis @ (solved.basis.T @ losses)
-    return span - effect * table.target, effect
-
-
-def scatter(axes: Axes, table: Table, column: int, names: tuple[str, str]) -> None:
+def scatter(axes: Axes, bench: Bench, column: int) -> None:
     """Margin loss by intact margin: two curves of one shape, apart by the adjusted effect."""
-    losses = losses_of(table, column)
-    spline, effect = fitted(table, losses)
+    table, losses, effect = bench.table, bench.losses[:, column], bench.coefficients[column]
+    fitted = bench.design.basis @ (bench.design.basis.T @ losses)
     order = np.argsort(table.margin)
-    for group, colour, name in ((table.target, TARGET, names[0]), (~table.target, OTHER, names[1])):
+    for (name, group), colour in zip(bench.inside.items(), (TARGET, OTHER), strict=True):
         axes.plot(table.margin[group], losses[group], ".", color=colour, ms=4, alpha=0.45)
         own = order[group[order]]
-        lifted = spline[own] + effect * table.target[own]
-        axes.plot(table.margin[own], lifted, color=colour, lw=2, label=name)
+        axes.plot(table.margin[own], fitted[own], color=colour, lw=2, label=name)
     axes.axhline(0, color=GREY, lw=0.8)
     axes.set_xlabel("intact margin (logits)")
     axes.set_ylabel("margin lost under the mask")
@@ -54,13 +40,10 @@ def scatter(axes: Axes, table: Table, column: int, names: tuple[str, str]) -> No
     axes.legend(frameon=False, fontsize=8)
 
 
-def draws(axes: Axes, table: Table, percent: float) -> None:
+def draws(axes: Axes, bench: Bench, column: int, percent: float) -> None:
     """The adjusted effects of all control draws, and of the top mask."""
-    alone = np.arange(len(table.margin), dtype=np.intp)
-    solved = design(table.margin, table.target, alone, KNOTS)
-    effects = solved.effects(table.margin[:, None] - table.margins)
-    of_rules = [effects[table.at(rule, percent)] for rule in RULES]
-    top = effects[table.at("top", percent)[0]]
+    of_rules = [bench.coefficients[bench.table.at(rule, percent)] for rule in RULES]
+    top = bench.coefficients[column]
     bins = np.linspace(min(0, *(e.min() for e in of_rules)), max(top, 0), 40).tolist()
     for rule, values, shade in zip(RULES, of_rules, (GREY, INK), strict=True):
         axes.hist(values, bins=bins, alpha=0.6, label=f"{len(values)} {rule}", color=shade)
@@ -97,11 +80,13 @@ def main() -> None:
     percent = results.headline_percent
     target, other = results.evaluation.target, results.evaluation.other
     table = read_table(read_items(folder / "items.csv"), target, other)
+    bench = Bench(table, target, other, Resampler(0))
+    column = bench.column("top", percent)
     figure = Figure(figsize=(11, 3.4), layout="constrained")
     first, second, third = figure.subplots(1, 3)
     difficulty(first)
-    scatter(second, table, int(table.at("top", percent)[0]), (target, other or ""))
-    draws(third, table, percent)
+    scatter(second, bench, column)
+    draws(third, bench, column, percent)
     figure.savefig(picture, dpi=110)
 
 
