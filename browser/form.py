@@ -12,16 +12,16 @@ from browser.events import QUIET
 from common.base.errors import SettingError
 from common.measure.control_rules import CONTROL_RULES, default_controls, parse_controls
 from common.measure.scores import DEFAULT_SCORE, SCORE_RULES
-from common.study.plan import say_percents
-from common.study.settings import (
+from common.study.declared import (
     Setting,
-    Settings,
     declarations,
     defaults,
     known_to,
     read_settings,
     say_settings,
 )
+from common.study.plan import say_percents
+from common.study.settings import Settings
 
 DRAWS = 19  # the fewest that let p fall to 0.05
 QUICK = f"magnitude-matched:{DRAWS}"

@@ -15,9 +15,10 @@ from common.base.progress import Progress
 from common.measure.ablate import Ablation
 from common.measure.masks import Mask, top_percent
 from common.measure.scores import SelectivityMap
+from common.study.declared import declarations, read_settings
 from common.study.folder import check_front
 from common.study.front import FrontEnd
-from common.study.settings import Settings, declarations, read_settings
+from common.study.settings import Settings
 from common.study.verbs import localize_only
 
 S = TypeVar("S", bound=Settings)

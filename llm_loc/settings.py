@@ -7,7 +7,7 @@ from typing import Annotated
 
 from common.measure.sites import Pooling, Unit
 from common.study import settings as study
-from common.study.settings import ALWAYS, EVALUATING, LOCALIZING, Brought, Setting
+from common.study.declared import ALWAYS, EVALUATING, LOCALIZING, Brought, Setting
 from llm_loc import phantom
 from llm_loc.localize import POOLINGS, PROTOCOLS
 from llm_loc.match import MATCHES

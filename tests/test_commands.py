@@ -14,8 +14,8 @@ import vision_loc.cli
 from common.base.errors import SettingError
 from common.cli.main import run_command, spoken
 from common.study.commands import command
+from common.study.declared import completed, declarations, known_to, read_settings
 from common.study.settings import Settings as Common
-from common.study.settings import completed, declarations, known_to, read_settings
 from llm_loc.settings import Settings as Language
 from vision_loc.settings import Settings as Vision
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from common.measure.sites import check_pooling
 from common.study import settings as study
-from common.study.settings import EVALUATING, Brought, Setting
+from common.study.declared import EVALUATING, Brought, Setting
 
 CHOICES = ("all", "shared")
 BROUGHT = {

@@ -11,7 +11,7 @@ import typer
 
 from common.base.errors import FunclocError
 from common.base.quiet import hush_libraries
-from common.study.settings import option
+from common.study.declared import option
 
 SETTING = re.compile(r"`([a-z_]+)`")
 

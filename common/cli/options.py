@@ -11,15 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from common.base.errors import SettingError
-from common.study.settings import (
-    Setting,
-    Settings,
-    declarations,
-    defaults,
-    known_to,
-    option,
-    read_setting,
-)
+from common.study.declared import Setting, declarations, defaults, known_to, option, read_setting
+from common.study.settings import Settings
 
 Given = dict[str, Any]
 """The values of the settings that a verb knows, by name; ``None`` for what is left open."""

@@ -41,10 +41,10 @@ from common.measure.sites import KINDS
 from common.measure.survey import Survey
 from common.models.catalogue import Entry
 from common.models.packages import Packages
+from common.study.declared import completed
 from common.study.front import FrontEnd
 from common.study.results import NAME as RESULTS
 from common.study.results import load_results, read_items
-from common.study.settings import completed
 from common.study.verbs import evaluate_map, localize_only, report_again, run
 
 

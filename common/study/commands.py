@@ -7,7 +7,8 @@ import shlex
 from pathlib import Path
 
 from common.data.manifest import DATA_VARIABLE
-from common.study.settings import BROUGHT, Settings, defaults, known_to, option
+from common.study.declared import BROUGHT, defaults, known_to, option
+from common.study.settings import Settings
 
 
 def command(

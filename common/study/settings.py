@@ -1,18 +1,15 @@
 """Everything that a user can set, declared once: what it is, how it is written, who knows it.
 
-A field of :class:`Settings` is declared by a :class:`Setting`. The command lines, the forms of the
-app, ``run.json`` and the command that repeats a run are built from the declarations. Text is read
-at the edge (:func:`read_settings`); what the core gets are numbers and plans.
+How they are declared, read and written is in :mod:`common.study.declared`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args, get_type_hints
+from typing import Annotated, Self, get_args
 
 from common.base.errors import SettingError
 from common.data.manifest import DATA_VARIABLE
@@ -21,6 +18,15 @@ from common.measure.control_rules import CONTROL_RULES, ControlPlan, parse_contr
 from common.measure.moments import Statistic
 from common.measure.scores import DEFAULT_SCORE, LEAST_D_PRIME, LEAST_INDEX, SCORE_RULES
 from common.measure.sites import KINDS, UNITS, Kind, Pooling, Unit
+from common.study.declared import (
+    ALWAYS,
+    EVALUATING,
+    LOCALIZING,
+    MASKING,
+    WITH_STIMULI,
+    Declared,
+    Setting,
+)
 from common.study.plan import (
     DEFAULT_CONTROLS,
     Plan,
@@ -34,82 +40,11 @@ from common.study.plan import (
     say_threshold,
 )
 
-LOCALIZING = ("run", "localize")
-EVALUATING = ("run", "evaluate")
-MASKING = (*EVALUATING, "generate", "lm-eval")
-ALWAYS = ("run", "localize", "evaluate", "generate", "lm-eval")
-WITH_STIMULI = ("run", "localize", "evaluate")
 ON_ERROR = ("stop", "skip")
 WITHIN = ("class", "margin")
 UNTRAINED_SEEDS = 5
 LARGEST_UNTRAINED = 500_000_000  # numbers that a model was trained in
 STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """How a setting is explained, read and written, and which verbs know it.
-
-    Attributes
-    ----------
-    help : str
-        One sentence without its stop, for command lines and forms.
-    verbs : sequence of str
-        The verbs that know it.
-    among : collection of str
-        What it may be; empty where that is not a short list.
-    read, say : callable
-        From text, as a command line or ``run.json`` has it, and back.
-    label : str
-        What a form calls it; left out, its name.
-    short : str
-        One letter for the command line.
-    metavar : str
-        What the command line calls a value.
-    least : int, optional
-        The smallest number.
-    unset : str
-        What a command line's help says in place of a default that depends on other settings.
-    """
-
-    help: str
-    verbs: Sequence[str]
-    among: Collection[str] = ()
-    read: Callable[[str], Any] = str
-    say: Callable[[Any], str] = str
-    label: str = ""
-    short: str = ""
-    metavar: str | None = None
-    least: int | None = None
-    unset: str = ""
-
-    @property
-    def choices(self) -> str:
-        """The help with what there is to choose from, for where that is not seen otherwise."""
-        if not self.among:
-            return f"{self.help}."
-        *others, last = self.among
-        return f"{self.help}: {', '.join(others)}{' or ' if others else ''}{last}."
-
-
-@dataclass(frozen=True)
-class Brought:
-    """What a calibration model brings: how it is run where nothing else is said.
-
-    Attributes
-    ----------
-    localizer, evaluation : str
-        What it was made for.
-    top : tuple of float
-        Doses that show what is known of it, in percent.
-    """
-
-    localizer: str
-    evaluation: str
-    top: tuple[float, ...]
-
-
-BROUGHT = tuple(each.name for each in fields(Brought))
 
 
 def read_controls(text: str) -> tuple[ControlPlan, ...]:
@@ -118,7 +53,7 @@ def read_controls(text: str) -> tuple[ControlPlan, ...]:
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Declared):
     """Everything that a user can set.
 
     Raises
@@ -127,14 +62,6 @@ class Settings:
         If one is not what it may be.
     """
 
-    brought: ClassVar[Mapping[str, Brought]] = {}
-    """What calibration models of the front end bring, by their names."""
-
-    model: Annotated[
-        str,
-        Setting("Which model; see the command models", ("run", "localize", "sites"), label="Model",
-                short="m", metavar="NAME"),
-    ]  # fmt: skip
     localizer: Annotated[
         str | None,
         Setting("A contrast, MANIFEST:CONTRAST, or MANIFEST:CONTRAST:CONDITIONS for its target "
@@ -265,10 +192,7 @@ class Settings:
     ] = None  # fmt: skip
 
     def __post_init__(self) -> None:
-        for name, declared in declarations(type(self)).items():
-            value = getattr(self, name)
-            if declared.among and value is not None and value not in declared.among:
-                raise SettingError(f"`{name}` {value}: choose one of {', '.join(declared.among)}")
+        super().__post_init__()
         if (self.untrained_seeds or 0) < 0:
             raise SettingError(f"`untrained_seeds` {self.untrained_seeds}: give 0 or more")
         for name in ("least_d_prime", "least_index"):
@@ -296,99 +220,3 @@ class Settings:
                 "(localize needs none)"
             )
         return replace(self, evaluation=own.evaluation)
-
-
-S = TypeVar("S", bound=Settings)
-
-
-_DECLARED: dict[type[Settings], dict[str, Setting]] = {}
-
-
-def declarations(kind: type[Settings]) -> dict[str, Setting]:
-    """The declaration of every setting, by name and in order."""
-    if kind not in _DECLARED:
-        hints = get_type_hints(kind, include_extras=True)
-        _DECLARED[kind] = {
-            each.name: next(m for m in hints[each.name].__metadata__ if isinstance(m, Setting))
-            for each in fields(kind)
-        }
-    return _DECLARED[kind]
-
-
-def defaults(kind: type[Settings]) -> dict[str, Any]:
-    """What the settings are where nothing is said; all but the model."""
-    bare = kind("")
-    return {name: getattr(bare, name) for name in declarations(kind) if name != "model"}
-
-
-def known_to(kind: type[Settings], verb: str) -> dict[str, Setting]:
-    """The settings that a verb knows."""
-    return {name: each for name, each in declarations(kind).items() if verb in each.verbs}
-
-
-# --- text and back ---
-
-
-def read_setting(kind: type[Settings], name: str, value: Any) -> Any:
-    """A setting from text; what is no text is taken as it is.
-
-    Raises
-    ------
-    SettingError
-        If it makes no sense.
-    """
-    return declarations(kind)[name].read(value) if isinstance(value, str) else value
-
-
-def read_settings(kind: type[S], given: Mapping[str, Any]) -> S:
-    """Settings from what a command line or ``run.json`` says.
-
-    Parameters
-    ----------
-    kind : type of Settings
-        The front end's.
-    given : mapping of str to object
-        By name, as text or as it is.
-
-    Raises
-    ------
-    SettingError
-        If one makes no sense.
-    TypeError
-        If there is no such setting, or the model is not named.
-    """
-    known = declarations(kind)
-    read = {n: read_setting(kind, n, v) if n in known else v for n, v in given.items()}
-    return kind(**read)
-
-
-def say_settings(settings: Settings) -> dict[str, Any]:
-    """Settings as ``run.json`` holds them: text, numbers, true, false and null."""
-    return {
-        name: value if value is None or isinstance(value, bool | int) else declared.say(value)
-        for name, declared in declarations(type(settings)).items()
-        for value in [getattr(settings, name)]
-    }
-
-
-def completed(kind: type[S], given: Mapping[str, Any]) -> S:
-    """Settings from what was given; the rest as the model brings it, or by default.
-
-    Parameters
-    ----------
-    kind : type of Settings
-        The front end's.
-    given : mapping of str to object
-        By name; ``None`` for what is left open.
-    """
-    said = {name: value for name, value in given.items() if value is not None}
-    own = kind.brought.get(str(said.get("model")))
-    brought = {} if own is None else vars(own).copy()
-    if "target" in said or "control" in said:
-        brought.pop("localizer", None)
-    return read_settings(kind, {**brought, **said})
-
-
-def option(name: str) -> str:
-    """What the command lines call a setting."""
-    return "--" + {"evaluation": "eval"}.get(name, name).replace("_", "-")

@@ -26,12 +26,13 @@ from common.measure.scores import SelectivityMap
 from common.report import make_report
 from common.study.baseline import Asked, keep_baseline, kept_baseline
 from common.study.commands import command
+from common.study.declared import read_settings, say_settings
 from common.study.experiment import Described, run_experiment
 from common.study.folder import RunFolder, check_front
 from common.study.front import Evaluating, FrontEnd, Localizing, Model, S
 from common.study.plan import Plan, say_ablation
 from common.study.results import checked, load_results
-from common.study.settings import Settings, read_settings, say_settings
+from common.study.settings import Settings
 
 
 def run(

@@ -16,7 +16,7 @@ from common.measure.control_rules import control
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from common.models.catalogue import bundled, local_files, on_this_machine
-from common.study.settings import completed
+from common.study.declared import completed
 from llm_loc import phantom
 from llm_loc.experiment import FRONT, Settings, open_model
 from llm_loc.gguf import SUFFIX

@@ -10,7 +10,8 @@ import pytest
 from browser.form import QUICK, Offer, belonging
 from common.base.errors import SettingError
 from common.measure.sites import Unit
-from common.study.settings import Setting, Settings
+from common.study.declared import Setting
+from common.study.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from common.base.files import digest_of, save_json
 from common.measure.masks import load_masks
 from common.measure.scores import SelectivityMap
 from common.study import verbs
+from common.study.declared import read_settings
 from common.study.results import load_results
-from common.study.settings import read_settings
 
 KEPT = Path(__file__).parent / "phantoms.json"
 RULES = ("top", "bottom")  # which draw nothing

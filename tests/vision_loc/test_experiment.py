@@ -14,7 +14,8 @@ from safetensors.numpy import load_file
 from common.base.errors import DataError, FunclocError, RunError, SettingError
 from common.measure.masks import load_masks, top_percent
 from common.measure.scores import CONTRACT, SelectivityMap
-from common.study.settings import read_controls, read_setting
+from common.study.declared import read_setting
+from common.study.settings import read_controls
 from vision_loc import phantom
 from vision_loc.experiment import Settings, evaluate_map, localize_only, run
 

@@ -19,8 +19,8 @@ from common.measure.control_rules import matched_control
 from common.measure.masks import Mask, top_percent
 from common.measure.scores import SelectivityMap
 from common.models.catalogue import Entry, bundled, on_this_machine
+from common.study.declared import completed
 from common.study.results import load_results
-from common.study.settings import completed
 from vision_loc import phantom
 from vision_loc.catalogue import downloaded
 from vision_loc.experiment import FRONT, Settings, open_model

@@ -21,8 +21,9 @@ from common.measure.scores import SelectivityMap
 from common.report.tables import baseline as table
 from common.study import verbs
 from common.study.baseline import Asked
+from common.study.declared import read_settings, say_settings
 from common.study.results import load_results, results_json
-from common.study.settings import Settings, read_settings, say_settings
+from common.study.settings import Settings
 from tests.common.conftest import MapMaker
 from tests.common.made import MODEL, made
 from tests.common.study.test_toy_front import FRONT, SETTINGS, SoundFront

@@ -8,13 +8,8 @@ from typing import Any
 import pytest
 
 from common.base.errors import SettingError
-from common.study.settings import (
-    Settings,
-    declarations,
-    read_controls,
-    read_settings,
-    say_settings,
-)
+from common.study.declared import declarations, read_settings, say_settings
+from common.study.settings import Settings, read_controls
 
 TOLD: dict[str, Any] = {
     "model": "local/net", "target": "a b", "control": "c", "evaluation": "own", "top": "0.001,1,20",

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import pytest
 
 from common.study.commands import command
-from common.study.settings import EVALUATING, Setting, Settings, read_settings
+from common.study.declared import EVALUATING, Setting, read_settings
+from common.study.settings import Settings
 
 
 @dataclass(frozen=True)
