@@ -30,8 +30,17 @@ FREE = ("device", "batch_size", "data_root", "top")
 """What a form need not say: the numbers do not depend on them, or it says them otherwise."""
 
 STIMULI = ("model", "localizer", "evaluation")
-CHOSEN = ("statistic", "score", "kind", "unit", "controls", "untrained_seeds", "match")
-UNTRAINED = {"as fits the model": "", "none": "0", "5": "5", "10": "10"}  # by label, as text
+CHOSEN = ("statistic", "score", "kind", "unit", "controls", "untrained_seeds", "items", "match")
+COUNTS = {
+    "untrained_seeds": {"as fits the model": "", "none": "0", "5": "5", "10": "10"},
+    "items": {"all": "", **{n: n for n in ("5", "10", "20", "50")}},
+}
+"""What is offered of settings that count something: by label, as text."""
+
+INFO = {
+    "untrained_seeds": "Random weights that are shown the localizer too: what did training add?",
+    "items": "A part is evaluated sooner, with wider intervals; drawn by the seed.",
+}
 
 
 def controls_offered() -> dict[str, str]:
@@ -133,8 +142,8 @@ class Offer(Generic[S]):
             return [each if isinstance(each, str) else each[1] for each in names]
         if name == "controls":
             return controls_offered().values()
-        if name == "untrained_seeds":
-            return UNTRAINED.values()
+        if name in COUNTS:
+            return COUNTS[name].values()
         return declarations(self.settings)[name].among if name in self.choices else ()
 
     def filled(self, settings: Mapping[str, Any]) -> list[Any]:
@@ -149,8 +158,8 @@ class Offer(Generic[S]):
         given = read_settings(self.settings, {n: v for n, v in settings.items() if n in known})
         said = say_settings(given)
         chosen = {name: said[name] for name in (*STIMULI, *self.choices)}
-        seeds = said["untrained_seeds"]
-        chosen["untrained_seeds"] = "" if seeds is None else str(seeds)
+        for name in COUNTS:
+            chosen[name] = "" if chosen[name] is None else str(chosen[name])
         doses = say_percents(given.top).split(",")
         check_again(given, self.chosen(doses, given.seed, **chosen), self.program)
         return [*chosen.values(), doses, given.seed]
@@ -260,10 +269,10 @@ def _field(name: str, declared: Setting, default: Any) -> Any:
         )  # fmt: skip
     if name == "score":
         return score_choice()
-    if name == "untrained_seeds":
+    if name in COUNTS:
         return gr.Dropdown(
-            list(UNTRAINED.items()), value="", label=declared.label, min_width=240,
-            info="Random weights that are shown the localizer too: what did training add?",
+            list(COUNTS[name].items()), value="", label=declared.label, min_width=240,
+            info=INFO[name],
         )  # fmt: skip
     component = gr.Radio if len(declared.among) == 2 else gr.Dropdown
     return component(

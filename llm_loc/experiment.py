@@ -47,7 +47,7 @@ from llm_loc.match import matched
 from llm_loc.models import LanguageModel
 from llm_loc.profile import profile, save_profile, text_kinds
 from llm_loc.settings import Settings as Settings
-from llm_loc.stimuli import Benchmark, Localizer, benchmark, localizer, localizer_of_files
+from llm_loc.stimuli import Benchmark, Localizer, benchmark, fewer, localizer, localizer_of_files
 
 PROFILE_DRAWS = 5  # control masks beside the top one in the response profile
 
@@ -279,12 +279,15 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
         read = benchmark(
             settings.evaluation, settings.data_root, settings.target_group, settings.other_group
         )
+        if settings.items is not None:
+            read = fewer(read, settings.items, settings.seed)
         tokens = Tokenized(model, read)
+        described = DescribedEvaluation(name=read.name, warning=read.warning, chances=read.chances)
+        if read.subset is not None:
+            described = described.model_copy(update={"subset": read.subset})
         return Texts(
             items=Items(read.names, read.groups, read.target, read.other, read.labels, read.levels),
-            described=DescribedEvaluation(
-                name=read.name, warning=read.warning, chances=read.chances
-            ),
+            described=described,
             stimuli=read.fingerprint(),
             digests=read.digests(),
             word="texts",

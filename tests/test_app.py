@@ -29,6 +29,7 @@ PLANTED = {
     "unit": "channel",
     "controls": "magnitude-matched:19",
     "untrained_seeds": "0",
+    "items": "",
     "doses": ["5"],
     "seed": 0,
 }

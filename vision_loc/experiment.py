@@ -39,6 +39,7 @@ from vision_loc.stimuli import (
     Localizer,
     benchmark,
     benchmark_without_broken,
+    fewer,
     fingerprint,
     identified,
     localizer,
@@ -236,8 +237,10 @@ def _benchmark(settings: Settings, model: VisionModel) -> Benchmark:
         shown = benchmark_without_broken(shown, model.preprocess)
     shown = matched(shown, model, settings.classes)
     if occlusion:
-        return occluded(shown, settings.seed)
-    return within_class(shown) if by_class else shown
+        shown = occluded(shown, settings.seed)
+    elif by_class:
+        shown = within_class(shown)
+    return shown if settings.items is None else fewer(shown, settings.items, settings.seed)
 
 
 def _identity(stimuli: str, settings: Settings) -> str:
@@ -252,6 +255,7 @@ def _describe_evaluation(items: Benchmark) -> DescribedEvaluation:
         "class_match": items.match if items.match and items.match.by != "number" else None,
         "within_class": items.within_class,
         "occlusion": items.occlusion,
+        "subset": items.subset,
     }
     described = DescribedEvaluation(
         name=items.name,

@@ -117,6 +117,21 @@ class Occlusion(Part):
     """Those that have no room for a box of the same size elsewhere."""
 
 
+class Subset(Part):
+    """Which part of the items was evaluated."""
+
+    each: int
+    """Items of each class or paradigm, as asked for; versions of one picture count once."""
+    by: str
+    """``class`` or ``paradigm``."""
+    n_parts: int
+    """Classes or paradigms."""
+    n_short: int
+    """Those that have fewer, of which all items were taken."""
+    n_left_out: int
+    """Items that were not evaluated."""
+
+
 class ClassMatch(Part):
     """How the classes of the evaluation were matched to those of the model."""
 
@@ -171,6 +186,8 @@ class DescribedEvaluation(OpenPart):
     """How the groups were compared within classes, where they were."""
     occlusion: Occlusion | None = None
     """How faces were greyed, where they were."""
+    subset: Subset | None = None
+    """Which part of the items was evaluated, where not all were."""
     within_margin: WithinMargin | None = None
     """How items were paired by their intact margin, where they were."""
 

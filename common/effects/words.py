@@ -85,6 +85,7 @@ def made_alike(tested: Evaluation) -> list[str]:
             f"were {shown.n_without_box:,} without a box around a face and "
             f"{shown.n_without_room:,} without room for another."
         )
+    found += _subset(tested)
     if (pairs := tested.within_margin) is not None:
         before, after = pairs.gap
         found.append(
@@ -93,3 +94,16 @@ def made_alike(tested: Evaluation) -> list[str]:
             f"margins were {before:+.2f} apart, and are {after:+.2f}."
         )
     return found
+
+
+def _subset(tested: Evaluation) -> list[str]:
+    """Which part of the items was evaluated, where not all were."""
+    if (part := tested.subset) is None:
+        return []
+    names = {"class": "classes", "paradigm": "paradigms"}[part.by]
+    short = f" ({part.n_short:,} of them have fewer)" if part.n_short else ""
+    return [
+        f"Only a part of the items was evaluated: {part.each:,} of each of {part.n_parts:,} "
+        f"{names}{short}, the groups as equal as can be, drawn by the seed; "
+        f"{part.n_left_out:,} items were left out."
+    ]

@@ -86,17 +86,20 @@ def parse_ablation(text: str) -> Ablation:
     return factor
 
 
-def parse_seeds(text: str) -> int | None:
-    """How many untrained networks; ``None`` from an empty text, for as many as fit the model.
+def parse_count(name: str, fewest: int, text: str) -> int | None:
+    """Read the value of a setting that is a number of things; ``None`` from an empty text.
 
     Raises
     ------
     SettingError
-        If it is no whole number.
+        If it is no whole number, or too small.
     """
-    if text and not text.isdecimal():
-        raise SettingError(f"`untrained_seeds` {text}: give a whole number, 0 for none")
-    return int(text) if text else None
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal()) or int(text) < fewest:
+        least = "0 for none" if fewest == 0 else f"{fewest} or more"
+        raise SettingError(f"`{name}` {text}: give a whole number, {least}")
+    return int(text)
 
 
 def parse_threshold(name: str, text: str) -> float:

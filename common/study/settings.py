@@ -31,8 +31,8 @@ from common.study.plan import (
     DEFAULT_CONTROLS,
     Plan,
     parse_ablation,
+    parse_count,
     parse_percents,
-    parse_seeds,
     parse_threshold,
     say_ablation,
     say_controls,
@@ -153,7 +153,8 @@ class Settings(Declared):
         int | None,
         Setting("Networks of the same architecture with random weights that the localizer is shown "
                 "too, to say what training added; 0 for none. Each takes as long as localizing",
-                LOCALIZING, read=parse_seeds, label="Untrained networks", metavar="N",
+                LOCALIZING, read=partial(parse_count, "untrained_seeds", 0),
+                label="Untrained networks", metavar="N",
                 unset=f"{UNTRAINED_SEEDS}, or 0 for models above "
                 f"{LARGEST_UNTRAINED // 1_000_000} M parameters"),
     ] = None  # fmt: skip
@@ -191,10 +192,20 @@ class Settings(Declared):
                 EVALUATING, WITHIN, unset="as they are"),
     ] = None  # fmt: skip
 
+    items: Annotated[
+        int | None,
+        Setting("Evaluate on N items of each class (vision) or paradigm (language), drawn by the "
+                "seed, the groups as equal as can be, for a quick first answer; versions of one "
+                "picture count once, and running texts are read whole", EVALUATING,
+                read=partial(parse_count, "items", 1), label="Items of each class or paradigm",
+                metavar="N", unset="all"),
+    ] = None  # fmt: skip
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        if (self.untrained_seeds or 0) < 0:
-            raise SettingError(f"`untrained_seeds` {self.untrained_seeds}: give 0 or more")
+        for name, fewest in (("untrained_seeds", 0), ("items", 1)):
+            if (n := getattr(self, name)) is not None and n < fewest:
+                raise SettingError(f"`{name}` {n}: give {fewest} or more")
         for name in ("least_d_prime", "least_index"):
             if not 0 < (least := getattr(self, name)) < math.inf:
                 raise SettingError(f"`{name}` {least:g}: give a number above 0")

@@ -253,6 +253,7 @@ def _evaluation_identity(settings: Settings, tested: Evaluating) -> dict[str, An
         "ablation": say_ablation(settings.ablation),
         "evaluation_seed": settings.seed,
         **({} if settings.within is None else {"within": settings.within}),
+        **({} if settings.items is None else {"items": settings.items}),
     }
 
 

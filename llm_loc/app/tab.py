@@ -55,6 +55,7 @@ def run_chosen(
     kind: str,
     controls: str,
     untrained_seeds: str,
+    items: str,
     match: str,
     doses: list[str],
     seed: float | None,
@@ -64,7 +65,8 @@ def run_chosen(
     """The experiment with the settings of the form."""
     settings = OFFER.chosen(
         doses, seed, model=model, localizer=localizer, evaluation=evaluation, statistic=statistic,
-        score=score, kind=kind, controls=controls, untrained_seeds=untrained_seeds, match=match,
+        score=score, kind=kind, controls=controls, untrained_seeds=untrained_seeds, items=items,
+        match=match,
     )  # fmt: skip
     return RUNNING.show(settings, request, progress)
 

@@ -14,6 +14,7 @@ import pandas as pd
 from common.base.errors import DataError, ManifestError, SettingError
 from common.base.files import digest_of
 from common.data.manifest import Manifest, Pairs, check_kind, data_folder, load_manifest
+from common.effects.described import Subset
 from llm_loc import phantom
 from llm_loc.stimuli import arithmetic
 from llm_loc.stimuli.localizers import condition
@@ -55,6 +56,8 @@ class Benchmark:
         Texts whose perplexity is measured.
     warning : str, optional
         What a reader should know of the groups.
+    subset : Subset, optional
+        Which part it is of a larger one; see :mod:`llm_loc.stimuli.fewer`.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Benchmark:
     other: str | None
     texts: tuple[RunningText, ...] = ()
     warning: str | None = None
+    subset: Subset | None = None
 
     @property
     def good(self) -> tuple[str, ...]:

@@ -43,6 +43,7 @@ VALUES: dict[str, Any] = {
     "kind": "block",
     "controls": QUICK,
     "untrained_seeds": "",
+    "items": "",
     "doses": ["1"],
     "seed": 3,
 }

@@ -193,3 +193,22 @@ def test_bad_settings_get_one_line(
     with pytest.raises(FunclocError, match=message) as caught:
         run(replace(settings, **changed), tmp_path / "run")  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+def test_items_takes_as_many_of_each_paradigm_and_whole_texts(
+    settings: Settings, tmp_path: Path
+) -> None:
+    settings = replace(settings, controls=read_controls("random:1"), untrained_seeds=0)
+    whole, every, _ = run(settings, tmp_path / "whole")
+    results, folder, _ = run(replace(settings, items=4), tmp_path / "run")
+    few, all_of_them = (pd.read_csv(each / "items.csv") for each in (folder, every))
+    intact = few[few["mask"] == "intact"]
+    assert set(intact["label"].value_counts()) == {4}
+    assert set(intact["label"]) == set(all_of_them["label"])
+    assert results.evaluation.subset is not None
+    assert results.evaluation.subset.by == "paradigm"
+    assert len(intact) + results.evaluation.subset.n_left_out == whole.evaluation.n_items
+    assert (folder / "windows.csv").read_text() == (every / "windows.csv").read_text()
+    same = few.merge(all_of_them, on=["item", "mask"], suffixes=("", "_whole"))
+    assert len(same) == len(few)
+    np.testing.assert_allclose(same["margin"], same["margin_whole"], atol=1e-4)

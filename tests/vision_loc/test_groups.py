@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from common.base.errors import SettingError
+from common.base.errors import RunError, SettingError
 from common.effects.matching import UNMATCHED
 from common.study.settings import read_controls
 from vision_loc import phantom
@@ -88,3 +89,32 @@ def test_occlusion_is_not_within_classes(mine: Path, tmp_path: Path) -> None:
     settings = replace(PLANTED, evaluation=f"occlusion:{mine}", within="class")
     with pytest.raises(SettingError, match="a picture is its own rival"):
         run(settings, tmp_path / "run")
+
+
+def test_items_takes_as_many_of_each_class_and_says_so(mine: Path, tmp_path: Path) -> None:
+    settings = replace(PLANTED, evaluation=str(mine), within="class", items=3)
+    results, folder, _ = run(settings, tmp_path / "run")
+    table = pd.read_csv(folder / "items.csv")
+    intact = table[table["mask"] == "intact"]
+    assert intact["label"].value_counts().to_dict() == {0: 3, 1: 3}
+    assert intact["group"].value_counts().to_dict() == {"face": 3, "nonface": 3}
+    told = results.evaluation
+    assert (told.n_items, told.subset and told.subset.n_left_out) == (6, 6)
+    assert told.within_class is not None
+    assert sorted(told.within_class.classes.values()) == [(1, 2), (2, 1)]
+    assert any("3 of each of 2 classes" in warning for warning in results.warnings)
+    entry = json.loads((folder / "run.json").read_text())
+    assert entry["identity"]["items"] == 3
+    assert " --items 3 " in entry["command"]
+    with pytest.raises(RunError, match=r"differs in .*items\)"):
+        run(replace(settings, items=7), folder)
+
+
+def test_versions_of_a_picture_are_taken_together(mine: Path, tmp_path: Path) -> None:
+    settings = replace(PLANTED, evaluation=f"occlusion:{mine}", items=2)
+    results, folder, _ = run(settings, tmp_path / "run")
+    table = pd.read_csv(folder / "items.csv")
+    shown = table[table["mask"] == "intact"]["item"].str.rpartition(":")
+    assert shown[0].value_counts().tolist() == [3] * 4
+    assert results.evaluation.occlusion is not None
+    assert results.evaluation.occlusion.n_pictures == 4

@@ -56,6 +56,7 @@ def run_chosen(
     unit: str,
     controls: str,
     untrained_seeds: str,
+    items: str,
     doses: list[str],
     seed: float | None,
     request: gr.Request | None = None,
@@ -65,6 +66,7 @@ def run_chosen(
     settings = OFFER.chosen(
         doses, seed, model=model, localizer=localizer, evaluation=evaluation, statistic=statistic,
         score=score, kind=kind, unit=unit, controls=controls, untrained_seeds=untrained_seeds,
+        items=items,
     )  # fmt: skip
     return RUNNING.show(settings, request, progress)
 

@@ -2,6 +2,7 @@
 
 from vision_loc.stimuli.alike import OCCLUSION, occluded, within_class
 from vision_loc.stimuli.benchmarks import Benchmark, benchmark
+from vision_loc.stimuli.fewer import fewer
 from vision_loc.stimuli.localizers import Localizer, localizer, localizer_of_folders
 from vision_loc.stimuli.pictures import Picture, Skipped, drawn, open_picture
 from vision_loc.stimuli.pixels import (
@@ -25,6 +26,7 @@ __all__ = [
     "benchmark",
     "benchmark_without_broken",
     "drawn",
+    "fewer",
     "fingerprint",
     "identified",
     "localizer",

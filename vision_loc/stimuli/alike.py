@@ -99,7 +99,7 @@ def _versions(picture: Picture, target: str, seed: int) -> tuple[Picture, ...]:
     beside = elsewhere(faces, size, np.random.default_rng([seed, *picture.name.encode()]))
     if beside is None:
         return ()
-    whole = replace(picture, name=f"{picture.name}:{WHOLE}", condition=WHOLE)
+    whole = replace(picture, name=f"{picture.name}:{WHOLE}", condition=WHOLE, whole=picture.name)
     return (
         whole,
         _covered(picture, f"{target} {SHOWN}", SHOWN, beside),
@@ -117,4 +117,5 @@ def _covered(picture: Picture, group: str, version: str, boxes: Sequence[Box]) -
         condition=group,
         open=opened,
         greyed=tuple(boxes),
+        whole=picture.name,
     )

@@ -20,7 +20,7 @@ from common.data.manifest import (
     load_manifest,
     missing_data,
 )
-from common.effects.described import ClassMatch, Occlusion, WithinClass
+from common.effects.described import ClassMatch, Occlusion, Subset, WithinClass
 from vision_loc import phantom
 from vision_loc.stimuli import own
 from vision_loc.stimuli.boxes import COLUMN, Boxes, boxes_of, known_boxes
@@ -54,6 +54,8 @@ class Benchmark:
         What classes must have for the groups to be compared within them.
     within_class, occlusion
         How the groups were made alike, where they were; see :mod:`vision_loc.stimuli.alike`.
+    subset : Subset
+        Which part it is of a larger one; see :mod:`vision_loc.stimuli.fewer`.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Benchmark:
     within: Within = field(default_factory=Within)
     within_class: WithinClass | None = None
     occlusion: Occlusion | None = None
+    subset: Subset | None = None
     match: ClassMatch | None = None
     choose_from: tuple[int, ...] = ()
 

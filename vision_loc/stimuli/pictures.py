@@ -41,6 +41,8 @@ class Picture:
         Where faces were found in it, as far as that was noted.
     greyed : tuple of Box
         What was greyed in it.
+    whole : str
+        Of a version of a picture, what the picture itself is called.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Picture:
     label: int = -1
     faces: tuple[Box, ...] = ()
     greyed: tuple[Box, ...] = ()
+    whole: str = ""
 
     def digest(self) -> str:
         """Fingerprint of the content: of the file's bytes, or of what is drawn.

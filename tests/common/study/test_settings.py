@@ -17,7 +17,7 @@ TOLD: dict[str, Any] = {
     "unit": "neuron", "pooling": "none", "statistic": "signed", "ablation": "scale:-0.5", "seed": 4,
     "untrained": True, "allow_overlap": True, "device": "cpu", "dtype": "float16", "batch_size": 7,
     "data_root": "data", "on_error": "skip", "score": "welch", "within": "margin",
-    "untrained_seeds": 3, "least_d_prime": "0.5", "least_index": "2/3",
+    "untrained_seeds": 3, "items": 10, "least_d_prime": "0.5", "least_index": "2/3",
 }  # fmt: skip
 
 
@@ -60,6 +60,8 @@ def test_no_controls_are_no_text() -> None:
         ("least_index", "1/0", "`least_index` 1/0: give a number"),
         ("least_index", "-0.2", "`least_index` -0.2: give a number above 0"),
         ("least_d_prime", "nan", "`least_d_prime` nan: give a number"),
+        ("items", "0", "`items` 0: give a whole number, 1 or more"),
+        ("items", "few", "`items` few: give a whole number, 1 or more"),
         ("unit", "cell", "`unit` cell: choose one of channel, neuron"),
     ],
 )

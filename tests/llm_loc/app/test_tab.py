@@ -38,6 +38,7 @@ FORM: dict[str, Any] = {
     "kind": "block",
     "controls": "magnitude-matched:1",
     "untrained_seeds": "0",
+    "items": "",
     "match": "none",
     "doses": ["5"],
     "seed": 0,

@@ -1,0 +1,30 @@
+"""A part of a benchmark's items, as many of each paradigm, for a quick first answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from common.effects.subset import choose_items
+from llm_loc.stimuli.benchmarks import Benchmark
+
+
+def fewer(items: Benchmark, n: int, seed: int = 0) -> Benchmark:
+    """Keep n items of each paradigm; see :func:`common.effects.subset.choose_items`.
+
+    An item keeps all its texts; running texts stay whole.
+
+    Raises
+    ------
+    SettingError
+        If a group is left without an item.
+    """
+    own = [f"{place} {name}" for place, name in enumerate(items.names)]  # names may come twice
+    places, told = choose_items(n, "paradigm", own, items.labels, items.groups, seed)
+    return replace(
+        items,
+        names=tuple(items.names[place] for place in places),
+        choices=tuple(items.choices[place] for place in places),
+        levels={level: values[places] for level, values in items.levels.items()},
+        groups=items.groups[places],
+        subset=told,
+    )
