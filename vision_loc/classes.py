@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 WNID = re.compile(r"n\d{8}")
 BASE = "imagenet-1k"
+SHORTEST = 1000  # classes of the shortest of timm's lists; a smaller model need not import timm
 ALIKE = 0.9  # share of classes whose names must fit a list, for the list to be the model's
 PLACEHOLDER = re.compile(r"(?i)label[_ ]?\d+")  # what transformers calls classes without a name
 
@@ -108,6 +109,8 @@ def _names(wnids: Sequence[str | None]) -> tuple[str | None, ...]:
 
 def _of_lists(n_classes: int) -> Iterator[Classes]:
     """The list with as many classes, or with one less and a background before or after it."""
+    if n_classes < SHORTEST:
+        return
     from timm.data.imagenet_info import infer_imagenet_subset
 
     whole = infer_imagenet_subset({"num_classes": n_classes})

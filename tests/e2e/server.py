@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from common.base.quiet import hush_libraries
 from tests.e2e.patience import PATIENCE
+from tests.forked import forked
 
 if TYPE_CHECKING:
     from gradio_client import Client
@@ -28,7 +28,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+def start(folder: Path) -> tuple[BaseProcess, str]:
     """An app that keeps its runs in `folder`, and its address, once it answers."""
     for _ in range(5):
         try:
@@ -40,24 +40,28 @@ def start(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     raise RuntimeError("no port stays free")
 
 
-def _start(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
-    port = free_port()
+def _start(folder: Path) -> tuple[BaseProcess, str]:
+    port, log = free_port(), folder / "log"
     env = {
-        **os.environ,
-        "PYTHONPATH": str(APP.parent),
         "GRADIO_TEMP_DIR": str(folder / "uploads"),
         "FUNCLOC_MODELS": "",  # those of the folder's own models/
     }
-    command = [sys.executable, str(APP), "--port", str(port)]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)
+    process = forked(serve, port, log=log, folder=folder, env=env)
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait(url, process, folder / "log")
+        _wait(url, process, log)
     except BaseException:
         process.kill()
         raise
     return process, url
+
+
+def serve(port: int) -> None:
+    """What ``python app.py --port`` does."""
+    import app
+
+    hush_libraries()
+    app.main(port=port)
 
 
 @contextmanager
@@ -68,7 +72,7 @@ def served(folder: Path) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(20)
+        process.join(20)
 
 
 def client_of(url: str) -> Client:
@@ -78,9 +82,9 @@ def client_of(url: str) -> Client:
     return Client(url, verbose=False, analytics_enabled=False, httpx_kwargs={"timeout": PATIENCE})
 
 
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait(url: str, process: BaseProcess, log: Path) -> None:
     end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and process.poll() is None:
+    while time.monotonic() < end and process.is_alive():
         try:
             with urllib.request.urlopen(url, timeout=5):
                 return

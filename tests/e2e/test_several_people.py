@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,13 +15,14 @@ from filelock import FileLock, Timeout
 
 from browser.form import QUICK
 from common.measure.masks import top_percent
-from common.study.plan import DEFAULT_CONTROLS
 from llm_loc.app.tab_write import voices
 from llm_loc.app.visit import DEMO, found_in
 from llm_loc.experiment import localize_only
 from llm_loc.generate import Sampling
 from tests.e2e.patience import MOMENT, wait_for
+from tests.e2e.presser import press_run
 from tests.e2e.server import client_of, served, start
+from tests.forked import forked
 
 pytestmark = pytest.mark.e2e
 
@@ -162,43 +161,20 @@ def the_run(folder: Path, model: str) -> Path | None:
 
 
 def test_a_browser_that_is_killed_frees_the_model(url: str, folder: Path) -> None:
-    visit = (
-        "import sys; from tests.e2e.test_several_people import press_run; press_run(sys.argv[1])"
-    )
-    browser = subprocess.Popen([sys.executable, "-c", visit, url], start_new_session=True)
+    browser = forked(press_run, url)
 
     def begun() -> Path | None:
-        assert browser.poll() is None, "the browser did not come as far as a run"
+        assert browser.is_alive(), "the browser did not come as far as a run"
         return the_run(folder, "lm")
 
     try:
         run = wait_for(begun)
     finally:
-        os.killpg(browser.pid, signal.SIGKILL)
-        browser.wait(20)
+        os.killpg(browser.pid or 0, signal.SIGKILL)
+        browser.join(20)
     wait_for(lambda: is_free(run))  # long before the run would have ended by itself
     assert not (run / "results.json").exists()
     assert (run / "partial" / "intact.safetensors").exists()
-
-
-def press_run(url: str) -> None:
-    """In a process of its own: open the page in a browser, start a run and stay."""
-    from playwright.sync_api import sync_playwright
-
-    from tests.e2e.conftest import ARGUMENTS, chromium
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium(), args=ARGUMENTS, timeout=MOMENT
-        )
-        page = browser.new_page()
-        page.set_default_timeout(MOMENT)
-        page.goto(f"{url}/?tab=language&controls={DEFAULT_CONTROLS}")
-        page.wait_for_function("window.funclocRestored")  # what the link asks for is there
-        form = "Choose model, localizer and doses yourself"
-        page.get_by_text(form).locator("visible=true").click()
-        page.get_by_role("button", name="Run", exact=True).locator("visible=true").click()
-        signal.pause()  # until it is killed
 
 
 def test_a_server_that_is_killed_loses_nothing(tmp_path: Path) -> None:
@@ -206,8 +182,8 @@ def test_a_server_that_is_killed_loses_nothing(tmp_path: Path) -> None:
     client = client_of(url)
     client.submit(**FACES, api_name="/run")
     run = wait_for(lambda: the_run(tmp_path, "cnn"))
-    process.send_signal(signal.SIGKILL)
-    process.wait(20)
+    process.kill()
+    process.join(20)
     client.close()
     kept = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
     outcomes = {path.name: path.stat().st_mtime_ns for path in (run / "partial").glob("[!.]*")}

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from common.study.results import results_json
 from common.study.settings import read_controls
+from tests.forked import forked
 from vision_loc.experiment import Settings, run
 
 SETTINGS = Settings(
@@ -23,34 +24,33 @@ SETTINGS = Settings(
     device="cpu",
 )
 
-# Every file is put in its place by Path.replace, so dying at the n-th replace is dying at a point
-# of the run that n fixes; before it, the file is written but not in place, after it, it is.
-DIE = """
-import os, pathlib, signal, sys
-from tests.vision_loc.test_resume import SETTINGS
-from vision_loc.experiment import run
 
-count, real = 0, pathlib.Path.replace
+def die_at(number: int, before: bool, folder: Path) -> None:
+    """Run in a process of its own, which dies at a point of the run that `number` fixes.
 
-def replace(self, target):
-    global count
-    count += 1
-    if count == {number} and {before}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    result = real(self, target)
-    if count == {number}:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return result
+    Every file is put in its place by ``Path.replace``: before the n-th, the file is written but not
+    in place, after it, it is.
+    """
+    count, real = 0, Path.replace
 
-pathlib.Path.replace = replace
-run(SETTINGS, pathlib.Path(sys.argv[1]))
-"""
+    def replace(self: Path, target: Path) -> Path:
+        nonlocal count
+        count += 1
+        if count == number and before:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = real(self, target)
+        if count == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    with patch.object(Path, "replace", replace):
+        run(SETTINGS, folder)
 
 
 def killed_at(number: int, before: bool, folder: Path) -> None:
-    program = DIE.format(number=number, before=before)
-    done = subprocess.run([sys.executable, "-c", program, str(folder)], check=False)
-    assert done.returncode == -signal.SIGKILL
+    process = forked(die_at, number, before, folder)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ import torchvision
 import transformers
 from torch import Tensor, nn
 
-from common import Site, Survey, ablate, record, top_percent, welch
+from common import Mask, Site, Survey, ablate, record, top_percent, welch
 from common.measure.prefix import Prefix
 from common.measure.sites import KINDS, Kind
 
@@ -342,6 +342,7 @@ TOUR = {
 def stop(request: pytest.FixtureRequest) -> str:
     """Tests that share an architecture run one after the other, so it is built once."""
     visit.cache_clear()
+    halves.cache_clear()
     return request.param
 
 
@@ -436,25 +437,38 @@ def test_positions_and_channels_are_told_apart_in_a_map(stop: str) -> None:
                 assert rest[0] == rest[1], f"{site} {site.shape} axis {site.axis}"
 
 
+@cache
+def halves(name: str) -> tuple[dict[Kind, Mask], Prefix[Tensor]]:
+    """The more selective half of the middle site of each kind, and the pass that they share."""
+    chosen, model, survey = visit(name)
+    middle = {kind: found[len(found) // 2] for kind in KINDS if (found := survey.offered(kind))}
+    pixels = picture(chosen, len(GROUPS))
+    with record(model, [*middle.values()]) as recorder:
+        recorder.expect(GROUPS)
+        logits_of(model, pixels)
+    one, other = recorder.group(0), recorder.group(1)
+    masks = {
+        kind: top_percent(welch({site: one[site]}, {site: other[site]}), 50)
+        for kind, site in middle.items()
+    }
+    for kind, mask in masks.items():
+        assert len(mask) == mask.counts()[middle[kind]] == round(middle[kind].channels / 2)
+    return masks, Prefix(model, lambda: logits_of(model, pixels), [*middle.values()])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_ablating_half_of_a_site_changes_the_logits(stop: str, kind: Kind) -> None:
-    chosen, model, survey = visit(stop)
-    found = survey.offered(kind)
-    if not found:
+    chosen, model, _ = visit(stop)
+    masks, prefix = halves(stop)
+    if kind not in masks:
         assert kind != "op"
         assert getattr(chosen, kind) is None
         return
-    middle = found[len(found) // 2]
-    pixels = picture(chosen, len(GROUPS))
-    with record(model, [middle]) as recorder:
-        recorder.expect(GROUPS)
-        intact = logits_of(model, pixels)
-    mask = top_percent(welch(recorder.group(0), recorder.group(1)), 50)
-    assert len(mask) == mask.counts()[middle] == round(middle.channels / 2)
+    mask, pixels = masks[kind], picture(chosen, len(GROUPS))
+    intact = logits_of(model, pixels)
     with ablate(model, mask):
         ablated = logits_of(model, pixels)
     assert not torch.equal(ablated, intact)
-    prefix = Prefix(model, lambda: logits_of(model, pixels), [middle])
     assert torch.equal(prefix.intact, intact)
     assert torch.equal(prefix.under(mask), ablated)
     assert prefix.n_whole == 0
