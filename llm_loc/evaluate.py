@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from common.base.errors import DataError
-from common.base.progress import PART, Progress, silent
+from common.base.progress import Progress, silent
 from common.effects.items import Outcome
 from common.measure.ablate import Ablation
 from common.measure.masks import Mask
 from common.measure.prefix import Passes
 from common.measure.scores import SelectivityMap
+from common.study.journal import Arrays
+from common.study.together import Batches, under_masks
 from llm_loc.models import Ids, LanguageModel
 from llm_loc.stimuli import Benchmark, RunningText
 
+ITEMS = ""  # what the items are called beside the running texts
 LOGITS_A_PASS = 1 << 26  # as many numbers as one pass may give, whatever the vocabulary
 
 
@@ -183,28 +186,47 @@ def evaluate_masks(
         the right text, else the place of the likeliest wrong one. ``beside`` holds each text's nats
         a token, one number a window.
     """
-    total = len(tokens.sentences) + sum(map(len, tokens.texts.values()))
-    passes, before = Passes(model.module, masks, by, found), 0
+    shown = TextBatches(model, tokens, batch_size)
+    return under_masks(shown, Passes(model.module, masks, by, found), progress)
 
-    def tell(read: int) -> None:
-        progress(PART, before + read, total * len(masks))
 
-    def scored(ids: Sequence[Ids], starts: np.ndarray | None = None) -> np.ndarray:
-        return log_probabilities_under(passes, model, ids, batch_size, starts, tell)
+class TextBatches(Batches):
+    """Items and running texts in batches, and what a model makes of each.
 
-    with torch.inference_mode():
-        scores = scored(tokens.sentences, tokens.starts)
-        before += len(tokens.sentences) * len(masks)
-        nats = {}
-        for name, rows in tokens.texts.items():
-            nats[name] = -scored(rows.tolist()) / (rows.shape[1] - 1)
-            before += len(rows) * len(masks)
-    return [
-        _outcome(
-            tokens.by_item(scores[number]), {name: each[number] for name, each in nats.items()}
-        )
-        for number in range(len(masks))
-    ]
+    Parameters
+    ----------
+    model, tokens, batch_size
+        See :func:`evaluate_masks`.
+    """
+
+    def __init__(self, model: LanguageModel, tokens: Tokenized, batch_size: int = 64) -> None:
+        self.model, self.module, self.tokens = model, model.module, tokens
+        rows = {name: (text.tolist(), None) for name, text in tokens.texts.items()}
+        self.read = {ITEMS: (tokens.sentences, tokens.starts), **rows}
+        self.batches = [
+            (name, part)
+            for name, (ids, starts) in self.read.items()
+            for part in parts_of(model, ids, batch_size, starts)
+        ]
+        self.sizes = [len(part.where) for _, part in self.batches]
+
+    def give(self, number: int, passes: Passes) -> Iterator[Arrays]:
+        """Log-probability of every text of a batch, under each mask."""
+        name, part = self.batches[number]
+        ids = self.read[name][0]
+        for sums in part.sums(self.model, ids, passes):
+            yield {"sums": sums}
+
+    def outcome(self, parts: Sequence[Arrays]) -> Outcome:
+        """The batches at their places: margins of the items, nats a token of the windows."""
+        found = {name: np.zeros(len(ids)) for name, (ids, _) in self.read.items()}
+        for (name, part), arrays in zip(self.batches, parts, strict=True):
+            found[name][part.where] = arrays["sums"]
+        scores = found.pop(ITEMS)
+        nats = {
+            name: -sums / (self.tokens.texts[name].shape[1] - 1) for name, sums in found.items()
+        }
+        return _outcome(self.tokens.by_item(scores), nats)
 
 
 def _outcome(table: np.ndarray, nats: dict[str, np.ndarray]) -> Outcome:
@@ -220,7 +242,6 @@ def log_probabilities(
     ids: Sequence[Ids],
     batch_size: int = 64,
     starts: Sequence[int] | np.ndarray | None = None,
-    tell: Callable[[int], None] = lambda _read: None,
 ) -> np.ndarray:
     """Log-probability of each text in nats: the sum over its tokens from its start on.
 
@@ -235,8 +256,6 @@ def log_probabilities(
     starts : sequence of int, optional
         The first token of each text that counts, given all before it; 1 at least, and the default,
         for nothing predicts the first token. A text that ends before its start has the sum 0.
-    tell : callable, optional
-        Told after every pass how many of the texts are done.
 
     Returns
     -------
@@ -247,71 +266,83 @@ def log_probabilities(
     DataError
         If one is not finite.
     """
-    intact = Passes(model.module, [None])
-    found: np.ndarray = log_probabilities_under(intact, model, ids, batch_size, starts, tell)[0]
+    intact, found = Passes(model.module, [None]), np.zeros(len(ids))
+    for part in parts_of(model, ids, batch_size, starts):
+        found[part.where] = next(part.sums(model, ids, intact))
     return found
 
 
-def log_probabilities_under(
-    passes: Passes,
+@dataclass(frozen=True)
+class TextPart:
+    """Some texts that are read in one pass.
+
+    Attributes
+    ----------
+    where : array of int of shape (n_part,)
+        Their places among all texts.
+    first : array of int of shape (n_part,)
+        The first token of each that counts.
+    """
+
+    where: np.ndarray
+    first: np.ndarray
+
+    def sums(
+        self, model: LanguageModel, ids: Sequence[Ids], passes: Passes
+    ) -> Iterator[np.ndarray]:
+        """Under each mask, sums of the log-probabilities of each text's tokens from `first` on.
+
+        Raises
+        ------
+        DataError
+            If one is not finite.
+        """
+        own = [ids[i] for i in self.where]
+        begin = int(self.first.min())
+        # The last token is predicted and predicts nothing, so the model need not read it.
+        batch = model.batch([text[:-1] for text in own])
+        following = model.batch(own)["input_ids"][:, begin:]
+
+        def compute() -> Tensor:
+            logits = model.logits(batch, begin - 1)
+            return cross_entropy(logits.flatten(0, 1), following.flatten(), reduction="none")
+
+        place = np.arange(begin, begin + following.shape[1])
+        sizes = np.array([len(text) for text in own])
+        counts = (place >= self.first[:, None]) & (place < sizes[:, None])
+        for nats in passes(compute, (begin, following.shape)):
+            rows = -nats.view(following.shape).cpu().double().numpy()
+            sums = np.where(counts, rows, 0).sum(axis=1)
+            if not np.isfinite(sums).all():
+                raise DataError(f"{model.name}: log-probabilities are NaN or infinite")
+            yield sums
+
+
+def parts_of(
     model: LanguageModel,
     ids: Sequence[Ids],
     batch_size: int = 64,
     starts: Sequence[int] | np.ndarray | None = None,
-    tell: Callable[[int], None] = lambda _read: None,
-) -> np.ndarray:
-    """The same under each of many masks.
+) -> list[TextPart]:
+    """Texts in passes, by length, each of as many logits as one pass may give.
 
     Parameters
     ----------
-    passes : Passes
-        The masks.
-    model, ids, batch_size, starts, tell
-        As in :func:`log_probabilities`; `tell` counts each text once for each mask.
-
-    Returns
-    -------
-    array of float64 of shape (n_masks, n_texts)
+    model, ids, batch_size, starts
+        As in :func:`log_probabilities`. A text that ends before its start needs no pass.
     """
-    model.projects_a_part  # noqa: B018  (tried on the intact model, not under a mask)
     sizes = np.array([len(text) for text in ids])
     first = np.ones(len(ids), dtype=int) if starts is None else np.asarray(starts)
     order = np.lexsort((first, sizes))
     order = order[first[order] < sizes[order]]
-    n_masks = len(passes.masks)
-    found = np.zeros((n_masks, len(ids)))
-    begin, done = 0, n_masks * (len(ids) - len(order))  # what ends before its start needs no pass
+    parts: list[TextPart] = []
+    begin = 0
     while begin < len(order):
         where = order[begin : begin + batch_size]
         begins = int(first[where].min())
         whole = begins > 1 and not model.projects_a_part
         projected = int(sizes[where].max()) - (1 if whole else begins)
         where = where[: max(1, LOGITS_A_PASS // (projected * model.vocabulary))]
-        for number, sums in enumerate(_sums(model, [ids[i] for i in where], first[where], passes)):
-            found[number, where] = sums
-            done += len(where)
-            tell(done)
+        parts.append(TextPart(where, first[where]))
         begin += len(where)
-    if not np.isfinite(found).all():
-        raise DataError(f"{model.name}: log-probabilities are NaN or infinite")
-    return found
-
-
-def _sums(
-    model: LanguageModel, ids: Sequence[Ids], first: np.ndarray, passes: Passes
-) -> Iterator[np.ndarray]:
-    """Under each mask, sums of the log-probabilities of each text's tokens from `first` on."""
-    begin = int(first.min())
-    # The last token is predicted and predicts nothing, so the model need not read it.
-    batch = model.batch([text[:-1] for text in ids])
-    following = model.batch(ids)["input_ids"][:, begin:]
-
-    def compute() -> Tensor:
-        logits = model.logits(batch, begin - 1)
-        return cross_entropy(logits.flatten(0, 1), following.flatten(), reduction="none")
-
-    place = np.arange(begin, begin + following.shape[1])
-    counts = (place >= first[:, None]) & (place < np.array([len(text) for text in ids])[:, None])
-    for nats in passes(compute, (begin, following.shape)):
-        rows = -nats.view(following.shape).cpu().double().numpy()
-        yield np.where(counts, rows, 0).sum(axis=1)
+    return parts

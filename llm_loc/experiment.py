@@ -29,7 +29,6 @@ from common.measure.matching import PARTS
 from common.measure.scores import SelectivityMap
 from common.study import verbs as study
 from common.study.front import (
-    EvaluatingTogether,
     FrontEnd,
     Localizing,
     chosen_localizer,
@@ -37,7 +36,8 @@ from common.study.front import (
     stimuli_table,
 )
 from common.study.plan import Plan
-from llm_loc.evaluate import Tokenized, evaluate_masks
+from common.study.together import EvaluatingTogether
+from llm_loc.evaluate import TextBatches, Tokenized
 from llm_loc.gallery import layer_matched, prompts, save_continuations
 from llm_loc.generate import Sampling, continuations
 from llm_loc.harness import TaskScores, check_installed, evaluate_tasks
@@ -168,19 +168,9 @@ class Texts(EvaluatingTogether):
     settings: Settings
     tokens: Tokenized
 
-    def evaluate(
-        self, masks: Sequence[Mask | None], found: SelectivityMap, progress: Progress = silent
-    ) -> list[Outcome]:
-        """What the model makes of every item and text."""
-        return evaluate_masks(
-            self.model,
-            self.tokens,
-            masks,
-            by=self.settings.plan.ablation,
-            found=found,
-            batch_size=self.settings.batch_size,
-            progress=progress,
-        )
+    def shown(self) -> TextBatches:
+        """The items and texts in batches."""
+        return TextBatches(self.model, self.tokens, self.settings.batch_size)
 
     def illustrate(
         self,

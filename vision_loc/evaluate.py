@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.base.progress import PART, Progress, silent
+from common.base.progress import Progress, silent
 from common.effects.items import Outcome
 from common.measure.ablate import Ablation
 from common.measure.masks import Mask
 from common.measure.prefix import Passes
 from common.measure.scores import SelectivityMap
+from common.study.journal import Arrays
+from common.study.together import Batches, under_masks
 from vision_loc.models import VisionModel
 
 
@@ -78,24 +80,49 @@ def evaluate_masks(
     list of Outcome
         In the order of the masks.
     """
-    seen: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in masks]
-    passes, done = Passes(model.module, masks, by, found), 0
-    with torch.inference_mode():
-        for start in range(0, len(labels), batch_size):
-            where = slice(start, start + batch_size)
-            batch, right = torch.from_numpy(pixels[where].copy()), torch.from_numpy(labels[where])
-            each = passes(partial(model.logits, batch), batch.shape)
-            for under, logits in zip(seen, each, strict=True):
-                logits = _among(logits.cpu(), choose_from)
-                under.append((logits.argmax(dim=1).numpy(), _margin(logits, right).numpy()))
-                done += len(right)
-                progress(PART, done, len(labels) * len(masks))
-    return [_outcome(under, labels) for under in seen]
+    shown = PictureBatches(model, pixels, labels, choose_from, batch_size)
+    return under_masks(shown, Passes(model.module, masks, by, found), progress)
 
 
-def _outcome(batches: Sequence[tuple[np.ndarray, np.ndarray]], labels: np.ndarray) -> Outcome:
-    prediction, margin = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    return Outcome(prediction, prediction == labels, margin)
+class PictureBatches(Batches):
+    """Pictures in batches, and what a model makes of each.
+
+    Parameters
+    ----------
+    model, pixels, labels, choose_from, batch_size
+        See :func:`evaluate_masks`.
+    """
+
+    def __init__(
+        self,
+        model: VisionModel,
+        pixels: np.ndarray,
+        labels: np.ndarray,
+        choose_from: Sequence[int] = (),
+        batch_size: int = 64,
+    ) -> None:
+        self.model, self.module = model, model.module
+        self.pixels, self.labels, self.choose_from = pixels, labels, choose_from
+        starts = range(0, len(labels), batch_size)
+        self.places = [slice(start, start + batch_size) for start in starts]
+        self.sizes = [len(labels[where]) for where in self.places]
+
+    def give(self, number: int, passes: Passes) -> Iterator[Arrays]:
+        """Prediction and margin of every picture of a batch, under each mask."""
+        where = self.places[number]
+        batch = torch.from_numpy(self.pixels[where].copy())
+        right = torch.from_numpy(self.labels[where])
+        for logits in passes(partial(self.model.logits, batch), batch.shape):
+            among = _among(logits.cpu(), self.choose_from)
+            prediction, margin = among.argmax(dim=1), _margin(among, right)
+            yield {"prediction": prediction.numpy(), "margin": margin.numpy()}
+
+    def outcome(self, parts: Sequence[Arrays]) -> Outcome:
+        """The batches one after another."""
+        prediction, margin = (
+            np.concatenate([arrays[name] for arrays in parts]) for name in ("prediction", "margin")
+        )
+        return Outcome(prediction, prediction == self.labels, margin)
 
 
 def _among(logits: Tensor, classes: Sequence[int]) -> Tensor:

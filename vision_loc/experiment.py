@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,14 +18,14 @@ from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from common.study import verbs as study
 from common.study.front import (
-    EvaluatingTogether,
     FrontEnd,
     Localizing,
     chosen_localizer,
     describe_localizer,
     stimuli_table,
 )
-from vision_loc.evaluate import evaluate_masks
+from common.study.together import EvaluatingTogether
+from vision_loc.evaluate import PictureBatches
 from vision_loc.gallery import responses, save_gallery
 from vision_loc.localize import find_sites, localize
 from vision_loc.matching import check_intact, matched
@@ -82,6 +81,7 @@ class Pictures(EvaluatingTogether):
 
     def prepare(self, scratch: Path, progress: Progress = silent) -> None:
         """Decode every picture into a file that all masks read."""
+        super().prepare(scratch, progress)
         self.pixels = pixel_store(
             self.benchmark.pictures,
             self.model.preprocess,
@@ -90,25 +90,19 @@ class Pictures(EvaluatingTogether):
             progress,
         )
 
-    def evaluate(
-        self, masks: Sequence[Mask | None], found: SelectivityMap, progress: Progress = silent
-    ) -> list[Outcome]:
-        """Which pictures the model still gets right."""
-        found_out = evaluate_masks(
+    def shown(self) -> PictureBatches:
+        """The pictures in batches."""
+        return PictureBatches(
             self.model,
             self.pixels,
             np.asarray(self.items.labels),
-            masks,
-            by=self.settings.plan.ablation,
-            found=found,
-            choose_from=self.benchmark.choose_from,
-            batch_size=self.settings.batch_size,
-            progress=progress,
+            self.benchmark.choose_from,
+            self.settings.batch_size,
         )
-        for mask, outcome in zip(masks, found_out, strict=True):
-            if mask is None:
-                check_intact(self.benchmark, self.model, outcome)
-        return found_out
+
+    def check(self, intact: Outcome) -> None:
+        """Refuse classes that are matched blindly, and wrongly."""
+        check_intact(self.benchmark, self.model, intact)
 
     def illustrate(
         self,

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import torch
 
 from common.base.errors import SettingError
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+
+MEMINFO = Path("/proc/meminfo")
+CONTAINER = Path("/sys/fs/cgroup")
+UNKNOWN = 1 << 32  # bytes that a machine is taken to have if it does not say
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -41,6 +48,39 @@ def choose_dtype(name: str = "float32") -> torch.dtype:
     if name not in DTYPES:
         raise SettingError(f"`dtype` {name}: choose one of {', '.join(DTYPES)}")
     return DTYPES[name]
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free where a model computes.
+
+    On CUDA the card's own; elsewhere the machine's, and no more than its container may have.
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    left = _available()
+    most, used = _number(CONTAINER / "memory.max"), _number(CONTAINER / "memory.current")
+    return left if most is None or used is None else max(0, min(left, most - used))
+
+
+def _available() -> int:
+    """Memory of the machine that could be had; where it does not say, half of all."""
+    try:
+        lines = MEMINFO.read_text(encoding="ascii").splitlines()
+        kilobytes = next(line.split()[1] for line in lines if line.startswith("MemAvailable:"))
+        return int(kilobytes) << 10
+    except (OSError, StopIteration, ValueError, IndexError):
+        pass
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, OSError, ValueError):
+        return UNKNOWN
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):  # no container, or none that has a bound
+        return None
 
 
 def synchronize(device: torch.device) -> None:

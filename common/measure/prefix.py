@@ -178,11 +178,16 @@ class Passes:
         memory: int = MEMORY,
     ) -> None:
         self.model, self.masks, self.by, self.found, self.memory = model, masks, by, found, memory
-        first = {_first_site(mask) for mask in masks if mask is not None} - {None}
-        # In running order, whatever order the masks are in.
-        every = next((mask.sites for mask in masks if mask is not None), ())
-        self._sites = tuple(site for site in every if site in first)
+        self._sites = _begins(masks)
         self._plans: dict[Hashable, Plan] = {}
+
+    def of(self, masks: Sequence[Mask | None]) -> Passes:
+        """The same for other masks, with what is known of the model's passes."""
+        other = Passes(self.model, masks, self.by, self.found, self.memory)
+        other._plans = self._plans
+        if set(other._sites) <= set(self._sites):
+            other._sites = self._sites
+        return other
 
     def __call__(self, compute: Callable[[], Result], key: Hashable = None) -> Iterator[Result]:
         """What `compute` gives under each mask.
@@ -202,6 +207,13 @@ class Passes:
         )
         for mask in self.masks:
             yield prefix.intact if mask is None else prefix.under(mask, self.by, self.found)
+
+
+def _begins(masks: Sequence[Mask | None]) -> tuple[Site, ...]:
+    """Where masks begin, in running order, whatever order the masks are in."""
+    first = {_first_site(mask) for mask in masks if mask is not None} - {None}
+    every = next((mask.sites for mask in masks if mask is not None), ())
+    return tuple(site for site in every if site in first)
 
 
 def _first_site(mask: Mask) -> Site | None:

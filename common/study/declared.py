@@ -8,6 +8,7 @@ settings themselves are in :mod:`common.study.settings`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
@@ -20,6 +21,7 @@ LOCALIZING = ("run", "localize")
 EVALUATING = ("run", "evaluate")
 MASKING = (*EVALUATING, "generate", "lm-eval")
 ALWAYS = ("run", "localize", "evaluate", "generate", "lm-eval")
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}  # of bytes
 WITH_STIMULI = ("run", "localize", "evaluate")
 
 
@@ -141,6 +143,26 @@ def known_to(kind: type[Declared], verb: str) -> dict[str, Setting]:
 
 
 # --- text and back ---
+
+
+def read_bytes(name: str, text: str) -> int:
+    """A number of bytes from text, as in ``2G``, ``512M`` or ``1000000``: units of 1024.
+
+    Raises
+    ------
+    SettingError
+        If it is none.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if found is None or found[1].count("0") + found[1].count(".") == len(found[1]):
+        raise SettingError(f"`{name}` {text}: give bytes above 0, as in 512M or 2G")
+    return int(float(found[1]) * UNITS[found[2].upper()])
+
+
+def say_bytes(value: int) -> str:
+    """A number of bytes as :func:`read_bytes` reads it."""
+    whole = [unit for unit, size in UNITS.items() if value % size == 0]
+    return f"{value // UNITS[whole[-1]]}{whole[-1]}"
 
 
 def read_setting(kind: type[Declared], name: str, value: Any) -> Any:

@@ -13,7 +13,8 @@ Everything is written atomically, under names that do not change:
 ``report.html``
     All of it to look at; made from the rest of the folder, and made again at any time.
 ``partial/``
-    The outcomes so far, one file a mask, while the run goes on.
+    The outcomes so far, one file a mask, while the run goes on; in ``batches/`` those of single
+    batches (:mod:`common.study.journal`).
 """
 
 from __future__ import annotations

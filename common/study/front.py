@@ -13,9 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from time import monotonic
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -33,10 +31,6 @@ from common.measure.masks import Mask
 from common.measure.scores import LEAST_D_PRIME, LEAST_INDEX, SelectivityMap, score_identity
 from common.measure.sites import Site
 from common.study.settings import Settings
-
-TOGETHER = 48  # masks that are evaluated at once, at most
-FEWEST = 6  # and at least: the intact pass that they share has to pay
-LOST_AT_MOST = 40.0  # seconds of work that a kill should lose
 
 Model = TypeVar("Model")
 S = TypeVar("S", bound=Settings)
@@ -184,7 +178,8 @@ class Evaluating(ABC):
     ) -> Iterator[Outcome]:
         """The outcomes under several masks, in their order, each as soon as it is known.
 
-        One by one, as it stands. The caller may stop asking.
+        One by one, as it stands; :class:`common.study.together.EvaluatingTogether` does better. The
+        caller may stop asking.
         """
         for mask in masks:
             yield self.outcome(mask, found, progress)
@@ -211,41 +206,6 @@ class Evaluating(ABC):
         progress : Progress
             Told how far it is; may raise to stop.
         """
-
-
-@dataclass(kw_only=True, eq=False)
-class EvaluatingTogether(Evaluating):
-    """An evaluation under many masks at once: what comes before their units is computed once.
-
-    See :class:`common.measure.prefix.Passes`.
-    """
-
-    @abstractmethod
-    def evaluate(
-        self, masks: Sequence[Mask | None], found: SelectivityMap, progress: Progress = silent
-    ) -> list[Outcome]:
-        """The outcomes under each of the masks; otherwise as :meth:`Evaluating.outcome`."""
-
-    def outcome(
-        self, mask: Mask | None, found: SelectivityMap, progress: Progress = silent
-    ) -> Outcome:
-        """The same for one mask."""
-        return self.evaluate([mask], found, progress)[0]
-
-    def outcomes(
-        self,
-        masks: Iterable[Mask | None],
-        found: SelectivityMap,
-        progress: Progress = silent,
-    ) -> Iterator[Outcome]:
-        """The outcomes of any number of masks; as many at a time as a kill may lose."""
-        left, size = iter(masks), 1  # the first alone: it is soon there, and kept
-        while some := [*islice(left, size)]:
-            begun = monotonic()
-            done = self.evaluate(some, found, progress)
-            a_mask = (monotonic() - begun) / len(some)
-            yield from done
-            size = min(max(int(LOST_AT_MOST / max(a_mask, 1e-6)), FEWEST), TOGETHER)
 
 
 class FrontEnd(ABC, Generic[S, Model]):

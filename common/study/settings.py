@@ -26,6 +26,8 @@ from common.study.declared import (
     WITH_STIMULI,
     Declared,
     Setting,
+    read_bytes,
+    say_bytes,
 )
 from common.study.plan import (
     DEFAULT_CONTROLS,
@@ -201,9 +203,17 @@ class Settings(Declared):
                 metavar="N", unset="all"),
     ] = None  # fmt: skip
 
+    cache_memory: Annotated[
+        int | None,
+        Setting("Bytes that may be kept of a batch's intact pass for the masks, as in 512M or 2G; "
+                "beyond it masks begin at an earlier site, with the same numbers", EVALUATING,
+                read=partial(read_bytes, "cache_memory"), say=say_bytes, metavar="BYTES",
+                unset="a quarter of what is free"),
+    ] = None  # fmt: skip
+
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, fewest in (("untrained_seeds", 0), ("items", 1)):
+        for name, fewest in (("untrained_seeds", 0), ("items", 1), ("cache_memory", 1)):
             if (n := getattr(self, name)) is not None and n < fewest:
                 raise SettingError(f"`{name}` {n}: give {fewest} or more")
         for name in ("least_d_prime", "least_index"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +14,11 @@ from safetensors.numpy import load_file
 
 from common.base.errors import DataError, FunclocError, RunError, SettingError
 from common.measure.masks import load_masks
+from common.measure.prefix import Passes
 from common.measure.scores import CONTRACT, SelectivityMap
+from common.study.journal import Arrays
 from common.study.settings import read_controls
-from llm_loc import experiment
+from llm_loc.evaluate import TextBatches
 from llm_loc.experiment import Settings, evaluate_map, generate_under, localize_only, run
 from llm_loc.generate import Sampling
 
@@ -81,27 +83,29 @@ def test_the_breakdown_and_the_perplexity_are_paired_with_intact(
 def test_a_run_that_was_stopped_ends_in_the_same_bytes(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("common.study.front.TOGETHER", 1)
-    whole, _, _ = run(settings, tmp_path / "whole")
-    n_passes = 1 + len(whole.ablations)
-    real, count = experiment.evaluate_masks, 0  # type: ignore[attr-defined]
+    count, last = 0, 0
+    real = TextBatches.give
 
-    def dying(*args, **more):
+    def counted(self: TextBatches, number: int, passes: Passes) -> Iterator[Arrays]:
         nonlocal count
-        count += 1
-        if count == 3:
-            raise KeyboardInterrupt
-        return real(*args, **more)
+        for arrays in real(self, number, passes):
+            count += 1
+            if count == last:
+                raise KeyboardInterrupt
+            yield arrays
 
-    monkeypatch.setattr(experiment, "evaluate_masks", dying)
+    monkeypatch.setattr(TextBatches, "give", counted)
+    run(settings, tmp_path / "whole")
+    n_passes, count = count, 0
+    last = n_passes // 2  # amid the masks of a batch
     with pytest.raises(KeyboardInterrupt):
         run(settings, tmp_path / "cut")
     run(settings, tmp_path / "cut")
-    assert count == 3 + n_passes - 2  # intact and one mask were kept
+    assert count == n_passes + 1  # the one that was not kept
     for name in ("results.json", "items.csv"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert run(settings, tmp_path / "cut")[2]
-    assert count == 3 + n_passes - 2
+    assert count == n_passes + 1
 
 
 def test_batch_size_is_no_part_of_a_run_and_protocol_is(settings: Settings, tmp_path: Path) -> None:

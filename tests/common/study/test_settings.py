@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from common.base.errors import SettingError
+from common.study.commands import command
 from common.study.declared import declarations, read_settings, say_settings
 from common.study.settings import Settings, read_controls
 
@@ -17,7 +18,8 @@ TOLD: dict[str, Any] = {
     "unit": "neuron", "pooling": "none", "statistic": "signed", "ablation": "scale:-0.5", "seed": 4,
     "untrained": True, "allow_overlap": True, "device": "cpu", "dtype": "float16", "batch_size": 7,
     "data_root": "data", "on_error": "skip", "score": "welch", "within": "margin",
-    "untrained_seeds": 3, "items": 10, "least_d_prime": "0.5", "least_index": "2/3",
+    "untrained_seeds": 3, "items": 10, "cache_memory": 3 << 29,
+    "least_d_prime": "0.5", "least_index": "2/3",
 }  # fmt: skip
 
 
@@ -41,6 +43,18 @@ def test_a_threshold_is_said_to_the_last_bit(value: float) -> None:
     assert say_settings(Settings("m"))["least_index"] == "1/3"
 
 
+@pytest.mark.parametrize(
+    ("text", "value", "said"),
+    [("2G", 2 << 30, "2G"), ("512M", 512 << 20, "512M"), ("1.5 GiB", 3 << 29, "1536M"),
+     ("1000000", 1_000_000, "1000000"), ("64kb", 1 << 16, "64K")],
+)  # fmt: skip
+def test_bytes_are_read_and_said(text: str, value: int, said: str) -> None:
+    found = read_settings(Settings, {"model": "m", "cache_memory": text})
+    assert found.cache_memory == value
+    assert f"--cache-memory {said} " in command("x-loc", "run", found, Path("runs/a"))
+    assert read_settings(Settings, {"model": "m", "cache_memory": said}) == found
+
+
 def test_no_controls_are_no_text() -> None:
     found = read_settings(Settings, {"model": "m", "controls": ""})
     assert found.controls == ()
@@ -62,6 +76,10 @@ def test_no_controls_are_no_text() -> None:
         ("least_d_prime", "nan", "`least_d_prime` nan: give a number"),
         ("items", "0", "`items` 0: give a whole number, 1 or more"),
         ("items", "few", "`items` few: give a whole number, 1 or more"),
+        ("cache_memory", "much", "`cache_memory` much: give bytes above 0, as in 512M or 2G"),
+        ("cache_memory", "0G", "`cache_memory` 0G: give bytes above 0"),
+        ("cache_memory", "0.0", "`cache_memory` 0.0: give bytes above 0"),
+        ("cache_memory", "", "`cache_memory` : give bytes above 0"),
         ("unit", "cell", "`unit` cell: choose one of channel, neuron"),
     ],
 )

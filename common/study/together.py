@@ -1,0 +1,183 @@
+"""Evaluating under many masks at once: batches outside, masks inside.
+
+What comes before the units of a mask is computed once a batch (:mod:`common.measure.prefix`), and
+what a batch gave under a mask is kept while the evaluation goes on (:mod:`common.study.journal`),
+so any number of masks can share a batch and a kill loses seconds.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from common.base.device import free_memory
+from common.base.progress import PART, Progress, silent
+from common.effects.items import Outcome
+from common.measure.masks import Mask
+from common.measure.prefix import Passes
+from common.measure.scores import SelectivityMap
+from common.study.front import Evaluating
+from common.study.journal import Arrays, Journal, mask_key
+from common.study.plan import say_ablation
+from common.study.settings import Settings
+
+KEPT = 1 << 28  # bytes of outcomes that are in the making at once
+BYTES = 64  # at most, of one item under one mask
+SHARE = 0.25  # of the memory that is free, for what the passes of masks begin with
+
+
+class Batches(ABC):
+    """Stimuli in batches, and what a model makes of them.
+
+    Attributes
+    ----------
+    module : nn.Module
+        The model's module.
+    sizes : sequence of int
+        Stimuli of each batch.
+    """
+
+    module: nn.Module
+    sizes: Sequence[int]
+
+    @abstractmethod
+    def give(self, number: int, passes: Passes) -> Iterator[Arrays]:
+        """What a batch gives under each of the masks of `passes`, in their order."""
+
+    @abstractmethod
+    def outcome(self, parts: Sequence[Arrays]) -> Outcome:
+        """The outcome under a mask, from what each batch gave."""
+
+
+def under_masks(
+    shown: Batches, passes: Passes, progress: Progress = silent, journal: Journal | None = None
+) -> list[Outcome]:
+    """The outcomes under many masks.
+
+    Parameters
+    ----------
+    shown : Batches
+        What is evaluated.
+    passes : Passes
+        The masks.
+    progress : Progress
+        Told of every batch under every mask, as a part of the step under way; may raise to stop.
+    journal : Journal, optional
+        What is known already, and where the rest is kept.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of the masks.
+    """
+    kept = Journal(None) if journal is None else journal
+    keys = [mask_key(mask) for mask in passes.masks]
+    done, total = 0, sum(shown.sizes) * len(keys)
+    try:
+        with torch.inference_mode():
+            for number, size in enumerate(shown.sizes):
+                todo = [at for at, key in enumerate(keys) if kept.get(number, key) is None]
+                done += size * (len(keys) - len(todo))
+                if not todo:
+                    continue
+                given = shown.give(number, passes.of([passes.masks[at] for at in todo]))
+                for at, arrays in zip(todo, given, strict=True):
+                    kept.keep(number, keys[at], arrays)
+                    done += size
+                    progress(PART, done, total)
+    except BaseException:
+        kept.flush()  # somebody stopped it: the same command goes on from here
+        raise
+    return [shown.outcome(_parts(kept, len(shown.sizes), key)) for key in keys]
+
+
+def _parts(kept: Journal, n_batches: int, key: str) -> list[Arrays]:
+    found = (kept.get(number, key) for number in range(n_batches))
+    return [arrays for arrays in found if arrays is not None]
+
+
+@dataclass(kw_only=True, eq=False)
+class EvaluatingTogether(Evaluating):
+    """An evaluation under many masks at once.
+
+    Attributes
+    ----------
+    settings : Settings
+        How.
+    """
+
+    settings: Settings
+    _scratch: Path | None = field(init=False, default=None)
+    _passes: Passes | None = field(init=False, default=None)
+
+    @abstractmethod
+    def shown(self) -> Batches:
+        """What is evaluated, in batches of the size that the settings want."""
+
+    def check(self, intact: Outcome) -> None:
+        """Refuse an intact outcome of which nothing can be learned."""
+
+    def prepare(self, scratch: Path, progress: Progress = silent) -> None:  # noqa: ARG002
+        """Remember where what is known so far can be kept."""
+        self._scratch = scratch
+
+    def outcome(
+        self, mask: Mask | None, found: SelectivityMap, progress: Progress = silent
+    ) -> Outcome:
+        """The same for one mask."""
+        return next(self.outcomes([mask], found, progress))
+
+    def outcomes(
+        self,
+        masks: Iterable[Mask | None],
+        found: SelectivityMap,
+        progress: Progress = silent,
+    ) -> Iterator[Outcome]:
+        """The outcomes of any number of masks: intact first and alone, then all that fit."""
+        shown, todo = self.shown(), [*masks]
+        journal = self._journal(shown, todo, found)
+        while todo:
+            some = todo[:1] if todo[0] is None else todo[: self._at_once]
+            self._passes = self._for(shown, some, found)
+            done = under_masks(shown, self._passes, progress, journal)
+            for mask, outcome in zip(some, done, strict=True):
+                if mask is None:
+                    self.check(outcome)
+                yield outcome
+                journal.forget(mask_key(mask))
+            todo = todo[len(some) :]
+
+    @property
+    def _at_once(self) -> int:
+        """Masks whose outcomes fit into memory while they are in the making."""
+        numbers = len(self.items.names) + sum(len(text.bytes) for text in self.texts)
+        return max(1, KEPT // (BYTES * max(1, numbers)))
+
+    def _for(self, shown: Batches, masks: Sequence[Mask | None], found: SelectivityMap) -> Passes:
+        if self._passes is not None and self._passes.found is found:
+            return self._passes.of(masks)
+        memory = self.settings.cache_memory
+        if memory is None:
+            own = next(shown.module.parameters(), torch.empty(0))
+            memory = int(SHARE * free_memory(own.device))
+        return Passes(shown.module, masks, self.settings.ablation, found, memory)
+
+    def _journal(
+        self, shown: Batches, masks: Sequence[Mask | None], found: SelectivityMap
+    ) -> Journal:
+        if self._scratch is None:
+            return Journal(None)
+        made_of = {
+            "stimuli": self.stimuli,
+            "sizes": [*shown.sizes],
+            "batch_size": self.settings.batch_size,
+            "ablation": say_ablation(self.settings.ablation),
+            "map": found.fingerprint,
+            "model": str(found.about.get("model_fingerprint", "")),
+        }
+        return Journal(self._scratch / "batches", made_of, [mask_key(mask) for mask in masks])
