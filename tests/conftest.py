@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from unittest.mock import patch
 
@@ -25,13 +27,21 @@ def reference() -> Path:
     return folder
 
 
+PICTURED = {"llm_loc.experiment": "Texts", "vision_loc.experiment": "Pictures"}
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _without_report(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Drawing a report takes longer than a small run; modules that look at one ask for it."""
+    """Drawing a report and what it shows takes longer than a small run; some modules ask for it."""
     if request.node.get_closest_marker("draws_report"):
         yield
         return
-    with patch("common.study.verbs.make_report", lambda folder, _: folder / "report.html"):
+    with ExitStack() as patched:
+        drawn = patch("common.study.verbs.make_report", lambda folder, _: folder / "report.html")
+        patched.enter_context(drawn)
+        for module in filter(sys.modules.__contains__, PICTURED):
+            what = f"{module}.{PICTURED[module]}.illustrate"
+            patched.enter_context(patch(what, lambda *_: None))
         yield
 
 

@@ -7,6 +7,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,9 +58,13 @@ def _start(folder: Path) -> tuple[BaseProcess, str]:
 
 
 def serve(port: int) -> None:
-    """What ``python app.py --port`` does."""
+    """What ``python app.py --port`` does, with first buttons that show a part of the items."""
     import app
+    from llm_loc.app import tab as language
+    from vision_loc.app import tab as faces
 
+    language.DEMO = replace(language.DEMO, items=8)
+    faces.DEMO = replace(faces.DEMO, items=4)
     hush_libraries()
     app.main(port=port)
 

@@ -37,6 +37,7 @@ def settings(folder_of: PathMaker, own_files: tuple[Path, ...]) -> Settings:
         other_group="things",
         top=(10,),
         controls=read_controls("random:2,layer-matched:2"),
+        untrained_seeds=0,
         device="cpu",
     )
 

@@ -41,6 +41,7 @@ def settings(folder_of: PathMaker, own_files: tuple[Path, ...], tmp_path: Path) 
         other_group="things",
         top=(10,),
         controls=read_controls("layer-matched:2"),
+        untrained_seeds=0,
         device="cpu",
         data_root=tmp_path / "data",
     )

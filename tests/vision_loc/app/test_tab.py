@@ -136,7 +136,6 @@ def test_stop_in_mid_run_raises_and_the_folder_resumes(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("browser.visitors.BAR_EVERY", 0)
-    monkeypatch.setattr("common.study.front.TOGETHER", 1)
     session = "visitor"
     told: list[str] = []
 
@@ -382,7 +381,7 @@ def test_a_run_fills_the_form_again_and_only_with_what_is_on_offer(home: Path) -
     offered = {**settings, "top": "5,1", "controls": "magnitude-matched:19"}
     assert visit.OFFER.filled(offered) == [
         "phantom/planted", "phantom-planted:pattern", "phantom-planted", "magnitude", "welch",
-        "block", "channel", "magnitude-matched:19", "", ["5", "1"], 0,
+        "block", "channel", "magnitude-matched:19", "", "", ["5", "1"], 0,
     ]  # fmt: skip
     for changed in ({"ablation": "mean"}, {"sites": "blocks.3"}, {"untrained": True}):
         (name,) = changed
