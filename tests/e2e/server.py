@@ -6,11 +6,12 @@ import socket
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 from common.base.quiet import hush_libraries
 from tests.e2e.patience import PATIENCE
@@ -60,13 +61,18 @@ def _start(folder: Path) -> tuple[BaseProcess, str]:
 def serve(port: int) -> None:
     """What ``python app.py --port`` does, with first buttons that show a part of the items."""
     import app
-    from llm_loc.app import tab as language
-    from vision_loc.app import tab as faces
+    from llm_loc.app import visit as language
+    from vision_loc.app import visit as faces
 
-    language.DEMO = replace(language.DEMO, items=8)
-    faces.DEMO = replace(faces.DEMO, items=4)
-    hush_libraries()
-    app.main(port=port)
+    fewer = {
+        "llm_loc.app.tab.DEMO": replace(language.DEMO, items=8),
+        "vision_loc.app.tab.DEMO": replace(faces.DEMO, items=4),
+    }
+    with ExitStack() as patched:
+        for name, demo in fewer.items():
+            patched.enter_context(patch(name, demo))
+        hush_libraries()
+        app.main(port=port)
 
 
 @contextmanager
