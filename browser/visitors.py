@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic
 
 from common.base.errors import FunclocError
-from common.base.progress import PART, Progress
+from common.base.progress import LEFT, NOTE, PART, Progress, spoken_seconds
 from common.study.front import Model, S
 
 MODELS_KEPT = 2
@@ -101,22 +101,33 @@ class Visitors:
         began: dict[str, float] = {}
         shown = ("", 0.0)  # the step that the bar shows, and since when
         whole = ("", 0, 1)  # the step that a part belongs to, how much is done, and of how much
+        note = ""
+        seconds: tuple[int, int] | None = None  # that are over, and of how many
 
         def show(step: str, done: int, total: int) -> None:
-            nonlocal whole, shown
+            nonlocal whole, shown, note, seconds
             self.check(session)
-            if step == PART:
-                name, before, of = whole
-                share = (before + done / total) / of
-            else:
-                whole = name, _, _ = step, done, total
-                share = done / total
+            if step.startswith(NOTE):
+                note = f" ({step.removeprefix(NOTE).replace('`', '')})"
+                return
+            if step == LEFT:
+                seconds = done, total
+            elif step != PART:
+                if whole[0] != step:
+                    seconds = None
+                whole = step, done, total
+            name, before, of = whole
+            share = (before + done / total) / of if step == PART else before / of
             now = time.monotonic()
             elapsed = now - began.setdefault(name, now)
+            if seconds is not None and share < 1:
+                share = seconds[0] / max(1, seconds[1])
+                left = f", about {spoken_seconds(seconds[1] - seconds[0])} left"
+            else:
+                left = f", about {elapsed * (1 / share - 1):.0f} s left" if share else note
             if share < 1 and shown[0] == name and now - shown[1] < BAR_EVERY:
                 return
             shown = name, now
-            left = f", about {elapsed * (1 / share - 1):.0f} s left" if share else ""
             bar(share, desc=f"{steps.get(name, name)}{left}")
 
         return show

@@ -209,6 +209,21 @@ class TextBatches(Batches):
             for part in parts_of(model, ids, batch_size, starts)
         ]
         self.sizes = [len(part.where) for _, part in self.batches]
+        self._work = [
+            float(len(part.where) * max(len(self.read[name][0][i]) for i in part.where))
+            for name, part in self.batches
+        ]
+
+    @property
+    def work(self) -> Sequence[float]:
+        """Tokens of each batch, padding among them."""
+        return self._work
+
+    @property
+    def besides(self) -> float:
+        """Tokens of the running texts."""
+        pairs = zip(self.batches, self._work, strict=True)
+        return sum(work for (name, _), work in pairs if name != ITEMS)
 
     def give(self, number: int, passes: Passes) -> Iterator[Arrays]:
         """Log-probability of every text of a batch, under each mask."""

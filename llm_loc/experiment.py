@@ -172,6 +172,12 @@ class Texts(EvaluatingTogether):
         """The items and texts in batches."""
         return TextBatches(self.model, self.tokens, self.settings.batch_size)
 
+    @property
+    def work(self) -> tuple[float, float]:
+        """Tokens of the items, and of the running texts."""
+        shown = self.shown()
+        return sum(shown.work) - shown.besides, shown.besides
+
     def illustrate(
         self,
         folder: Path,

@@ -45,10 +45,13 @@ from vision_loc.stimuli import (
     localizer_of_folders,
     localizer_without_broken,
     occluded,
+    pixel_batches,
     pixel_store,
     reported,
     within_class,
 )
+
+SAMPLE = 16  # pictures from which is guessed how long a run takes
 
 
 def open_model(settings: Settings) -> VisionModel:
@@ -89,6 +92,18 @@ class Pictures(EvaluatingTogether):
             self.settings.batch_size,
             progress,
         )
+
+    def sample(self) -> tuple[PictureBatches, int]:
+        """A few pictures, decoded for that."""
+        some = self.benchmark.pictures[:SAMPLE]
+        _, pixels = next(pixel_batches(some, self.model.preprocess, len(some)))
+        labels = np.asarray(self.items.labels)[: len(some)]
+        return PictureBatches(self.model, pixels, labels, batch_size=len(some)), 0
+
+    @property
+    def versions(self) -> int:  # type: ignore[override]
+        """Pictures that are one with different things greyed."""
+        return 1 if self.benchmark.occlusion is None else 3
 
     def shown(self) -> PictureBatches:
         """The pictures in batches."""

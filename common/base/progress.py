@@ -6,8 +6,9 @@ The core calls it and knows nothing of terminals or browsers.
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -15,6 +16,9 @@ from tqdm.auto import tqdm
 
 SELDOM = 0.1  # seconds between two drawings of the line
 PART = "part"  # the step of this name tells how far the current part of another step has come
+
+LEFT = "left"  # that of this name tells how many seconds of a step are over, and of how many
+NOTE = "note: "  # what comes after it is a sentence to be read once, and no step
 
 
 class Progress(Protocol):
@@ -28,7 +32,7 @@ def silent(step: str, done: int, total: int) -> None:
 
 
 @contextmanager
-def terminal(enabled: bool = True) -> Iterator[Progress]:
+def terminal(enabled: bool = True, spoken: Callable[[str], str] = str) -> Iterator[Progress]:
     """Show one line of progress on standard error, and take it away when the work is done.
 
     The line is the step's that was begun last, with the part of it that is being done; when that is
@@ -38,15 +42,27 @@ def terminal(enabled: bool = True) -> Iterator[Progress]:
     ----------
     enabled : bool, default=True
         ``False`` shows nothing, for scripts.
+    spoken : callable, optional
+        How this program says a sentence of the core, which calls settings by their names.
     """
     bars: dict[str, tqdm[Any]] = {}  # the last is the one that is seen
     drawn = 0.0
+    beside = {PART: "", LEFT: ""}  # what is said beside the bar
 
     def show(step: str, done: int, total: int) -> None:
         nonlocal drawn
-        if step == PART and bars:
-            part = f"{done:,} of {total:,}" if done < total else ""
-            _last(bars).set_postfix_str(part, refresh=False)
+        if step.startswith(NOTE):
+            if sys.stderr.isatty():
+                tqdm.write(spoken(step.removeprefix(NOTE)), file=sys.stderr)
+            return
+        if step in beside:
+            if step == PART:
+                beside[PART] = f"{done:,} of {total:,}" if done < total else ""
+            else:
+                beside[LEFT] = f"about {spoken_seconds(total - done)} left"
+            if bars:
+                told = ", ".join(filter(None, beside.values()))
+                _last(bars).set_postfix_str(told, refresh=False)
         else:
             if step not in bars:
                 for bar in bars.values():
@@ -62,6 +78,7 @@ def terminal(enabled: bool = True) -> Iterator[Progress]:
             bars[step].total, bars[step].n = total, done
             if done >= total:
                 bars.pop(step).close()
+                beside.update({PART: "", LEFT: ""})
                 drawn = 0.0
         if bars and time.monotonic() >= drawn + SELDOM:
             _last(bars).refresh()
@@ -72,6 +89,18 @@ def terminal(enabled: bool = True) -> Iterator[Progress]:
     finally:
         for bar in bars.values():
             bar.close()
+
+
+def spoken_seconds(seconds: float) -> str:
+    """Seconds as one says them: ``40 s``, ``12 min``, ``2.5 h``, ``3 days``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    hours = seconds / 3600
+    if hours < 48:
+        return f"{hours:.1f} h" if hours < 9.95 else f"{round(hours)} h"
+    return f"{round(hours / 24)} days"
 
 
 def _last(bars: dict[str, tqdm[Any]]) -> tqdm[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ import typer
 
 from common.base.device import choose_device
 from common.base.progress import terminal
+from common.cli.main import spoken
 from common.cli.models_command import models_app
 from common.cli.options import (
     Given,
@@ -117,7 +119,7 @@ def _add_run(app: typer.Typer, program: Program) -> None:
     @takes(kind, "run")
     def run_all(given: Given, out: Out = None, as_json: Json = False, quiet: Quiet = False) -> None:
         settings = completed(kind, given)
-        with terminal(not quiet) as progress:
+        with terminal(not quiet, partial(spoken, command=app)) as progress:
             done = run(program.front, settings, out, progress)
         _print(*done, as_json)
 
@@ -131,7 +133,7 @@ def _add_localize(app: typer.Typer, program: Program) -> None:
         given: Given, out: Out = None, as_json: Json = False, quiet: Quiet = False
     ) -> None:
         settings = completed(kind, given)
-        with terminal(not quiet) as progress:
+        with terminal(not quiet, partial(spoken, command=app)) as progress:
             results, found, folder = localize_only(program.front, settings, out, progress)
         if as_json:
             print_json(results)
@@ -159,7 +161,7 @@ def _add_evaluate(app: typer.Typer, program: Program) -> None:
     ) -> None:
         if given["evaluation"] is None:
             del given["evaluation"]  # that of the map's own run, or of its model
-        with terminal(not quiet) as progress:
+        with terminal(not quiet, partial(spoken, command=app)) as progress:
             done = evaluate_map(program.front, map_folder, out, progress, **given)
         _print(*done, as_json)
 

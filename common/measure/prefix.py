@@ -211,12 +211,13 @@ class Passes:
 
 def _begins(masks: Sequence[Mask | None]) -> tuple[Site, ...]:
     """Where masks begin, in running order, whatever order the masks are in."""
-    first = {_first_site(mask) for mask in masks if mask is not None} - {None}
+    first = {first_site(mask) for mask in masks if mask is not None} - {None}
     every = next((mask.sites for mask in masks if mask is not None), ())
     return tuple(site for site in every if site in first)
 
 
-def _first_site(mask: Mask) -> Site | None:
+def first_site(mask: Mask) -> Site | None:
+    """The site of a mask's first unit, in running order; none of an empty mask."""
     return next((site for site in mask.sites if mask.at(site).any()), None)
 
 

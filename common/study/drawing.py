@@ -130,6 +130,16 @@ class Drawing:
             for mask in masks
         ]
 
+    @property
+    def later(self) -> list[tuple[Mask, int]]:
+        """How many more masks like each may be drawn."""
+        return [
+            (drawn[0], rule.draws - len(drawn))
+            for rule in self.plan.controls
+            for percent in self._doses(rule)
+            if len(drawn := self.drawn[rule.rule, percent]) < rule.draws
+        ]
+
     def more(self, asked: Sequence[Question], outcomes: Mapping[str, Outcome]) -> bool:
         """Draw another round of each rule that is not settled; whether there was any.
 

@@ -107,11 +107,16 @@ def _drawn(
     """All masks that the verdict needs, and the outcomes intact and under each of them."""
     drawing = Drawing(found, plan)
     outcomes: dict[str, Outcome] = {}
-    _evaluate(folder, tested, found, [None, *drawing.masks], outcomes, progress)
+    of = 1 + len(drawing.masks)
+    _evaluate(folder, tested, found, [None], outcomes, progress, of)
+    todo = [mask for mask in drawing.masks if folder.outcome(mask.name) is None]
+    tested.foresee(todo, drawing.later, found, progress)
+    _evaluate(folder, tested, found, drawing.masks, outcomes, progress, of)
     items, _ = _made_alike(plan, tested.items, described, outcomes[INTACT])
     asked = questions(items, outcomes[INTACT], [text.name for text in tested.texts])
     while drawing.more(asked, outcomes):
-        _evaluate(folder, tested, found, drawing.masks, outcomes, progress)
+        of = 1 + len(drawing.masks)
+        _evaluate(folder, tested, found, drawing.masks, outcomes, progress, of)
     return drawing, outcomes
 
 
@@ -122,20 +127,25 @@ def _evaluate(
     masks: Sequence[Mask | None],
     outcomes: dict[str, Outcome],
     progress: Progress,
+    of: int,
 ) -> None:
-    """Add the outcomes that are not known yet; those that an earlier run kept are read."""
+    """Add the outcomes that are not known yet; those that an earlier run kept are read.
+
+    With them there are so many `of` all that are planned.
+    """
     todo = [mask for mask in masks if _name(mask) not in outcomes]
     kept = [folder.outcome(_name(mask)) for mask in todo]
     missing = [mask for mask, outcome in zip(todo, kept, strict=True) if outcome is None]
     fresh = tested.outcomes(missing, found, progress)
     before = len(outcomes)
     for number, (mask, outcome) in enumerate(zip(todo, kept, strict=True)):
-        progress("evaluate", before + number, before + len(todo))
+        progress("evaluate", before + number, of)
         if outcome is None:
             outcome = next(fresh)
             folder.keep_outcome(_name(mask), outcome)
         outcomes[_name(mask)] = outcome
-    progress("evaluate", len(outcomes), len(outcomes))
+    if len(outcomes) >= of:
+        progress("evaluate", of, of)
 
 
 def _made_alike(

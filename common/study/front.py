@@ -73,6 +73,15 @@ class Localizing(Generic[Model]):
     more: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def work(self) -> float:
+        """How much is shown to the model: so many pictures, or tokens where texts have them."""
+        told = self.localizer
+        if told.tokens is None:
+            return float(len(self.stimuli))
+        sides = ((told.tokens["target"], told.n_target), (told.tokens["control"], told.n_control))
+        return float(sum(tokens.mean * n for tokens, n in sides))
+
+    @property
     def identity(self) -> dict[str, Any]:
         """Whatever the map depends on."""
         model = self.described
@@ -152,6 +161,40 @@ class Evaluating(ABC):
             by the same settings. It may not exist yet.
         progress : Progress
             Told how far it is; may raise to stop.
+        """
+
+    def forewarn(  # noqa: B027 (may be left out)
+        self, n_masks: int, before: float, progress: Progress = silent
+    ) -> None:
+        """Say how long the run takes at most; called before all else, and before :meth:`prepare`.
+
+        Parameters
+        ----------
+        n_masks : int
+            Masks that may have to be evaluated.
+        before : float
+            What is shown to the model before: so many pictures or tokens.
+        progress : Progress
+            Told of it.
+        """
+
+    def foresee(  # noqa: B027 (may be left out)
+        self,
+        masks: Sequence[Mask],
+        later: Sequence[tuple[Mask, int]],
+        found: SelectivityMap,
+        progress: Progress = silent,
+    ) -> None:
+        """Say how long masks will take; called once the intact outcome is known.
+
+        Parameters
+        ----------
+        masks : sequence of Mask
+            Those that will be evaluated.
+        later : sequence of (Mask, int)
+            How many more like each may be drawn.
+        found, progress
+            As in :meth:`outcome`.
         """
 
     @abstractmethod

@@ -40,6 +40,12 @@ class Plan:
     within: str | None = None
 
     @property
+    def n_masks(self) -> int:
+        """How many masks may have to be evaluated, the intact model and parts of the top among
+        them."""
+        return 1 + len(self.percents) * (3 + sum(plan.draws for plan in self.controls))
+
+    @property
     def headline(self) -> float:
         """The dose that the verdict is about: the paper's 1 % where it was tried, or the first."""
         return 1.0 if 1.0 in self.percents else self.percents[0]

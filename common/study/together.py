@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 
 import torch
 from torch import nn
@@ -19,8 +20,20 @@ from common.base.device import free_memory
 from common.base.progress import PART, Progress, silent
 from common.effects.items import Outcome
 from common.measure.masks import Mask
-from common.measure.prefix import Passes
+from common.measure.prefix import FEWEST, Passes, first_site
 from common.measure.scores import SelectivityMap
+from common.study.estimate import (
+    WORTH,
+    Estimate,
+    Left,
+    Rates,
+    fewer_items,
+    foreseen,
+    kinds,
+    offer,
+    tell,
+    timed,
+)
 from common.study.front import Evaluating
 from common.study.journal import Arrays, Journal, mask_key
 from common.study.plan import say_ablation
@@ -45,6 +58,11 @@ class Batches(ABC):
     module: nn.Module
     sizes: Sequence[int]
 
+    @property
+    def work(self) -> Sequence[float]:
+        """What each batch costs, in pictures or tokens; its stimuli, as it stands."""
+        return self.sizes
+
     @abstractmethod
     def give(self, number: int, passes: Passes) -> Iterator[Arrays]:
         """What a batch gives under each of the masks of `passes`, in their order."""
@@ -55,7 +73,11 @@ class Batches(ABC):
 
 
 def under_masks(
-    shown: Batches, passes: Passes, progress: Progress = silent, journal: Journal | None = None
+    shown: Batches,
+    passes: Passes,
+    progress: Progress = silent,
+    journal: Journal | None = None,
+    rates: Rates | None = None,
 ) -> list[Outcome]:
     """The outcomes under many masks.
 
@@ -69,6 +91,8 @@ def under_masks(
         Told of every batch under every mask, as a part of the step under way; may raise to stop.
     journal : Journal, optional
         What is known already, and where the rest is kept.
+    rates : Rates, optional
+        What the work takes, to tell how much of the time is left.
 
     Returns
     -------
@@ -78,6 +102,8 @@ def under_masks(
     kept = Journal(None) if journal is None else journal
     keys = [mask_key(mask) for mask in passes.masks]
     done, total = 0, sum(shown.sizes) * len(keys)
+    rest = _rest(shown, passes.masks, keys, kept, rates or Rates(1.0))
+    left = Left(sum(map(sum, rest.values())), progress if rates else silent)
     try:
         with torch.inference_mode():
             for number, size in enumerate(shown.sizes):
@@ -86,14 +112,33 @@ def under_masks(
                 if not todo:
                     continue
                 given = shown.give(number, passes.of([passes.masks[at] for at in todo]))
-                for at, arrays in zip(todo, given, strict=True):
+                for at, arrays, seconds in zip(todo, given, rest[number], strict=True):
                     kept.keep(number, keys[at], arrays)
                     done += size
                     progress(PART, done, total)
+                    left.did(seconds)
     except BaseException:
         kept.flush()  # somebody stopped it: the same command goes on from here
         raise
     return [shown.outcome(_parts(kept, len(shown.sizes), key)) for key in keys]
+
+
+def _rest(
+    shown: Batches,
+    masks: Sequence[Mask | None],
+    keys: Sequence[str],
+    kept: Journal,
+    rates: Rates,
+) -> dict[int, list[float]]:
+    """By batch, seconds that each mask of it should take that is not known yet."""
+    each = [rates.under(mask) for mask in masks]
+    found = {}
+    for number, work in enumerate(shown.work):
+        todo = [at for at, key in enumerate(keys) if kept.get(number, key) is None]
+        found[number] = [work * each[at] for at in todo]
+        if len(todo) >= FEWEST:
+            found[number][0] += work * rates.begin
+    return found
 
 
 def _parts(kept: Journal, n_batches: int, key: str) -> list[Arrays]:
@@ -114,10 +159,18 @@ class EvaluatingTogether(Evaluating):
     settings: Settings
     _scratch: Path | None = field(init=False, default=None)
     _passes: Passes | None = field(init=False, default=None)
+    _rates: Rates | None = field(init=False, default=None)
+    versions = 1
+    """How many items are one: the versions of a picture."""
 
     @abstractmethod
     def shown(self) -> Batches:
         """What is evaluated, in batches of the size that the settings want."""
+
+    def sample(self) -> tuple[Batches, int]:
+        """Some of what is evaluated before it is prepared, and the batch of it to be tried."""
+        shown = self.shown()
+        return shown, _middle(shown)
 
     def check(self, intact: Outcome) -> None:
         """Refuse an intact outcome of which nothing can be learned."""
@@ -125,6 +178,66 @@ class EvaluatingTogether(Evaluating):
     def prepare(self, scratch: Path, progress: Progress = silent) -> None:  # noqa: ARG002
         """Remember where what is known so far can be kept."""
         self._scratch = scratch
+
+    def forewarn(self, n_masks: int, before: float, progress: Progress = silent) -> None:
+        """A few stimuli are shown to the model, and every mask counts as a whole pass."""
+        shown, number = self.sample()
+        intact = Passes(shown.module, [None])
+        with torch.inference_mode():
+            for _ in range(2):  # the first time a library looks for its way
+                seconds = sum(timed(shown.give(number, intact)))
+        rate = seconds / shown.work[number]
+        self._rates = Rates(rate)
+        before *= rate
+        items, besides = self.work
+        whole = before + rate * (items + besides) * n_masks
+        found = Estimate(whole, whole, bound=True)
+        tell(progress, "This run", offer(found, self._fewer, besides / (items + besides), before))
+
+    @property
+    def work(self) -> tuple[float, float]:
+        """What is shown under each mask: of items and of running texts, in pictures or tokens."""
+        return float(len(self.items.names)), 0.0
+
+    @property
+    def _fewer(self) -> dict[int, float]:
+        labels = self.items.labels
+        if self.settings.items is not None or labels is None:
+            return {}
+        return fewer_items(labels, self.versions)
+
+    def foresee(
+        self,
+        masks: Sequence[Mask],
+        later: Sequence[tuple[Mask, int]],
+        found: SelectivityMap,
+        progress: Progress = silent,
+    ) -> None:
+        """One batch is evaluated under a mask of every kind, if the work may be long."""
+        shown = self.shown()
+        items, besides = self.work
+        most = (self._rates or Rates(0.0)).intact * (items + besides) * len(masks)
+        if len(masks) < FEWEST or most < WORTH:
+            return
+        self._passes = self._for(shown, [*masks], found)
+        every = [*masks, *(mask for mask, _ in later)]
+        self._rates = self._tried(shown, kinds(every), self._passes)
+        times = foreseen(self._rates, items + besides, masks, later)
+        estimate = offer(Estimate(*times), self._fewer, besides / (items + besides))
+        tell(progress, "Evaluating", estimate)
+
+    def _tried(self, shown: Batches, masks: Sequence[Mask], passes: Passes) -> Rates:
+        """Of a batch of middling size, the seconds that each kind of mask takes."""
+        number = _middle(shown)
+        work = shown.work[number]
+        some = [None, *masks, *[masks[-1]] * max(0, FEWEST - 1 - len(masks))]
+        with torch.inference_mode():
+            plain = sum(timed(shown.give(number, passes.of([None]))))
+            for _ in range(2):  # the first time the row of operations is studied
+                begin, *each = timed(shown.give(number, passes.of(some)))
+        rates = {first_site(mask): t / work for mask, t in zip(masks, each, strict=False)}
+        known = {site: rate for site, rate in rates.items() if site is not None}
+        return Rates(plain / work, begin / work, known)
 
     def outcome(
         self, mask: Mask | None, found: SelectivityMap, progress: Progress = silent
@@ -144,7 +257,11 @@ class EvaluatingTogether(Evaluating):
         while todo:
             some = todo[:1] if todo[0] is None else todo[: self._at_once]
             self._passes = self._for(shown, some, found)
-            done = under_masks(shown, self._passes, progress, journal)
+            begun, known = perf_counter(), journal.n_read
+            rates = None if some == [None] else self._rates
+            done = under_masks(shown, self._passes, progress, journal, rates)
+            if some == [None] and not known:
+                self._rates = Rates((perf_counter() - begun) / sum(shown.work))
             for mask, outcome in zip(some, done, strict=True):
                 if mask is None:
                     self.check(outcome)
@@ -181,3 +298,13 @@ class EvaluatingTogether(Evaluating):
             "model": str(found.about.get("model_fingerprint", "")),
         }
         return Journal(self._scratch / "batches", made_of, [mask_key(mask) for mask in masks])
+
+
+def _middle(shown: Batches) -> int:
+    """The batch that half of the work lies before."""
+    half, so_far = sum(shown.work) / 2, 0.0
+    for number, work in enumerate(shown.work):
+        so_far += work
+        if so_far >= half:
+            return number
+    return 0

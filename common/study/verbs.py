@@ -61,6 +61,8 @@ def run(
     with RunFolder(path, identity, about) as folder:
         if (done := _finished(folder)) is not None:
             return done, path, True
+        before = at_hand.work * (1 + len(asked.seeds)) if not folder.selectivity.exists() else 0.0
+        tested.forewarn(plan.n_masks, before, progress)
         found = _keep_map(folder, at_hand, progress)
         baseline = keep_baseline(folder, front, at_hand, asked, found, progress)
         words = _described(at_hand.described, at_hand.localizer, tested, overlap, baseline)
@@ -186,6 +188,7 @@ def evaluate_map(
     with RunFolder(path, identity, about) as folder:
         if (done := _finished(folder)) is not None:
             return done, path, True
+        tested.forewarn(settings.plan.n_masks, 0.0, progress)
         words = _described(at_hand.described, localizer, tested, overlap, at_hand.baseline)
         results = _measure(folder, settings.plan, words, tested, lambda: at_hand.found, progress)
     return results, path, False

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from browser.visitors import BAR_EVERY, Shelf, Stopped, Visitors
+from common.base.progress import LEFT, NOTE, PART
 from common.study.settings import Settings
 
 
@@ -38,6 +39,24 @@ def test_the_bar_names_the_step_and_the_time_left() -> None:
     assert told[0] == "Step 1 of 3"
     assert told[1].startswith("Step 1 of 3, about")
     assert told[2] == "unnamed"
+
+
+def test_the_bar_says_an_estimate_and_goes_by_the_seconds_that_are_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("browser.visitors.BAR_EVERY", 0)
+    told: list[tuple[float, str]] = []
+    show = Visitors().follow("", lambda share, desc: told.append((share, desc)), {})
+    show(f"{NOTE}This run: at most 2 h; with `items` 10: 8 min", 0, 0)
+    show("evaluate", 0, 50)
+    show(LEFT, 60, 600)
+    show(PART, 1, 7)
+    show("evaluate", 50, 50)
+    assert told == [
+        (0, "evaluate (This run: at most 2 h; with items 10: 8 min)"),
+        *[(0.1, "evaluate, about 9 min left")] * 2,
+        (1, "evaluate, about 0 s left"),
+    ]
 
 
 def named(settings: Settings) -> list[str]:
