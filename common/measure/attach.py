@@ -133,6 +133,11 @@ class Once:
             raise SiteError(f"{site}: fires more than once in one pass, so its units are ambiguous")
         self.fired.add(site)
 
+    @property
+    def complete(self) -> bool:
+        """Whether every site has fired in this pass."""
+        return len(self.fired) == len(self.sites)
+
     def end(self) -> None:
         silent = [str(site) for site in self.sites if site not in self.fired]
         if silent:

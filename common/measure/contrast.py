@@ -131,9 +131,10 @@ def contrast(
             recorder.expect(groups[batch.where], batch.tokens, names, finer)
             if watcher is not None:
                 watcher.expect(groups[batch.where], batch.tokens)
-            output = batch.run()
-            if watcher is not None:
-                watcher.after(output)
+            if watcher is None:
+                recorder.run(batch.run)
+            else:
+                watcher.after(batch.run())
             done += len(batch.where)
             progress("localize", done, len(stimuli))
     return selectivity_map(recorder, percents, about or {}, rule, watcher, conditions)

@@ -181,6 +181,12 @@ class Moments:
             resolution=max(self.resolution, other.resolution),
         )
 
+    def between(self, start: int, stop: int) -> Moments:
+        """Moments of some of the units alone."""
+        rows = (self.mean, self.m2, self.output, self.magnitude)
+        some = (row[start:stop] for row in rows)
+        return Moments(self.count, *some, resolution=self.resolution)
+
     @property
     def variance(self) -> Array:
         """Sample variance (n - 1), exactly 0 where the unit never changed.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, get_args
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from common.base.errors import DataError, SettingError, SiteError
@@ -22,16 +21,27 @@ from common.measure.attach import (
     part_of,
     tensor_of,
 )
-from common.measure.moments import (
-    Array,
-    Membership,
-    Moments,
-    Statistic,
-    batch_rows,
-    merged,
-    resolution_of,
-)
+from common.measure.moments import Moments, Statistic, batch_rows, resolution_of
 from common.measure.sites import Pooling, Site, Unit, check_pooling
+from common.measure.tally import (
+    Cells,
+    Part,
+    Pooled,
+    Reduced,
+    Tally,
+    in_order,
+    is_finite,
+    lies,
+    on_cpu,
+    together,
+)
+
+
+class Enough(BaseException):
+    """Every site was read, and nobody wants the rest; never leaves :meth:`Recorder.run`.
+
+    No ``Exception``, which a model may catch.
+    """
 
 
 @dataclass(frozen=True)
@@ -59,13 +69,12 @@ class Recorder:
     statistic: Statistic = "magnitude"
     _next: Announcement = Announcement()
     _now: Announcement = Announcement()
-    _members: dict[tuple[torch.device, int, bool], Membership] = field(default_factory=dict)
-    _batch: dict[Site, tuple[Membership, Tensor]] = field(default_factory=dict)
-    _finer_batch: dict[Site, tuple[Membership, Tensor]] = field(default_factory=dict)
-    _sums: dict[Site, Tensor] = field(default_factory=dict)
-    _resolution: dict[Site, float] = field(default_factory=dict)
-    _kept: dict[int, dict[Site, Moments]] = field(default_factory=dict)
-    _finer: dict[int, dict[Site, Moments]] = field(default_factory=dict)
+    _cells: Cells | None = None
+    _pooled: dict[Site, Pooled] = field(default_factory=dict)
+    _reduced: list[Reduced] = field(default_factory=list)
+    _tally: Tally = field(default_factory=Tally)
+    _seen_whole: bool = False
+    _enough: bool = False
 
     def expect(
         self,
@@ -101,6 +110,30 @@ class Recorder:
             np.asarray(groups), tokens, names, None if finer is None else np.asarray(finer)
         )
 
+    def run(self, compute: Callable[[], Any]) -> None:
+        """Make a pass of which nothing but the sites is wanted: it ends behind the last of them.
+
+        The first pass is made whole all the same, so that a site that fires twice is noticed, and
+        so is every one whose end somebody else's hook waits for.
+
+        Parameters
+        ----------
+        compute : callable
+            Calls the model once.
+        """
+        self._enough = True
+        try:
+            compute()
+        except Enough:
+            pass
+        finally:
+            self._enough = False
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether nobody who is known here needs more of this pass than the sites."""
+        return self._enough and self._seen_whole
+
     @property
     def moments(self) -> dict[Site, Moments]:
         """Moments of all groups together, by site.
@@ -110,90 +143,94 @@ class Recorder:
         DataError
             If no batch has gone through the model yet.
         """
-        if not self._kept:
+        found = self._tally.over(lambda _cell: True)
+        if not found:
             raise DataError("nothing was recorded: no batch went through the model")
-        return {
-            site: merged(self._kept[group][site] for group in sorted(self._kept))
-            for site in self.sites
-        }
+        return self._in_order(found)
 
     def group(self, number: int) -> dict[Site, Moments]:
         """Moments of one group, by site; empty if nothing went into it."""
-        return dict(self._kept.get(number, {}))
+        return self._in_order(self._tally.over(lambda cell: cell[0] == number))
 
     def finer_group(self, number: int) -> dict[Site, Moments]:
         """Moments of one group of the second kind, by site; empty if nothing went into it."""
-        return dict(self._finer.get(number, {}))
+        return self._in_order(self._tally.over(lambda cell: cell[1] == number))
+
+    def _in_order(self, found: dict[Site, Moments]) -> dict[Site, Moments]:
+        return {site: found[site] for site in self.sites if site in found}
 
     # Called by the hooks: read once a site, finish once a pass.
 
     def begin(self) -> None:
         # An announcement holds for one pass, whether that ends well or not.
-        self._batch, self._finer_batch, self._sums, self._members = {}, {}, {}, {}
+        self._cells, self._pooled, self._reduced = None, {}, []
         self._now, self._next = self._next, Announcement()
 
     def read(self, site: Site, value: Any) -> None:
         tensor = tensor_of(site, value)
         self._check_size(site, tensor)
-        absolute = self.statistic == "mean-magnitude"
-        pooled = self._pool(site, tensor.abs() if absolute else tensor, self.pooling)
-        level = None
-        if absolute or self.pooling not in ("mean", "none"):
-            level = self._pool(site, tensor, "none" if self.pooling == "none" else "mean")
-        members = self._members_on(pooled.device, len(pooled))
-        self._resolution[site] = resolution_of(tensor.dtype)
-        self._batch[site] = members, batch_rows(pooled, self.statistic, members, level)
-        if self._now.finer is not None:
-            finer = self._members_on(pooled.device, len(pooled), finer=True)
-            self._finer_batch[site] = finer, batch_rows(pooled, self.statistic, finer, level)
-        # One number a stimulus stays on the device; only :meth:`_blame` ever looks at it.
-        self._sums[site] = _sum(pooled) if level is None else _sum(pooled) + _sum(level)
+        if self.pooling == "none":  # as large as the feature maps: nothing of it is kept
+            self._reduce_neurons(site, tensor)
+            return
+        # A number a channel and stimulus; of all sites they are reduced together. What the model
+        # gave may be written into as soon as the hook has returned.
+        pooled, given = self._pooled_of(site, tensor), tensor.untyped_storage().data_ptr()
+        lent = pooled.values.untyped_storage().data_ptr() == given
+        self._pooled[site] = replace(pooled, values=pooled.values.clone()) if lent else pooled
 
     def _check_size(self, site: Site, tensor: Tensor) -> None:
         items, groups = site.items(tensor, self._now.tokens), self._now.groups
         if groups is not None and len(groups) != items:
             raise SiteError(f"{site}: gave {items} stimuli where {len(groups)} were announced")
 
+    def _pooled_of(self, site: Site, tensor: Tensor) -> Pooled:
+        absolute = self.statistic == "mean-magnitude"
+        values = self._pool(site, tensor.abs() if absolute else tensor, self.pooling)
+        level = None
+        if absolute or self.pooling not in ("mean", "none"):
+            level = self._pool(site, tensor, "none" if self.pooling == "none" else "mean")
+        return Pooled(values, level, resolution_of(tensor.dtype))
+
     def _pool(self, site: Site, tensor: Tensor, pooling: Pooling) -> Tensor:
         pooled = site.pool(tensor.detach(), self.unit, pooling, self._now.tokens)
         # MPS has no float64.
         return pooled.cpu() if pooled.device.type == "mps" else pooled
 
-    def _members_on(
-        self, device: torch.device, n_stimuli: int, *, finer: bool = False
-    ) -> Membership:
-        """Who belongs to which group, made once a pass rather than once a site."""
-        told = self._now.finer if finer else self._now.groups
-        groups = np.zeros(n_stimuli, dtype=int) if told is None else told
-        if (device, n_stimuli, finer) not in self._members:
-            self._members[device, n_stimuli, finer] = Membership(groups, device)
-        return self._members[device, n_stimuli, finer]
+    def _reduce_neurons(self, site: Site, tensor: Tensor) -> None:
+        # As they lie in memory, channels last or not: what is reduced is quickly put in order.
+        order = lies(tensor) if site.fold == 1 else (*range(1, tensor.ndim),)
+        pooled = self._pooled_of(site, tensor.permute(0, *order))
+        rows = in_order(self._rows(pooled), tensor.shape, order)
+        # What is not kept leaves one number a stimulus, on the device: :meth:`_blame` looks at it.
+        fine = rows.device.type == "cpu" and is_finite(rows)
+        part = Part((site,), (pooled.values.shape[1],))
+        self._reduced.append(Reduced(part, rows, pooled.resolution, None if fine else pooled.sums))
+
+    def _rows(self, pooled: Pooled) -> Tensor:
+        """Moments of the batch, where it lies."""
+        if self._cells is None:  # made once a pass rather than once a site
+            self._cells = Cells(len(pooled.values), self._now.groups, self._now.finer)
+        members = self._cells.on(pooled.values.device)
+        return batch_rows(pooled.values, self.statistic, members, pooled.level)
 
     def finish(self) -> None:
         """Merge what the hooks read in this pass; one transfer from each device."""
-        tables = _on_cpu([rows for _, rows in self._batch.values()])
-        for site, table in zip(self._batch, tables, strict=True):
-            if not np.isfinite(table).all():
-                self._blame(site, int(np.isfinite(table).all(axis=(0, 1)).argmin()))
-        self._merge(self._batch, tables, self._kept)
-        finer = _on_cpu([rows for _, rows in self._finer_batch.values()])
-        self._merge(self._finer_batch, finer, self._finer)
-        self._batch, self._finer_batch, self._sums = {}, {}, {}
+        for part, pooled in together(self.sites, self._pooled):
+            self._reduced.append(Reduced(part, self._rows(pooled), pooled.resolution))
+        for each in (done := on_cpu(self._reduced)):
+            if not is_finite(each.rows):
+                self._blame(each)
+        for each in done:
+            assert self._cells is not None  # made with the first rows
+            self._tally.add(each, self._cells)
+        self._cells, self._pooled, self._reduced = None, {}, []
+        self._seen_whole = True
 
-    def _merge(
-        self,
-        batch: dict[Site, tuple[Membership, Tensor]],
-        tables: Sequence[Array],
-        into: dict[int, dict[Site, Moments]],
-    ) -> None:
-        for (site, (members, _)), table in zip(batch.items(), tables, strict=True):
-            for number, count, rows in zip(members.numbers, members.counts, table, strict=True):
-                kept = into.setdefault(number, {})
-                moments = Moments(count, *rows, resolution=self._resolution[site])
-                kept[site] = kept[site].merge(moments) if site in kept else moments
-
-    def _blame(self, site: Site, unit: int) -> NoReturn:
-        rows = np.flatnonzero(~np.isfinite(self._sums[site].cpu().numpy())).tolist()
+    def _blame(self, reduced: Reduced) -> NoReturn:
+        finite = reduced.rows.isfinite().all(dim=0).all(dim=0)
+        site, unit = reduced.part.at(int(finite.int().argmin()))
+        sums = self._pooled[site].sums if reduced.sums is None else reduced.sums
+        rows = np.flatnonzero(~np.isfinite(sums.cpu().numpy())).tolist()
         names = self._now.names
         which = [names[row] if names else f"stimulus {row} of the batch" for row in rows]
         others = f" and {len(which) - 1} others of the batch" if len(which) > 1 else ""
@@ -204,18 +241,11 @@ class Recorder:
         )
 
 
-def _on_cpu(parts: Sequence[Tensor]) -> list[Array]:
-    """The tensors as arrays, moved in one transfer if they lie on one device."""
-    if len({part.device for part in parts} | {torch.device("cpu")}) != 2:
-        return [part.cpu().numpy() for part in parts]
-    table = torch.cat([*parts], dim=2).cpu().numpy()
-    return np.split(table, np.cumsum([part.shape[2] for part in parts])[:-1], axis=2)
-
-
-def _sum(pooled: Tensor) -> Tensor:
-    """One number a stimulus, finite if all of its activations are; shape (B,)."""
-    # Half floats would overflow in a sum over many units.
-    return pooled.sum(dim=1, dtype=torch.promote_types(pooled.dtype, torch.float32))
+def _nobody_waits(called: nn.Module) -> bool:
+    """Whether no hook but our own acts when the pass has ended."""
+    # Weights that accelerate keeps elsewhere go back there when a module has ended.
+    offloads = any(hasattr(module, "_hf_hook") for module in called.modules())
+    return len(called._forward_hooks) == 1 and not offloads
 
 
 @contextmanager
@@ -266,6 +296,7 @@ def record(
     if statistic not in get_args(Statistic):
         names = ", ".join(get_args(Statistic))
         raise SettingError(f"no statistic is called {statistic!r}: choose from {names}")
+    called = part_of(model, through)
     recorder = Recorder(sites, unit, pooling, statistic)
     once = Once(sites)
 
@@ -281,10 +312,12 @@ def record(
         def read(value: Any) -> None:
             once.fire(site)
             recorder.read(site, value)
+            if recorder.ends_early and once.complete and _nobody_waits(called):
+                end()
+                raise Enough
 
         return read
 
-    called = part_of(model, through)
     hooks: list[Callable[[], Any]] = [before_pass(called, begin)]
     for site, module in zip(sites, modules_of(model, sites), strict=True):
         hooks.append(attach(module, site.end, reader(site)))
