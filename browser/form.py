@@ -26,7 +26,7 @@ from common.study.settings import Settings
 DRAWS = 19  # the fewest that let p fall to 0.05
 QUICK = f"magnitude-matched:{DRAWS}"
 LARGEST_SEED = 2**31 - 1
-FREE = ("device", "batch_size", "cache_memory", "data_root", "top")
+FREE = ("device", "batch_size", "cache_memory", "plain", "data_root", "top")
 """What a form need not say: the numbers do not depend on them, or it says them otherwise."""
 
 STIMULI = ("model", "localizer", "evaluation")

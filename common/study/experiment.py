@@ -83,7 +83,8 @@ def run_experiment(
         return done
     found = _localized(folder, localize)
     tested.prepare(folder.partial, progress)
-    drawing, outcomes = _drawn(folder, plan, tested, described, found, progress)
+    with tested.arranged(folder.pace, begun=folder.outcome(INTACT) is not None):
+        drawing, outcomes = _drawn(folder, plan, tested, described, found, progress)
     masks = drawing.masks
     save_masks(folder.masks, masks)
     items, described = _made_alike(plan, tested.items, described, outcomes[INTACT])

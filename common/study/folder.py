@@ -12,6 +12,9 @@ Everything is written atomically, under names that do not change:
     The numbers. It is written last: a folder that has it is finished.
 ``report.html``
     All of it to look at; made from the rest of the folder, and made again at any time.
+``pace.json``
+    In which layout the model was computed, where another than its own was tried; see
+    :mod:`common.measure.layout`.
 ``partial/``
     The outcomes so far, one file a mask, while the run goes on; in ``batches/`` those of single
     batches (:mod:`common.study.journal`).
@@ -141,6 +144,11 @@ class RunFolder:
         }
 
     # --- what is in it ---
+
+    @property
+    def pace(self) -> Path:
+        """In which layout the model is computed; see :mod:`common.measure.layout`."""
+        return self.path / "pace.json"
 
     @property
     def selectivity(self) -> Path:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -196,6 +197,20 @@ class Evaluating(ABC):
         found, progress
             As in :meth:`outcome`.
         """
+
+    @contextmanager
+    def arranged(self, note: Path, begun: bool) -> Iterator[None]:  # noqa: ARG002 (may be used)
+        """Compute in the fastest way inside this context; as it comes, as it stands.
+
+        Parameters
+        ----------
+        note : Path
+            A file that says which way that is: it is made once, for a run that goes on has to
+            compute in the way in which it began.
+        begun : bool
+            Whether there are outcomes already.
+        """
+        yield
 
     @abstractmethod
     def outcome(

@@ -211,6 +211,12 @@ class Settings(Declared):
                 unset="a quarter of what is free"),
     ] = None  # fmt: skip
 
+    plain: Annotated[
+        bool,
+        Setting("Compute as the model comes, without trying for a moment whether another layout of "
+                "its numbers is faster", EVALUATING),
+    ] = False  # fmt: skip
+
     def __post_init__(self) -> None:
         super().__post_init__()
         for name, fewest in (("untrained_seeds", 0), ("items", 1), ("cache_memory", 1)):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -17,8 +18,11 @@ import torch
 from torch import nn
 
 from common.base.device import free_memory
+from common.base.errors import RunError
+from common.base.files import read_json, save_json
 from common.base.progress import PART, Progress, silent
 from common.effects.items import Outcome
+from common.measure.layout import LAYOUTS, Layout, fastest_layout, in_layout, layouts_of
 from common.measure.masks import Mask
 from common.measure.prefix import FEWEST, Passes, first_site
 from common.measure.scores import SelectivityMap
@@ -146,6 +150,23 @@ def _parts(kept: Journal, n_batches: int, key: str) -> list[Arrays]:
     return [arrays for arrays in found if arrays is not None]
 
 
+def kept_layout(note: Path) -> Layout | None:
+    """The layout that a run has noted; nothing, if it has noted none.
+
+    Raises
+    ------
+    RunError
+        If the note cannot be read.
+    """
+    if not note.exists():
+        return None
+    told = read_json(note)
+    found = told.get("layout") if isinstance(told, dict) else None
+    if found not in LAYOUTS:
+        raise RunError(f"{note}: names no layout that there is; delete the run folder")
+    return found
+
+
 @dataclass(kw_only=True, eq=False)
 class EvaluatingTogether(Evaluating):
     """An evaluation under many masks at once.
@@ -238,6 +259,28 @@ class EvaluatingTogether(Evaluating):
         rates = {first_site(mask): t / work for mask, t in zip(masks, each, strict=False)}
         known = {site: rate for site, rate in rates.items() if site is not None}
         return Rates(plain / work, begin / work, known)
+
+    @contextmanager
+    def arranged(self, note: Path, begun: bool) -> Iterator[None]:
+        """Compute in the layout that is fastest here, or in the one that the run began with."""
+        shown = self.shown()
+        layout = kept_layout(note)
+        if layout is None:
+            plain = begun or self.settings.plain or len(layouts_of(shown.module)) == 1
+            layout = "plain" if plain else self._found_layout(shown, note)
+        with in_layout(shown.module, layout):
+            yield
+
+    def _found_layout(self, shown: Batches, note: Path) -> Layout:
+        passes = Passes(shown.module, [None])
+
+        def compute() -> None:
+            with torch.inference_mode():
+                [*shown.give(0, passes)]  # its numbers are moved to the processor, so it is done
+
+        layout, seconds = fastest_layout(shown.module, compute, len(shown.sizes))
+        save_json(note, {"layout": layout, "seconds_a_batch": seconds})
+        return layout
 
     def outcome(
         self, mask: Mask | None, found: SelectivityMap, progress: Progress = silent

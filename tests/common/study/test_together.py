@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,9 +17,11 @@ import pytest
 import torch
 from torch import nn
 
+from common.base.errors import RunError
 from common.base.progress import silent
 from common.effects.described import DescribedEvaluation
 from common.effects.items import Items, Outcome
+from common.measure.layout import LAYOUTS
 from common.measure.masks import Mask, units_mask
 from common.measure.prefix import Passes
 from common.measure.record import record
@@ -193,3 +196,38 @@ def test_memory_is_bounded_by_the_setting_with_the_same_bits(
     [*own.outcomes([None], found)]
     assert own._passes is not None
     assert own._passes.memory > 1 << 20
+
+
+def test_a_layout_is_noted_once_and_a_run_goes_on_in_it(
+    module: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fastest(_module: nn.Module, compute: Any, times: int) -> Any:
+        compute()
+        asked.append(f"{times} batches")
+        return "channels_last", {"plain": 2.0, "channels_last": 1.0}
+
+    monkeypatch.setattr("common.study.together.fastest_layout", fastest)
+    monkeypatch.setattr("common.study.together.layouts_of", lambda _: LAYOUTS)
+    seen: list[str] = []
+
+    @contextmanager
+    def arranged(_module: nn.Module, layout: str) -> Iterator[None]:
+        seen.append(layout)
+        yield
+
+    monkeypatch.setattr("common.study.together.in_layout", arranged)
+    tested = reading(module, None)
+    note = tmp_path / "pace.json"
+    for _ in range(2):
+        with tested.arranged(note, begun=False):
+            pass
+    assert seen == ["channels_last"] * 2
+    assert len(asked) == 1
+    with tested.arranged(tmp_path / "older.json", begun=True):  # by a version that tried nothing
+        pass
+    assert seen[-1] == "plain"
+    note.write_text('{"layout": "diagonal"}')
+    with pytest.raises(RunError, match=r"pace\.json: names no layout that there is"):
+        tested.arranged(note, begun=True).__enter__()
