@@ -161,8 +161,9 @@ def kept_layout(note: Path) -> Layout | None:
     if not note.exists():
         return None
     told = read_json(note)
-    found = told.get("layout") if isinstance(told, dict) else None
-    if found not in LAYOUTS:
+    said = told.get("layout") if isinstance(told, dict) else None
+    found = next((layout for layout in LAYOUTS if layout == said), None)
+    if found is None:
         raise RunError(f"{note}: names no layout that there is; delete the run folder")
     return found
 
