@@ -15,6 +15,9 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 
+# Decoded pictures are not kept between tests, but for those that are about it.
+os.environ["FUNCLOC_PIXELS"] = "0"
+
 from tests.e2e.server import served
 
 

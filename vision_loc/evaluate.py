@@ -19,11 +19,12 @@ from common.measure.scores import SelectivityMap
 from common.study.journal import Arrays
 from common.study.together import Batches, under_masks
 from vision_loc.models import VisionModel
+from vision_loc.stimuli import Pixels
 
 
 def evaluate(
     model: VisionModel,
-    pixels: np.ndarray,
+    pixels: np.ndarray | Pixels,
     labels: np.ndarray,
     mask: Mask | None = None,
     **how: Any,
@@ -40,7 +41,7 @@ def evaluate(
 
 def evaluate_masks(
     model: VisionModel,
-    pixels: np.ndarray,
+    pixels: np.ndarray | Pixels,
     labels: np.ndarray,
     masks: Sequence[Mask | None],
     *,
@@ -58,7 +59,7 @@ def evaluate_masks(
     ----------
     model : VisionModel
         The model.
-    pixels : array of uint8 of shape (n_pictures, 3, H, W)
+    pixels : Pixels or array of uint8 of shape (n_pictures, 3, H, W)
         Decoded and resized, as from :func:`vision_loc.stimuli.pixel_store`.
     labels : array of int of shape (n_pictures,)
         The right classes.
@@ -96,7 +97,7 @@ class PictureBatches(Batches):
     def __init__(
         self,
         model: VisionModel,
-        pixels: np.ndarray,
+        pixels: np.ndarray | Pixels,
         labels: np.ndarray,
         choose_from: Sequence[int] = (),
         batch_size: int = 64,

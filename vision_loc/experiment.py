@@ -34,8 +34,8 @@ from vision_loc.settings import Settings as Settings
 from vision_loc.stimuli import (
     OCCLUSION,
     Benchmark,
-    KeptPixels,
     Localizer,
+    Pixels,
     benchmark,
     benchmark_without_broken,
     fewer,
@@ -73,23 +73,23 @@ class Pictures(EvaluatingTogether):
     ----------
     model, benchmark, settings
         What is shown to what, and how.
-    pixels : array of uint8 of shape (n_pictures, 3, H, W)
+    pixels : Pixels
         Decoded and resized, once prepared.
     """
 
     model: VisionModel
     benchmark: Benchmark
     settings: Settings
-    pixels: np.ndarray = field(init=False)
+    pixels: Pixels = field(init=False)
 
     def prepare(self, scratch: Path, progress: Progress = silent) -> None:
-        """Decode every picture into a file that all masks read."""
+        """Decode every picture into a file that all masks read, or find it in the cache."""
         super().prepare(scratch, progress)
         self.pixels = pixel_store(
             self.benchmark.pictures,
+            [digest for _, digest in self.digests],
             self.model.preprocess,
             scratch / "pixels.npy",
-            self.settings.batch_size,
             progress,
         )
 
@@ -152,9 +152,12 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
         sites = find_sites(model, settings.kind, settings.sites)
         digest, digests = fingerprint([*stimuli.target, *stimuli.control])
         sides = (stimuli.target, stimuli.control)
-        kept = KeptPixels() if settings.untrained_seeds != 0 else None
+        kept: list[Pixels] = []  # for the networks with random weights, too
 
         def make_map(shown: VisionModel, progress: Progress) -> SelectivityMap:
+            if not kept:
+                pictures = [*stimuli.target, *stimuli.control]
+                kept.append(pixel_store(pictures, digests, model.preprocess, progress=progress))
             return localize(
                 shown,
                 stimuli,
@@ -166,7 +169,7 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
                 percents=settings.top,
                 seed=settings.seed,
                 batch_size=settings.batch_size,
-                kept=kept,
+                pixels=kept[0],
                 progress=progress,
             )
 

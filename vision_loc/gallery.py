@@ -16,7 +16,7 @@ from common.measure.masks import Mask
 from common.measure.respond import respond
 from common.measure.scores import SelectivityMap
 from vision_loc.models import VisionModel
-from vision_loc.stimuli import Benchmark
+from vision_loc.stimuli import Benchmark, Pixels
 
 CHANGED = "Pictures whose prediction changed"
 SHOWN = 8
@@ -25,7 +25,7 @@ SIDE = 160
 
 def responses(
     model: VisionModel,
-    pixels: np.ndarray,
+    pixels: np.ndarray | Pixels,
     mask: Mask,
     found: SelectivityMap,
     batch_size: int = 64,
@@ -43,7 +43,7 @@ def responses(
 def save_gallery(
     folder: Path,
     items: Benchmark,
-    pixels: np.ndarray,
+    pixels: np.ndarray | Pixels,
     driven: np.ndarray,
     intact: Outcome,
     ablated: Outcome,

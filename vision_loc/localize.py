@@ -16,7 +16,7 @@ from common.measure.scores import DEFAULT_SCORE, SelectivityMap
 from common.measure.sites import Kind, Pooling, Site, Unit
 from common.measure.survey import Survey
 from vision_loc.models import VisionModel
-from vision_loc.stimuli import KeptPixels, Localizer, pixel_batches
+from vision_loc.stimuli import Localizer, Picture, Pixels, pixel_batches
 
 CLASS_TOKENS = ("cls_token", "class_token")
 
@@ -39,7 +39,7 @@ def localize(
     percents: Sequence[float] = (1.0,),
     seed: int = 0,
     batch_size: int = 64,
-    kept: KeptPixels | None = None,
+    pixels: Pixels | None = None,
     progress: Progress = silent,
 ) -> SelectivityMap:
     """Contrast the localizer's two sides over all units of `sites`, in one pass over the pictures.
@@ -58,8 +58,9 @@ def localize(
         Seed of the split into halves.
     batch_size : int, default=64
         Pictures a pass; the score does not depend on it beyond rounding.
-    kept : KeptPixels, optional
-        Keeps the pixels for another network that is shown the same in the same way.
+    pixels : Pixels, optional
+        Those of the target's pictures and then the control's, as from
+        :func:`vision_loc.stimuli.pixel_store`; left out, they are decoded on the way.
 
     Raises
     ------
@@ -71,7 +72,7 @@ def localize(
 
     def batches(groups: np.ndarray) -> Iterator[Batch]:
         # In the order of their groups, a batch is nearly always of one group and reduced in one go.
-        return shown(model, stimuli, batch_size, np.argsort(groups, kind="stable"), kept)
+        return shown(model, stimuli, batch_size, np.argsort(groups, kind="stable"), pixels)
 
     return contrast(
         model.module, sites, stimuli.target, stimuli.control, batches, score=score, unit=unit,
@@ -84,15 +85,28 @@ def shown(
     stimuli: Localizer,
     batch_size: int,
     order: np.ndarray | None = None,
-    kept: KeptPixels | None = None,
+    pixels: Pixels | None = None,
 ) -> Iterator[Batch]:
     """The localizer's pictures in batches, the target's first or in an order of one's own."""
     pictures = [*stimuli.target, *stimuli.control]
     places = np.arange(len(pictures)) if order is None else order
-    ordered = [pictures[i] for i in places]
-    batches = pixel_batches if kept is None else kept.batches
-    for where, pixels in batches(ordered, model.preprocess, batch_size):
-        yield Batch(places[where], partial(model.logits, torch.from_numpy(pixels)))
+    for where, batch in _batches([pictures[i] for i in places], places, model, batch_size, pixels):
+        yield Batch(places[where], partial(model.logits, torch.from_numpy(batch)))
+
+
+def _batches(
+    pictures: Sequence[Picture],
+    places: np.ndarray,
+    model: VisionModel,
+    batch_size: int,
+    pixels: Pixels | None,
+) -> Iterator[tuple[slice, np.ndarray]]:
+    if pixels is None:
+        yield from pixel_batches(pictures, model.preprocess, batch_size)
+        return
+    for start in range(0, len(places), batch_size):
+        where = slice(start, start + batch_size)
+        yield where, pixels[places[where]]
 
 
 def _has_class_token(model: VisionModel) -> bool:

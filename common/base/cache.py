@@ -22,7 +22,7 @@ def cache_folder() -> Path:
 
 
 @contextmanager
-def alone(path: Path, name: str, progress: Progress) -> Iterator[None]:
+def alone(path: Path, name: str, progress: Progress, does: str = "downloads") -> Iterator[None]:
     """Inside this context no other process holds the same lock.
 
     Parameters
@@ -33,10 +33,12 @@ def alone(path: Path, name: str, progress: Progress) -> Iterator[None]:
         What is got, for whoever waits.
     progress : Progress
         Told when there is something to wait for.
+    does : str, default="downloads"
+        What the other process does with it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
-    waiting = f"wait for another process that downloads {name}"
+    waiting = f"wait for another process that {does} {name}"
     try:
         lock.acquire(timeout=0)
     except Timeout:

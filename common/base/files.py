@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -44,6 +46,36 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             draft.unlink(missing_ok=True)
     except OSError as error:
         raise RunError(f"{path}: cannot write ({error.strerror or error})") from error
+
+
+def reserve(file: BinaryIO, n_bytes: int, what: str) -> None:
+    """Claim the room of a file on the disk before it is filled.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for writing.
+    n_bytes : int
+        Its size, once it is full.
+    what : str
+        What it is to hold, for the message.
+
+    Raises
+    ------
+    RunError
+        If the disk has less room.
+    """
+    left = shutil.disk_usage(file.name).free
+    try:
+        os.posix_fallocate(file.fileno(), 0, n_bytes)
+    except (AttributeError, OSError) as error:  # there is none (macOS), or not for this file system
+        full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        if left < n_bytes or getattr(error, "errno", None) in full:
+            folder = Path(file.name).parent
+            raise RunError(
+                f"{folder}: {what} need {n_bytes / 1e9:.1f} GB and the disk has only "
+                f"{left / 1e9:.1f}; make room, or choose another place (FUNCLOC_CACHE, `out`)"
+            ) from error
 
 
 def save_bytes(path: Path, data: bytes) -> None:

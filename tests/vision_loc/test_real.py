@@ -13,7 +13,7 @@ from vision_loc.evaluate import evaluate
 from vision_loc.experiment import Settings, localize_only, run
 from vision_loc.matching import matched
 from vision_loc.models import load_model
-from vision_loc.stimuli import benchmark, pixel_store
+from vision_loc.stimuli import benchmark, fingerprint, pixel_store
 
 pytestmark = pytest.mark.reference
 
@@ -66,7 +66,8 @@ def right_by_group(
     conditions = np.array([picture.condition for picture in items.pictures])
     kept = np.flatnonzero(np.isin(conditions, groups))
     pictures = [items.pictures[number] for number in kept]
-    pixels = pixel_store(pictures, model.preprocess, scratch / "pixels.npy")
+    digests = fingerprint(pictures)[1]
+    pixels = pixel_store(pictures, digests, model.preprocess, scratch / "pixels.npy")
     correct = evaluate(model, pixels, labels[kept], choose_from=items.choose_from).correct
     of = conditions[kept]
     return {each: (int(correct[of == each].sum()), int((of == each).sum())) for each in groups}

@@ -6,22 +6,21 @@ from vision_loc.stimuli.fewer import fewer
 from vision_loc.stimuli.localizers import Localizer, localizer, localizer_of_folders
 from vision_loc.stimuli.pictures import Picture, Skipped, drawn, open_picture
 from vision_loc.stimuli.pixels import (
-    KeptPixels,
     benchmark_without_broken,
     fingerprint,
     identified,
     localizer_without_broken,
     pixel_batches,
-    pixel_store,
     reported,
 )
+from vision_loc.stimuli.store import Pixels, pixel_folder, pixel_store
 
 __all__ = [
     "OCCLUSION",
     "Benchmark",
-    "KeptPixels",
     "Localizer",
     "Picture",
+    "Pixels",
     "Skipped",
     "benchmark",
     "benchmark_without_broken",
@@ -35,6 +34,7 @@ __all__ = [
     "occluded",
     "open_picture",
     "pixel_batches",
+    "pixel_folder",
     "pixel_store",
     "reported",
     "within_class",

@@ -6,13 +6,11 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from common.base.errors import DataError
-from common.base.files import digest_of, write_atomically
-from common.base.progress import Progress, silent
+from common.base.files import digest_of
 from common.effects.described import SkippedStimulus
 from vision_loc.models import Preprocess
 from vision_loc.stimuli.benchmarks import Benchmark
@@ -147,72 +145,3 @@ def pixel_batches(
         finally:
             for future in ahead:
                 future.cancel()
-
-
-class KeptPixels:
-    """Batches of pixels, kept in memory for the next network if they are not too many for that.
-
-    Parameters
-    ----------
-    most : int, default=2**28
-        Bytes.
-    """
-
-    def __init__(self, most: int = 2**28) -> None:
-        self._most = most
-        self._batches: list[tuple[slice, np.ndarray]] = []
-        self._whole = False
-
-    def batches(
-        self, pictures: Sequence[Picture], preprocess: Preprocess, batch_size: int
-    ) -> Iterator[tuple[slice, np.ndarray]]:
-        """As :func:`pixel_batches`; asked again, it must be for the same."""
-        if self._whole:
-            yield from self._batches
-            return
-        self._batches, left = [], self._most
-        for where, pixels in pixel_batches(pictures, preprocess, batch_size):
-            left -= pixels.nbytes
-            if left >= 0:
-                self._batches.append((where, pixels))
-            else:
-                self._batches.clear()
-            yield where, pixels
-        self._whole = left >= 0
-
-
-def pixel_store(
-    pictures: Sequence[Picture],
-    preprocess: Preprocess,
-    path: Path,
-    batch_size: int = 64,
-    progress: Progress = silent,
-) -> np.ndarray:
-    """Decode and resize every picture once, into a file that every mask then reads.
-
-    Parameters
-    ----------
-    path : Path
-        A ``.npy`` file, made if it is not there. It is mapped, not loaded: memory does not grow
-        with the number of pictures.
-
-    Returns
-    -------
-    array of uint8 of shape (n_pictures, 3, H, W)
-        Mapped from the file.
-    """
-
-    def write(draft: Path) -> None:
-        store: np.ndarray | None = None
-        for where, pixels in pixel_batches(pictures, preprocess, batch_size):
-            if store is None:
-                store = np.lib.format.open_memmap(
-                    draft, "w+", np.uint8, (len(pictures), *pixels.shape[1:])
-                )
-            store[where] = pixels
-            progress("decode", where.stop, len(pictures))
-
-    if not path.exists():
-        write_atomically(path, write)
-    store: np.ndarray = np.load(path, mmap_mode="r")
-    return store

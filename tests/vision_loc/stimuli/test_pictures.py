@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,7 @@ import pytest
 from PIL import Image
 
 from common.base.errors import DataError
-from vision_loc.models import load_model
-from vision_loc.stimuli import KeptPixels, Picture, drawn, open_picture, pixel_batches
+from vision_loc.stimuli import open_picture
 
 RAMP = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype(np.uint16)
 
@@ -122,27 +120,3 @@ def test_plain_modes_are_read_as_pil_reads_them(tmp_path: Path, mode: str) -> No
     Image.fromarray(noise).convert(mode).save(tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as stored:
         np.testing.assert_array_equal(open_picture(tmp_path / "a.png"), stored.convert("RGB"))
-
-
-def test_kept_pixels_are_those_that_are_decoded_and_few_enough() -> None:
-    preprocess = load_model("phantom/planted").preprocess
-    pictures, opened = drawn("target", "target", 7, "localizer"), []
-
-    def noted(picture: Picture) -> Picture:
-        def read() -> Image.Image:
-            opened.append(picture.name)
-            return picture.open()
-
-        return replace(picture, open=read)
-
-    shown = [noted(picture) for picture in pictures]
-    wanted = [*pixel_batches(pictures, preprocess, 3)]
-    for most, times in ((10**9, 1), (wanted[0][1].nbytes * 2, 2), (0, 2)):
-        opened.clear()
-        kept = KeptPixels(most)
-        for _ in range(2):
-            got = [*kept.batches(shown, preprocess, 3)]
-            assert [where for where, _ in got] == [where for where, _ in wanted]
-            for (_, one), (_, two) in zip(got, wanted, strict=True):
-                np.testing.assert_array_equal(one, two)
-        assert len(opened) == times * 7
