@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from common.base.progress import spoken_seconds
 from common.effects.baseline import beside_untrained
 from common.effects.finding import plainly, said
 from common.effects.judgement import Judgement
@@ -29,7 +30,9 @@ from common.report import outcome_table
 from common.report.outcome_table import Column, Row
 from common.report.parts import Cell
 from common.report.verdicts import BADGES, Said, beside, verdict_said
+from common.study.declared import say_settings
 from common.study.results import results_json
+from common.study.sweep import Ended
 
 WIDE = 132  # columns of a terminal from which on the table has room for all intervals
 COLOURS = {"evidence": "dark_orange", "difficulty": "magenta", "none": "cyan", "unknown": "yellow"}
@@ -76,6 +79,44 @@ def _print_said(console: Console, said: Said) -> None:
     if said.plain:
         console.print(f"[bold]{escape(said.plain)}[/]", highlight=False)
     console.print(f"{escape(said.sentence)} {escape(said.rests)}", highlight=False)
+
+
+def print_ended(ended: Ended, number: int, of: int) -> None:
+    """Print how a run of a sweep ended, in one line."""
+    if ended.results is None:
+        said = f"[red]failed[/]: {escape(ended.failure)}"
+    else:
+        said = f"{BADGES[ended.results.judgement.outcome]}"
+        said += f" ({spoken_seconds(ended.seconds)})" if ended.seconds else " (was finished)"
+    line = f"{number} of {of}  {ended.run.name}: {said}"
+    results_console().print(line, highlight=False, soft_wrap=True)
+
+
+def print_sweep(every: Sequence[Ended], folder: Path) -> None:
+    """Print the runs of a sweep in a table, and which failed."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in ("model", "localizer", "seed", "doses", "verdict", "adjusted effect", "p"):
+        table.add_column(name, justify="right" if name in ("seed", "p") else "left")
+    for ended in every:
+        said = say_settings(ended.run.settings)
+        words = [str(said[name] or "own") for name in ("model", "localizer")]
+        words += [str(said["seed"]), str(said["top"])]
+        if ended.results is None:
+            table.add_row(*map(escape, words), "[red]failed[/]", "", "")
+            continue
+        judgement = ended.results.judgement
+        known = judgement.adjusted
+        low, high = known.ci
+        effect = f"{known.effect:+.3f} \\[{low:+.3f}, {high:+.3f}]"
+        p = "" if known.p is None else f"{known.p:.3f}"
+        table.add_row(*map(escape, words), str(BADGES[judgement.outcome]), effect, p)
+    console = results_console()
+    console.print(table)
+    for ended in every:
+        if ended.results is None:
+            told = f"[red]failed[/] {ended.run.name}: {escape(ended.failure)}"
+            console.print(told, highlight=False, soft_wrap=True)
+    console.print(f"Run folders: {folder}", soft_wrap=True, highlight=False)
 
 
 def print_json(results: Localized) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,12 +26,14 @@ from common.cli.options import (
     takes,
 )
 from common.cli.printing import (
+    print_ended,
     print_json,
     print_judgement,
     print_map,
     print_results,
     print_selective,
     print_sites,
+    print_sweep,
     print_warnings,
     results_console,
 )
@@ -47,6 +49,7 @@ from common.study.declared import completed
 from common.study.front import FrontEnd
 from common.study.results import NAME as RESULTS
 from common.study.results import load_results, read_items
+from common.study.sweep import planned, sweep
 from common.study.verbs import evaluate_map, localize_only, report_again, run
 
 
@@ -99,6 +102,7 @@ def build(program: Program, data: typer.Typer) -> typer.Typer:
         _add_run,
         _add_localize,
         _add_evaluate,
+        _add_sweep,
         _add_judge,
         _add_report,
         _add_sites,
@@ -164,6 +168,41 @@ def _add_evaluate(app: typer.Typer, program: Program) -> None:
         with terminal(not quiet, partial(spoken, command=app)) as progress:
             done = evaluate_map(program.front, map_folder, out, progress, **given)
         _print(*done, as_json)
+
+
+def _add_sweep(app: typer.Typer, program: Program) -> None:
+    @app.command(
+        "sweep",
+        help="Run every model of a file with every localizer, seed and dose. The same command on "
+        "several machines that see the folder shares the runs between them.",
+    )
+    def sweep_all(
+        path: Annotated[Path, typer.Argument(help="The file.", metavar="FILE.yaml")],
+        out: Annotated[
+            Path | None,
+            typer.Option("--out", "-o", help="The folder of the runs; left out, the file's own."),
+        ] = None,
+        as_json: Annotated[
+            bool, typer.Option("--json", help="Print a list of all results instead of a table.")
+        ] = False,
+        quiet: Quiet = False,
+    ) -> None:
+        runs, folder = planned(program.front.settings, path)
+        folder, every = out or folder, []
+        with terminal(not quiet, partial(spoken, command=app)) as progress:
+            for ended in sweep(program.front, runs, folder, progress):
+                ended = replace(ended, failure=spoken(ended.failure, app))
+                every.append(ended)
+                if not as_json:
+                    print_ended(ended, len(every), len(runs))
+        order = [run.name for run in runs]
+        every.sort(key=lambda ended: order.index(ended.run.name))
+        if as_json:
+            print(json.dumps([ended.as_json() for ended in every], indent=2, ensure_ascii=False))
+        else:
+            print_sweep(every, folder)
+        if any(ended.results is None for ended in every):
+            raise typer.Exit(1)
 
 
 def _print(results: Results, folder: Path, was_done: bool, as_json: bool) -> None:
