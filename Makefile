@@ -71,8 +71,8 @@ test-oldest: .venv-oldest/.ready
 	@$(RUN) .venv-oldest/bin/python -m pytest $(TWO)
 
 constraints:
-	@.venv-newest/bin/pip freeze --exclude-editable >.venv-newest/frozen
-	@{ sed -n '/^#/p' constraints.txt; grep -vE '^(nvidia|cuda|triton)|@' .venv-newest/frozen; } >.venv-newest/tested
+	@.venv-newest/bin/pip freeze --all --exclude-editable >.venv-newest/frozen
+	@{ sed -n '/^#/p' constraints.txt; grep -vE '^(nvidia|cuda|triton|pip=)|@' .venv-newest/frozen; } >.venv-newest/tested
 	@mv .venv-newest/tested constraints.txt
 
 check: $(READY)

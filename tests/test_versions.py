@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from importlib.metadata import requires, version
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,22 @@ def test_the_tested_versions_are_ones_that_the_project_admits() -> None:
     asked = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
     for requirement in map(Requirement, asked):
         assert versions[canonicalize_name(requirement.name)] in requirement.specifier, requirement
+
+
+def test_whatever_make_setup_installs_is_pinned() -> None:
+    versions, todo, seen = pinned(CONSTRAINTS), [("funcloc", "dev")], set()
+    if version("gradio") != versions["gradio"] or version("torch") != versions["torch"]:
+        pytest.skip("installed with other versions than those of constraints.txt")
+    while todo:
+        name, extra = todo.pop()
+        for requirement in map(Requirement, requires(name) or []):
+            own = canonicalize_name(requirement.name)
+            wanted = requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+            if wanted and own not in seen and not own.startswith(("nvidia", "cuda", "triton")):
+                seen.add(own)
+                todo += [(own, each) for each in ("", *requirement.extras)]
+    assert len(seen) > 80
+    assert seen - versions.keys() == set()
 
 
 def test_no_version_is_that_of_one_platform_alone() -> None:
