@@ -23,7 +23,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +30,7 @@ import torch
 
 from common.base.errors import ModelError, SettingError
 from common.models.load import Loader, load, local_config, on_the_hub
+from common.models.places import local_path
 from llm_loc import phantom
 from llm_loc.gguf import SUFFIX
 from llm_loc.models import LanguageModel
@@ -117,9 +117,7 @@ def _hub(how: dict[str, Any], name: str, rest: str, untrained: bool) -> Language
 
 def _local(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:
     if rest.endswith(SUFFIX):
-        path = Path(rest).expanduser()
-        if not path.is_file():
-            raise ModelError(f"`model` {name}: {path}: no such file")
+        path = local_path(name, rest)
         return read_model(name, str(path.parent), untrained, _with_file({}, path.name), how)
     folder, _ = local_config(name, rest)
     return read_model(name, str(folder), untrained, {}, how)

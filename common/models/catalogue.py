@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Literal
 from huggingface_hub import constants, try_to_load_from_cache
 
 from common.base.errors import DataError
+from common.models.places import MODELS_VARIABLE, models_roots
 
 Where = Literal["bundled", "local", "cache", "download"]
 
@@ -133,14 +133,13 @@ def local_files(suffix: str, about: str, models_root: Path | None = None) -> lis
 
 def _lying(models_root: Path | None, pattern: str) -> list[Path]:
     """What lies in the models' root, or at most two folders deep in it."""
-    given = filter(None, os.environ.get("FUNCLOC_MODELS", "").split(os.pathsep))
-    named = [models_root] if models_root else [Path(place) for place in given]
-    for root in named:
-        if not root.is_dir():
-            raise DataError(f"{root}: no such folder (`models_root` or FUNCLOC_MODELS)")
+    roots = [models_root] if models_root else models_roots()
+    for root in roots:
+        if not root.is_dir() and root != Path("models"):
+            raise DataError(f"{root}: no such folder (`models_root` or {MODELS_VARIABLE})")
     return [
         path
-        for root in named or [Path("models")]
+        for root in roots
         for depth in ("", "*/", "*/*/")
         for path in sorted(root.glob(f"{depth}{pattern}"))
     ]

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from common.base.errors import ModelError
 from common.base.files import digest_of_module
 from common.base.hub import hub_or_cache, hub_reason
+from common.models.places import local_path
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ def local_config(name: str, rest: str) -> tuple[Path, dict[str, Any]]:
     ModelError
         If there is none, or it is no JSON.
     """
-    folder = Path(rest).expanduser()
+    folder = local_path(name, rest)
     path = folder / "config.json"
     if not path.is_file():
         raise ModelError(f"`model` {name}: {folder} holds no config.json")

@@ -87,7 +87,10 @@ def test_localize_sites_and_models(
         (["--kind", "layer"], "choose one of block"),
         (["--eval", "prose.txt"], "no such file"),
         (["--target-group", "plants"], "it has group: animals, things"),
-        (["--model", "local/nowhere"], "holds no config.json"),
+        (
+            ["--model", "local/nowhere"],
+            "nothing there (looked for nowhere, models/nowhere; FUNCLOC_MODELS)",
+        ),
     ],
 )
 def test_bad_words_get_one_line_and_status_1(

@@ -71,7 +71,7 @@ def test_what_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "text.gguf").write_text("no model at all, though it is long enough to hold one")
     with pytest.raises(ModelError, match=r"local/.*text.gguf: cannot be (built|read)"):
         load_model(f"local/{tmp_path / 'text.gguf'}")
-    with pytest.raises(ModelError, match=r"gone.gguf: no such file"):
+    with pytest.raises(ModelError, match=r"gone.gguf: nothing there"):
         load_model(f"local/{tmp_path / 'gone.gguf'}")
     with pytest.raises(ModelError, match=r"model.bin is no GGUF file; write hf/ORG/NAME:FILE.gguf"):
         load_model("hf/some/one:model.bin")

@@ -340,7 +340,7 @@ def test_without_accelerate_a_device_map_says_what_to_install(
     [
         ("cat", "write phantom/lm, hf/ORG/NAME, local/PATH or pip/NAME"),
         ("local/", "write phantom/lm, hf/ORG/NAME, local/PATH or pip/NAME"),
-        ("local/nowhere", "holds no config.json"),
+        ("local/nowhere", r"nothing there \(looked for nowhere, models/nowhere; FUNCLOC_MODELS\)"),
     ],
 )
 def test_bad_names_get_one_line(name: str, message: str) -> None:

@@ -216,7 +216,10 @@ def test_stimuli_that_the_localizer_used_are_refused(
         ({"evaluation": "floc"}, "no labelled items"),
         ({"model": "phantom/cat"}, "the phantoms are"),
         ({"model": "cat"}, "write phantom/"),
-        ({"model": "local/nowhere"}, "holds no config.json"),
+        (
+            {"model": "local/nowhere"},
+            r"nothing there \(looked for nowhere, models/nowhere; FUNCLOC_MODELS\)",
+        ),
         ({"model": "timm/no_such_net"}, "no architecture"),
         ({"model": "torchvision/no_such_net"}, "no classifier"),
         ({"ablation": "noise"}, "zero, mean"),
