@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,9 @@ from typing import Annotated, Any
 import torch
 import typer
 
+from common.base import team
 from common.base.device import choose_device
-from common.base.progress import terminal
+from common.base.progress import Progress, terminal
 from common.cli.main import spoken
 from common.cli.models_command import models_app
 from common.cli.options import (
@@ -123,9 +125,10 @@ def _add_run(app: typer.Typer, program: Program) -> None:
     @takes(kind, "run")
     def run_all(given: Given, out: Out = None, as_json: Json = False, quiet: Quiet = False) -> None:
         settings = completed(kind, given)
-        with terminal(not quiet, partial(spoken, command=app)) as progress:
-            done = run(program.front, settings, out, progress)
-        _print(*done, as_json)
+        with team.joined():
+            with _progress(app, quiet) as progress:
+                done = run(program.front, settings, out, progress)
+            _print(*done, as_json)
 
 
 def _add_localize(app: typer.Typer, program: Program) -> None:
@@ -137,17 +140,18 @@ def _add_localize(app: typer.Typer, program: Program) -> None:
         given: Given, out: Out = None, as_json: Json = False, quiet: Quiet = False
     ) -> None:
         settings = completed(kind, given)
-        with terminal(not quiet, partial(spoken, command=app)) as progress:
-            results, found, folder = localize_only(program.front, settings, out, progress)
-        if as_json:
-            print_json(results)
-            return
-        print_map(found, settings.top[0])
-        print_selective(results)
-        print_warnings(matched_texts(results.localizer))
-        if skipped := results.localizer.skipped:
-            print_warnings([skipped_warning("localizer", skipped)])
-        results_console().print(f"Run folder: {folder}", soft_wrap=True, highlight=False)
+        with team.joined():
+            with _progress(app, quiet) as progress:
+                results, found, folder = localize_only(program.front, settings, out, progress)
+            if as_json:
+                print_json(results)
+                return
+            print_map(found, settings.top[0])
+            print_selective(results)
+            print_warnings(matched_texts(results.localizer))
+            if skipped := results.localizer.skipped:
+                print_warnings([skipped_warning("localizer", skipped)])
+            results_console().print(f"Run folder: {folder}", soft_wrap=True, highlight=False)
 
 
 def _add_evaluate(app: typer.Typer, program: Program) -> None:
@@ -165,9 +169,10 @@ def _add_evaluate(app: typer.Typer, program: Program) -> None:
     ) -> None:
         if given["evaluation"] is None:
             del given["evaluation"]  # that of the map's own run, or of its model
-        with terminal(not quiet, partial(spoken, command=app)) as progress:
-            done = evaluate_map(program.front, map_folder, out, progress, **given)
-        _print(*done, as_json)
+        with team.joined():
+            with _progress(app, quiet) as progress:
+                done = evaluate_map(program.front, map_folder, out, progress, **given)
+            _print(*done, as_json)
 
 
 def _add_sweep(app: typer.Typer, program: Program) -> None:
@@ -189,7 +194,7 @@ def _add_sweep(app: typer.Typer, program: Program) -> None:
     ) -> None:
         runs, folder = planned(program.front.settings, path)
         folder, every = out or folder, []
-        with terminal(not quiet, partial(spoken, command=app)) as progress:
+        with _progress(app, quiet) as progress:
             for ended in sweep(program.front, runs, folder, progress):
                 ended = replace(ended, failure=spoken(ended.failure, app))
                 every.append(ended)
@@ -203,6 +208,11 @@ def _add_sweep(app: typer.Typer, program: Program) -> None:
             print_sweep(every, folder)
         if any(ended.results is None for ended in every):
             raise typer.Exit(1)
+
+
+def _progress(app: typer.Typer, quiet: bool) -> AbstractContextManager[Progress]:
+    """The line of progress; of several processes the first one's."""
+    return terminal(not quiet and team.rank() == 0, partial(spoken, command=app))
 
 
 def _print(results: Results, folder: Path, was_done: bool, as_json: bool) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from common.base import team
 from common.base.errors import DataError
 from common.base.progress import Progress, silent
 from common.measure.halves import Conditions, assign_groups, selectivity_map
@@ -125,17 +126,27 @@ def contrast(
         ) as recorder,
         nullcontext() if rule.watch is None else rule.watch(where) as watcher,
     ):
-        for batch in batches(groups):
+
+        def show(batch: Batch) -> None:
             names = [stimuli[i].name for i in batch.where]
             finer = None if conditions is None else conditions.numbers[batch.where]
             recorder.expect(groups[batch.where], batch.tokens, names, finer)
-            if watcher is not None:
-                watcher.expect(groups[batch.where], batch.tokens)
             if watcher is None:
                 recorder.run(batch.run)
             else:
+                watcher.expect(groups[batch.where], batch.tokens)
                 watcher.after(batch.run())
-            done += len(batch.where)
+
+        # A watcher gathers what no other process can give it: each then sees all of it.
+        every = batches(groups)
+        for some in team.rounds(every) if watcher is None else ([batch] for batch in every):
+            if watcher is None:
+                with recorder.in_turn():
+                    for batch in some[team.rank() : team.rank() + 1]:
+                        show(batch)
+            else:
+                show(some[0])
+            done += sum(len(batch.where) for batch in some)
             progress("localize", done, len(stimuli))
     return selectivity_map(recorder, percents, about or {}, rule, watcher, conditions)
 

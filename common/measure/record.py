@@ -10,6 +10,7 @@ from typing import Any, NoReturn, get_args
 import numpy as np
 from torch import Tensor, nn
 
+from common.base import team
 from common.base.errors import DataError, SettingError, SiteError
 from common.measure.attach import (
     Once,
@@ -73,6 +74,7 @@ class Recorder:
     _pooled: dict[Site, Pooled] = field(default_factory=dict)
     _reduced: list[Reduced] = field(default_factory=list)
     _tally: Tally = field(default_factory=Tally)
+    _own: list[tuple[list[Reduced], Cells]] | None = None
     _seen_whole: bool = False
     _enough: bool = False
 
@@ -220,11 +222,36 @@ class Recorder:
         for each in (done := on_cpu(self._reduced)):
             if not is_finite(each.rows):
                 self._blame(each)
-        for each in done:
-            assert self._cells is not None  # made with the first rows
-            self._tally.add(each, self._cells)
+        assert self._cells is not None  # made with the first rows
+        if self._own is None:
+            self._add(done, self._cells)
+        else:
+            self._own.append((done, self._cells))
         self._cells, self._pooled, self._reduced = None, {}, []
         self._seen_whole = True
+
+    def _add(self, done: list[Reduced], cells: Cells) -> None:
+        for each in done:
+            self._tally.add(each, cells)
+
+    @contextmanager
+    def in_turn(self) -> Iterator[None]:
+        """Passes of this block and of all other processes' count in the order of the processes.
+
+        Each of them makes one pass at most inside it, and all have to enter.
+        """
+        if team.size() == 1:
+            yield
+            return
+        self._own = []
+        try:
+            yield
+            own = [(done, cells.plain()) for done, cells in self._own]
+        finally:
+            self._own = None
+        for each in team.exchanged(own):
+            for done, cells in each:
+                self._add(done, cells)
 
     def _blame(self, reduced: Reduced) -> NoReturn:
         finite = reduced.rows.isfinite().all(dim=0).all(dim=0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,6 +50,12 @@ class Cells:
         self._numbers = numbers.ravel()
         self.counts: list[int] = np.bincount(self._numbers).tolist()
         self._on: dict[torch.device, Membership] = {}
+
+    def plain(self) -> Cells:
+        """The same without what lies on a device."""
+        alike = copy(self)
+        alike._on = {}
+        return alike
 
     def on(self, device: torch.device) -> Membership:
         """The same, ready to sum on a device; its numbers are places in :attr:`cells`."""

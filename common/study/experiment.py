@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from common.base import team
 from common.base.progress import Progress, silent
 from common.effects.baseline import Baseline
 from common.effects.breakdown import breakdown
@@ -85,6 +86,7 @@ def run_experiment(
     tested.prepare(folder.partial, progress)
     with tested.arranged(folder.pace, begun=folder.outcome(INTACT) is not None):
         drawing, outcomes = _drawn(folder, plan, tested, described, found, progress)
+    team.leave()
     masks = drawing.masks
     save_masks(folder.masks, masks)
     items, described = _made_alike(plan, tested.items, described, outcomes[INTACT])

@@ -25,10 +25,12 @@ from __future__ import annotations
 import platform
 import shlex
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
@@ -37,11 +39,13 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
+from common.base import team
 from common.base.errors import RunError
 from common.base.files import (
     digest_of,
     read_json,
     save_arrays,
+    save_bytes,
     save_json,
     write_atomically,
 )
@@ -51,6 +55,7 @@ from common.study.results import NAME, load_results, save_results
 
 FORMAT = 1
 UNTRAINED = "untrained.json"
+GOES_ON = (".json", ".csv", ".safetensors")  # files that a run goes on from
 BESIDE = "beside/"  # what an outcome's other numbers are called while they are kept
 LIBRARIES = ("funcloc", "torch", "torchvision", "timm", "transformers", "numpy", "scipy")
 
@@ -220,6 +225,33 @@ def _write_tables(path: Path, tables: Iterable[pd.DataFrame]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         for number, table in enumerate(tables):
             table.to_csv(file, index=False, header=number == 0, lineterminator="\n")
+
+
+@contextmanager
+def opened(path: Path, identity: dict[str, Any], about: dict[str, Any]) -> Iterator[RunFolder]:
+    """The run folder, held by this process; of several, the others get a copy of it to go on from.
+
+    What they write there is gone when they leave.
+    """
+    if team.rank() == 0:
+        with RunFolder(path, identity, about) as folder:
+            team.from_first(_copied(folder.path) if team.size() > 1 else {})
+            yield folder
+        return
+    with TemporaryDirectory() as place:
+        for name, data in team.from_first(dict[str, bytes]()).items():
+            save_bytes(Path(place) / name, data)
+        with RunFolder(Path(place), identity, about) as folder:
+            yield folder
+
+
+def _copied(folder: Path) -> dict[str, bytes]:
+    """The files that a run goes on from, by their names inside the folder."""
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.suffix in GOES_ON and not file.name.startswith(".") and file.is_file()
+    }
 
 
 def front_of(entry: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ so any number of masks can share a batch and a kill loses seconds.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from time import perf_counter
 import torch
 from torch import nn
 
+from common.base import team
 from common.base.device import free_memory
 from common.base.errors import RunError
 from common.base.files import read_json, save_json
@@ -45,6 +46,7 @@ from common.study.settings import Settings
 
 KEPT = 1 << 28  # bytes of outcomes that are in the making at once
 BYTES = 64  # at most, of one item under one mask
+SAFE = 1.25  # a mask's pass takes longer than a plain one where the model is small
 SHARE = 0.25  # of the memory that is free, for what the passes of masks begin with
 
 
@@ -110,21 +112,41 @@ def under_masks(
     left = Left(sum(map(sum, rest.values())), progress if rates else silent)
     try:
         with torch.inference_mode():
-            for number, size in enumerate(shown.sizes):
-                todo = [at for at, key in enumerate(keys) if kept.get(number, key) is None]
-                done += size * (len(keys) - len(todo))
-                if not todo:
-                    continue
-                given = shown.give(number, passes.of([passes.masks[at] for at in todo]))
-                for at, arrays, seconds in zip(todo, given, rest[number], strict=True):
-                    kept.keep(number, keys[at], arrays)
-                    done += size
-                    progress(PART, done, total)
-                    left.did(seconds)
+            for some in team.rounds(enumerate(shown.sizes)):
+                own: dict[int, list[tuple[int, Arrays]]] = {}
+                for number, size in some[team.rank() : team.rank() + 1]:
+                    todo = [at for at, key in enumerate(keys) if kept.get(number, key) is None]
+                    done += size * (len(keys) - len(todo))
+                    given = shown.give(number, passes.of([passes.masks[at] for at in todo]))
+                    own[number] = []
+                    for at, arrays, seconds in zip(todo, given, rest[number], strict=True):
+                        kept.keep(number, keys[at], arrays)
+                        own[number].append((at, arrays))
+                        done += size
+                        progress(PART, done, total)
+                        left.did(seconds)
+                done += _keep_others(kept, keys, team.exchanged(own), shown.sizes)
     except BaseException:
         kept.flush()  # somebody stopped it: the same command goes on from here
         raise
     return [shown.outcome(_parts(kept, len(shown.sizes), key)) for key in keys]
+
+
+def _keep_others(
+    kept: Journal,
+    keys: Sequence[str],
+    given: Sequence[Mapping[int, Sequence[tuple[int, Arrays]]]],
+    sizes: Sequence[int],
+) -> int:
+    """Keep what other processes' batches gave; how many stimuli times masks these are."""
+    done = 0
+    for place, batches in enumerate(given):
+        if place != team.rank():
+            for number, each in batches.items():
+                for at, arrays in each:
+                    kept.keep(number, keys[at], arrays)
+                done += sizes[number] * len(keys)
+    return done
 
 
 def _rest(
@@ -208,7 +230,7 @@ class EvaluatingTogether(Evaluating):
         with torch.inference_mode():
             for _ in range(2):  # the first time a library looks for its way
                 seconds = sum(timed(shown.give(number, intact)))
-        rate = seconds / shown.work[number]
+        rate = SAFE * seconds / shown.work[number]
         self._rates = Rates(rate)
         before *= rate
         items, besides = self.work
@@ -268,8 +290,9 @@ class EvaluatingTogether(Evaluating):
         layout = kept_layout(note)
         if layout is None:
             plain = begun or self.settings.plain or len(layouts_of(shown.module)) == 1
-            layout = "plain" if plain else self._found_layout(shown, note)
-        with in_layout(shown.module, layout):
+            tried: Layout = "plain" if plain else self._found_layout(shown, note)
+            layout = team.from_first(tried)  # each process may have found another one
+        with in_layout(shown.module, layout or "plain"):
             yield
 
     def _found_layout(self, shown: Batches, note: Path) -> Layout:

@@ -14,6 +14,7 @@ from typing import Any, Generic
 
 import pandas as pd
 
+from common.base import team
 from common.base.errors import DataError, RunError
 from common.base.files import digest_of, read_json, write_atomically
 from common.base.progress import Progress, silent
@@ -28,7 +29,7 @@ from common.study.baseline import Asked, keep_baseline, kept_baseline
 from common.study.commands import command
 from common.study.declared import read_settings, say_settings
 from common.study.experiment import Described, run_experiment
-from common.study.folder import RunFolder, check_front
+from common.study.folder import RunFolder, check_front, opened
 from common.study.front import Evaluating, FrontEnd, Localizing, Model, S
 from common.study.plan import Plan, say_ablation
 from common.study.results import checked, load_results
@@ -58,7 +59,7 @@ def run(
     path = out or _default_folder(settings, identity)
     about = _about(front, "run", settings, path, at_hand.localizer)
     overlap = check_overlap(tested, at_hand.stimuli["digest"], settings.allow_overlap)
-    with RunFolder(path, identity, about) as folder:
+    with opened(path, identity, about) as folder:
         if (done := _finished(folder)) is not None:
             return done, path, True
         before = at_hand.work * (1 + len(asked.seeds)) if not folder.selectivity.exists() else 0.0
@@ -87,11 +88,12 @@ def localize_only(
     identity = {**at_hand.identity, **asked.identity, "top": list(percents)}
     path = out or _default_folder(settings, identity)
     about = _about(front, "localize", settings, path, at_hand.localizer)
-    with RunFolder(path, identity, about) as folder:
+    with opened(path, identity, about) as folder:
         found = _keep_map(folder, at_hand, progress)
         if not folder.masks.exists():
             save_masks(folder.masks, [top_percent(found, percent) for percent in percents])
         baseline = keep_baseline(folder, front, at_hand, asked, found, progress)
+    team.leave()
     told = Localized(
         model=at_hand.described,
         localizer=at_hand.localizer,
@@ -185,7 +187,7 @@ def evaluate_map(
     about = _about(front, "evaluate", settings, path, localizer)
     about["command"] = command(front.program, "evaluate", spoken, path, source)
     overlap = check_overlap(tested, at_hand.digests, settings.allow_overlap)
-    with RunFolder(path, identity, about) as folder:
+    with opened(path, identity, about) as folder:
         if (done := _finished(folder)) is not None:
             return done, path, True
         tested.forewarn(settings.plan.n_masks, 0.0, progress)
@@ -204,6 +206,8 @@ def report_again(folder: Path) -> Path:
 
 def _finished(folder: RunFolder) -> Results | None:
     done = folder.results()
+    if done is not None:
+        team.leave()
     if done is not None and not folder.report.exists():
         make_report(folder.path, done)
     return done
