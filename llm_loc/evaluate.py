@@ -19,6 +19,7 @@ from common.measure.prefix import Passes
 from common.measure.scores import SelectivityMap
 from common.study.journal import Arrays
 from common.study.together import Batches, under_masks
+from llm_loc.branches import RowPart, branches, parts_of_rows, pays, rows_of
 from llm_loc.models import Ids, LanguageModel
 from llm_loc.stimuli import Benchmark, RunningText
 
@@ -43,6 +44,11 @@ class Tokenized:
         than its window.
     ModelError
         If the model is an encoder.
+
+    Attributes
+    ----------
+    in_rows : bool or None
+        Whether items are read in rows (:mod:`llm_loc.branches`), once that was tried.
     """
 
     def __init__(self, model: LanguageModel, items: Benchmark) -> None:
@@ -56,6 +62,7 @@ class Tokenized:
         ends = zip(np.cumsum(self.sizes), self.sizes, strict=True)
         apart = [_parting(self.sentences[end - n : end]) for end, n in ends]
         self.starts = np.repeat(apart, self.sizes)
+        self.in_rows: bool | None = None  # not yet tried
         self.texts = {text.name: windows(model, text) for text in items.texts}
         self.bytes = {text.name: window_bytes(model, text) for text in items.texts}
 
@@ -201,18 +208,15 @@ class TextBatches(Batches):
 
     def __init__(self, model: LanguageModel, tokens: Tokenized, batch_size: int = 64) -> None:
         self.model, self.module, self.tokens = model, model.module, tokens
-        rows = {name: (text.tolist(), None) for name, text in tokens.texts.items()}
-        self.read = {ITEMS: (tokens.sentences, tokens.starts), **rows}
-        self.batches = [
-            (name, part)
-            for name, (ids, starts) in self.read.items()
-            for part in parts_of(model, ids, batch_size, starts)
+        rows = {name: text.tolist() for name, text in tokens.texts.items()}
+        self.read = {ITEMS: tokens.sentences, **rows}
+        self.batches: list[tuple[str, TextPart | RowPart]] = [
+            (ITEMS, part) for part in _parts_of_items(model, tokens, batch_size)
         ]
+        for name, ids in rows.items():
+            self.batches += [(name, part) for part in parts_of(model, ids, batch_size)]
         self.sizes = [len(part.where) for _, part in self.batches]
-        self._work = [
-            float(len(part.where) * max(len(self.read[name][0][i]) for i in part.where))
-            for name, part in self.batches
-        ]
+        self._work = [part.work for _, part in self.batches]
 
     @property
     def work(self) -> Sequence[float]:
@@ -228,13 +232,13 @@ class TextBatches(Batches):
     def give(self, number: int, passes: Passes) -> Iterator[Arrays]:
         """Log-probability of every text of a batch, under each mask."""
         name, part = self.batches[number]
-        ids = self.read[name][0]
+        ids = self.read[name]
         for sums in part.sums(self.model, ids, passes):
             yield {"sums": sums}
 
     def outcome(self, parts: Sequence[Arrays]) -> Outcome:
         """The batches at their places: margins of the items, nats a token of the windows."""
-        found = {name: np.zeros(len(ids)) for name, (ids, _) in self.read.items()}
+        found = {name: np.zeros(len(ids)) for name, ids in self.read.items()}
         for (name, part), arrays in zip(self.batches, parts, strict=True):
             found[name][part.where] = arrays["sums"]
         scores = found.pop(ITEMS)
@@ -297,10 +301,18 @@ class TextPart:
         Their places among all texts.
     first : array of int of shape (n_part,)
         The first token of each that counts.
+    longest : int
+        Tokens of the longest.
     """
 
     where: np.ndarray
     first: np.ndarray
+    longest: int
+
+    @property
+    def work(self) -> float:
+        """Tokens of the pass, padding among them."""
+        return float(len(self.where) * self.longest)
 
     def sums(
         self, model: LanguageModel, ids: Sequence[Ids], passes: Passes
@@ -333,6 +345,19 @@ class TextPart:
             yield sums
 
 
+def _parts_of_items(
+    model: LanguageModel, tokens: Tokenized, batch_size: int
+) -> Sequence[TextPart | RowPart]:
+    """Items in passes: what the texts of an item share is read once, where the model can do so."""
+    model.projects_a_part  # noqa: B018  (tried on the intact model, not under a mask)
+    rows = rows_of(tokens.sentences, tokens.sizes, tokens.starts)
+    if tokens.in_rows is None:
+        tokens.in_rows = bool(rows) and pays(rows) and branches(model, rows)
+    if tokens.in_rows:
+        return parts_of_rows(rows, batch_size, LOGITS_A_PASS // model.vocabulary)
+    return parts_of(model, tokens.sentences, batch_size, tokens.starts)
+
+
 def parts_of(
     model: LanguageModel,
     ids: Sequence[Ids],
@@ -358,6 +383,6 @@ def parts_of(
         whole = begins > 1 and not model.projects_a_part
         projected = int(sizes[where].max()) - (1 if whole else begins)
         where = where[: max(1, LOGITS_A_PASS // (projected * model.vocabulary))]
-        parts.append(TextPart(where, first[where]))
+        parts.append(TextPart(where, first[where], int(sizes[where].max())))
         begin += len(where)
     return parts

@@ -359,6 +359,7 @@ class EvaluatingTogether(Evaluating):
         made_of = {
             "stimuli": self.stimuli,
             "sizes": [*shown.sizes],
+            "work": [*shown.work],
             "batch_size": self.settings.batch_size,
             "ablation": say_ablation(self.settings.ablation),
             "map": found.fingerprint,
