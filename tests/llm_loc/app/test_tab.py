@@ -29,6 +29,8 @@ from llm_loc.experiment import Settings, localize_only
 from llm_loc.generate import Sampling, stream
 from llm_loc.stimuli import Text
 
+pytestmark = pytest.mark.draws_report
+
 FORM: dict[str, Any] = {
     "model": "phantom/lm",
     "localizer": "phantom-lm:language",
