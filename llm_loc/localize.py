@@ -21,6 +21,8 @@ from llm_loc.stimuli import Localizer
 POOLINGS: tuple[Pooling, ...] = ("last", "mean", "sum")
 PROTOCOLS = ("full", "paper")
 PAPER_TOKENS = 12
+PADDING = 0.05  # of the tokens of a pass may be added to fill it up
+SPARE = 32  # or so many: a pass more would take longer
 
 
 def find_sites(
@@ -163,9 +165,18 @@ def passes_over(ids: Sequence[Ids], protocol: str, batch_size: int) -> list[np.n
     list of array of int
         Numbers of texts; each is in one of them.
     """
-    order = np.argsort([len(text) for text in ids], kind="stable")
-    size = 1 if protocol == "paper" else batch_size
-    return [order[start : start + size] for start in range(0, len(order), size)]
+    sizes = np.array([len(text) for text in ids])
+    order = np.argsort(sizes, kind="stable")
+    if protocol == "paper":
+        return [order[[place]] for place in range(len(order))]
+    passes, begin, tokens = [], 0, 0
+    for place, size in enumerate(sizes[order].tolist()):
+        padded = (place + 1 - begin) * size - tokens - size
+        if place - begin == batch_size or padded > max(SPARE, PADDING * (tokens + size)):
+            passes.append(order[begin:place])
+            begin, tokens = place, 0
+        tokens += size
+    return [*passes, order[begin:]] if len(order) else passes
 
 
 def check_protocol(protocol: str, pooling: str) -> None:

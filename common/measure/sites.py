@@ -189,7 +189,7 @@ class Site:
             return values[torch.arange(len(values), device=values.device), chosen]
         if pooling == "max":
             return values.masked_fill(~real[..., None], -math.inf).amax(dim=1)
-        total = values.masked_fill(~real[..., None], 0).sum(dim=1)
+        total = _total(values, real)
         return total if pooling == "sum" else total / real.sum(dim=1, keepdim=True)
 
     def broadcast(self, per_unit: Tensor, tensor: Tensor, unit: Unit) -> Tensor:
@@ -215,3 +215,13 @@ class Site:
         if self.fold == 1:
             return per_unit.view(1, *tensor.shape[1:])
         return per_unit.view(self.fold, *tensor.shape[1:]).repeat(items, *[1] * (tensor.ndim - 1))
+
+
+def _total(values: Tensor, real: Tensor) -> Tensor:
+    """Sum of each stimulus over its real positions, shape (n_stimuli, n_channels)."""
+    if values.device.type == "cpu":
+        # Read once, and not copied; unless padding is NaN, which times 0 is NaN.
+        total = torch.matmul(real[:, None].to(values.dtype), values)[:, 0]
+        if total.sum().isfinite():
+            return total
+    return values.masked_fill(~real[..., None], 0).sum(dim=1)

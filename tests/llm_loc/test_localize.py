@@ -13,7 +13,7 @@ from common.base.errors import DataError, SettingError
 from common.measure.masks import top_percent
 from common.measure.scores import n_chosen
 from llm_loc.load import load_model
-from llm_loc.localize import PAPER_TOKENS, find_sites, localize, tokenized
+from llm_loc.localize import PAPER_TOKENS, find_sites, localize, passes_over, tokenized
 from llm_loc.models import LanguageModel
 from llm_loc.stimuli import Localizer, Text, localizer
 from tests.llm_loc.conftest import NONWORDS, SENTENCES, ModelMaker
@@ -154,3 +154,18 @@ def test_settings_that_make_no_sense(
 ) -> None:
     with pytest.raises(SettingError, match=message):
         localize(make_model(), STIMULI, [], **changed)  # type: ignore[arg-type]
+
+
+def test_passes_are_of_like_lengths_with_little_padding() -> None:
+    rng = np.random.default_rng(0)
+    ids = [[0] * size for size in rng.integers(5, 60, 480)]
+    passes = passes_over(ids, "full", 64)
+    assert sorted(np.concatenate(passes).tolist()) == list(range(480))
+    assert max(map(len, passes)) <= 64
+    assert len(passes) < 30
+    tokens = sum(map(len, ids))
+    padded = sum(len(where) * max(len(ids[i]) for i in where) for where in passes)
+    assert padded / tokens - 1 < 0.05
+    assert [len(where) for where in passes_over(ids, "paper", 64)] == [1] * 480
+    assert [len(where) for where in passes_over([[0] * 7] * 130, "full", 64)] == [64, 64, 2]
+    assert [len(where) for where in passes_over([[0], [0] * 3, [0] * 2], "full", 64)] == [3]

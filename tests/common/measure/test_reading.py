@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from common import Site, record
 from common.base.errors import DataError, SiteError
 from common.measure.record import Recorder
+from common.measure.sites import Pooling
 from tests.common.measure.hooked import BLOCKS, FIRST, hooks_of, images, plain, small
 
 FIELDS = ("mean", "m2", "output", "magnitude")
@@ -159,3 +160,17 @@ def test_what_the_model_writes_into_afterwards_was_read_before() -> None:
         model(rows)
     np.testing.assert_allclose(recorder.moments[site].mean, model[0](rows).mean(0), rtol=1e-5)
     assert (recorder.moments[site].mean < 0).any()
+
+
+@pytest.mark.parametrize("pooling", ["mean", "sum"])
+def test_padding_that_is_nan_never_counts(pooling: Pooling) -> None:
+    site, rng = Site("0", axis=2, shape=(6, 4)), np.random.default_rng(0)
+    values = torch.from_numpy(rng.standard_normal((3, 6, 4)))
+    tokens = torch.tensor([[1, 1, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1], [1, 0, 0, 0, 0, 0]])
+    wanted = [row[real.bool()].sum(0) for row, real in zip(values, tokens, strict=True)]
+    if pooling == "mean":
+        wanted = [total / real.sum() for total, real in zip(wanted, tokens, strict=True)]
+    for filling in (0.0, 7.0, torch.nan, torch.inf):
+        filled = values.masked_fill(~tokens.bool()[..., None], filling)
+        found = site.pool(filled, "channel", pooling, tokens)
+        np.testing.assert_allclose(found, torch.stack(wanted), rtol=1e-12)
