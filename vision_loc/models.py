@@ -259,7 +259,7 @@ def _from_timm(name: str, module: nn.Module) -> VisionModel:
             f"{module.num_classes} classes"
         )
     data = resolve_data_config(config, model=module)
-    _check_colours(name, data["input_size"][0])
+    _check_colours(name, _channels_of(module, data["input_size"][0]))
     stages = create_transform(**data, is_training=False).transforms
     geometric = [
         stage for stage in stages if not type(stage).__name__.endswith(("Tensor", "Normalize"))
@@ -280,6 +280,13 @@ def _from_timm(name: str, module: nn.Module) -> VisionModel:
         labels=labels,
         label_names=names,
     )
+
+
+def _channels_of(module: nn.Module, told: int) -> int:
+    """Channels that the first convolution takes; some versions of timm tell those of its kind."""
+    first = module.pretrained_cfg.get("first_conv")  # type: ignore[operator, union-attr]
+    known = dict(module.named_modules()).get(first) if isinstance(first, str) else None
+    return int(getattr(known, "in_channels", told))
 
 
 def _check_colours(name: str, channels: int) -> None:
