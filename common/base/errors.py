@@ -42,5 +42,9 @@ class RunError(FunclocError):
     """A run folder that is in use, holds another run, or cannot be read."""
 
 
+class BusyError(RunError):
+    """A run folder that another process is working in."""
+
+
 class SettingError(FunclocError):
     """A setting whose value makes no sense."""

@@ -40,7 +40,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from common.base import team
-from common.base.errors import RunError
+from common.base.errors import BusyError, RunError
 from common.base.files import (
     digest_of,
     read_json,
@@ -94,7 +94,7 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         except Timeout as error:
-            raise RunError(f"`out` {self.path}: another process is running it") from error
+            raise BusyError(f"`out` {self.path}: another process is running it") from error
         except OSError as error:
             raise RunError(f"`out` {self.path}: cannot write ({error.strerror})") from error
         try:

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from common.base.errors import FunclocError, SettingError
+from common.base.errors import BusyError, FunclocError, SettingError
 from common.base.files import digest_of
 from common.base.progress import Progress, silent
 from common.effects.results import Results
@@ -177,6 +177,8 @@ def _attempt(
             if not mine:
                 return None
             results, _, _ = run(front, each.settings, path, progress)
+    except BusyError:  # somebody's who does not sweep, or whose machine has slept
+        return None
     except Exception as error:  # the others shall not fail with it
         return Ended(each, failure=_told(error), seconds=monotonic() - begun)
     return Ended(each, results, seconds=monotonic() - begun)

@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 import pytest
 import torch
+from filelock import FileLock
 
 from common.base.errors import DataError, SettingError
 from common.study import sweep as module
@@ -114,6 +115,26 @@ def test_one_that_fails_is_named_and_the_others_go_on(
     assert [ended.failure for ended in every] == [
         "no such sound", "MemoryError: no word of why", "", "",
     ]  # fmt: skip
+
+
+def test_a_run_that_somebody_else_is_at_is_waited_for(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PAUSE", 0)
+    runs, _ = planned(Settings, path)
+    other = FileLock(tmp_path / "out" / runs[0].name / ".lock")
+    (tmp_path / "out" / runs[0].name).mkdir(parents=True)
+    other.acquire()
+    waited: list[str] = []
+
+    def waiting(holder: str) -> None:
+        waited.append(holder)
+        other.release()
+
+    every = [*sweep(FRONT, runs, tmp_path / "out", waiting=waiting)]
+    assert [ended.run for ended in every] == [*runs[1:], runs[0]]
+    assert not any(ended.failure for ended in every)
+    assert len(waited) == 1
 
 
 def shared(path: Path, folder: Path, log: Path, dies: bool) -> None:
