@@ -47,6 +47,8 @@ from common.study.settings import Settings
 KEPT = 1 << 28  # bytes of outcomes that are in the making at once
 BYTES = 64  # at most, of one item under one mask
 SAFE = 1.25  # a mask's pass takes longer than a plain one where the model is small
+KEEPING = 1.15  # what a pass takes in which is kept what the masks begin with, of a plain one
+TRIED = 100  # passes of a batch from which on ten more for an estimate are few
 SHARE = 0.25  # of the memory that is free, for what the passes of masks begin with
 
 
@@ -261,7 +263,8 @@ class EvaluatingTogether(Evaluating):
         shown = self.shown()
         items, besides = self.work
         most = (self._rates or Rates(0.0)).intact * (items + besides) * len(masks)
-        if len(masks) < FEWEST or most < WORTH:
+        tried = TRIED * shown.work[_middle(shown)] / (items + besides)  # of one pass of all of it
+        if len(masks) < FEWEST or most < WORTH or len(masks) < tried:
             return
         self._passes = self._for(shown, [*masks], found)
         every = [*masks, *(mask for mask, _ in later)]
@@ -277,11 +280,11 @@ class EvaluatingTogether(Evaluating):
         some = [None, *masks, *[masks[-1]] * max(0, FEWEST - 1 - len(masks))]
         with torch.inference_mode():
             plain = sum(timed(shown.give(number, passes.of([None]))))
-            for _ in range(2):  # the first time the row of operations is studied
-                begin, *each = timed(shown.give(number, passes.of(some)))
+            # The first one takes long: the row of operations is studied, once for the whole run.
+            _, *each = timed(shown.give(number, passes.of(some)))
         rates = {first_site(mask): t / work for mask, t in zip(masks, each, strict=False)}
         known = {site: rate for site, rate in rates.items() if site is not None}
-        return Rates(plain / work, begin / work, known)
+        return Rates(plain / work, KEEPING * plain / work, known)
 
     @contextmanager
     def arranged(self, note: Path, begun: bool) -> Iterator[None]:
