@@ -19,7 +19,7 @@ from common.measure.scores import CONTRACT, SelectivityMap
 from common.study.journal import Arrays
 from common.study.settings import read_controls
 from llm_loc.evaluate import TextBatches
-from llm_loc.experiment import Settings, evaluate_map, generate_under, localize_only, run
+from llm_loc.experiment import Settings, Texts, evaluate_map, generate_under, localize_only, run
 from llm_loc.generate import Sampling
 
 PathMaker = Callable[..., Path]
@@ -96,6 +96,7 @@ def test_a_run_that_was_stopped_ends_in_the_same_bytes(
             yield arrays
 
     monkeypatch.setattr(TextBatches, "give", counted)
+    monkeypatch.setattr(Texts, "forewarn", lambda *_: None)  # each start tries a batch for it
     run(settings, tmp_path / "whole")
     n_passes, count = count, 0
     last = n_passes // 2  # amid the masks of a batch
