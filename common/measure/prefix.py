@@ -116,11 +116,13 @@ class Prefix(Generic[Result]):
             return self.compute()
 
     def _begins(self, mask: Mask) -> Boundary | None:
-        """The latest boundary that lies before every site of the mask."""
-        known = [self._plan.boundaries.get(s) for s in mask.sites if mask.at(s).any()]
-        if not known or None in known:
-            return None
-        return min((each for each in known if each is not None), key=lambda each: each.at)
+        """Where the mask's first site is. That later sites of it are no beginnings matters not.
+
+        Sites are in running order; where they are not, a unit before the boundary is replaced,
+        which is noticed, and the pass is computed whole.
+        """
+        site = first_site(mask)
+        return None if site is None else self._plan.boundaries.get(site)
 
     def _make(self) -> None:
         self._versions = _versions(self.model)

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from common.measure.ablate import ablate
 from common.measure.masks import units_mask
-from common.measure.prefix import Prefix
+from common.measure.prefix import Passes, Prefix
 from common.measure.record import record
 from common.measure.scores import SelectivityMap, welch
 from common.measure.sites import Site
@@ -117,6 +117,41 @@ def test_masks_that_begin_nowhere_known_are_computed_whole(model: nn.Module, giv
     mask = units_mask(found, [0, 13])  # in the first and the third site
     with ablate(model, mask):
         whole = model(given)
+    assert torch.equal(prefix.under(mask), whole)
+    assert prefix.n_whole == 1
+
+
+def test_a_mask_over_many_sites_begins_at_its_first(model: nn.Module, given: Tensor) -> None:
+    """That no mask begins at its later sites is no reason to compute it whole."""
+    found = map_of(model, given)
+    masks = [units_mask(found, [2, 9, 15]), units_mask(found, [1, 14]), units_mask(found, [3, 16])]
+    masks += [units_mask(found, [4, 10])]
+    alone = []
+    for mask in masks:
+        with ablate(model, mask):
+            alone.append(model(given))
+    passes = Passes(model, masks)
+    with counted() as seen:
+        together = [*passes(lambda: model(given), given.shape)]
+    assert all(map(torch.equal, together, alone))
+    # Three intact passes (plain, read past torch, kept), and each mask's from its second layer on.
+    assert n_linear(seen) == 3 * 3 + len(masks) * 2
+
+
+def test_masks_in_another_order_than_the_model_are_computed_whole(
+    model: nn.Module, given: Tensor
+) -> None:
+    whole_order = map_of(model, given)
+    where = [Site(name, shape=(6,)) for name in ("third", "first")]
+    with record(model, where) as recorder:
+        recorder.expect([0, 0, 1, 1])
+        model(given)
+    found = welch(recorder.group(0), recorder.group(1))
+    assert found.sites[0] != whole_order.sites[0]
+    mask = units_mask(found, [0, 8])
+    with ablate(model, mask):
+        whole = model(given)
+    prefix = Prefix(model, lambda: model(given), found.sites)
     assert torch.equal(prefix.under(mask), whole)
     assert prefix.n_whole == 1
 
