@@ -34,8 +34,8 @@ from vision_loc.models import VisionModel, load_model
 from vision_loc.stimuli import Localizer, benchmark, localizer, pixel_batches
 
 MODEL = "pip/efficientnet_lite0"
-BATCH = 32
-A_SIDE = 96  # pictures of the localizer
+BATCH = 16
+A_SIDE = 48  # pictures of the localizer
 LATE, FIRST = "blocks.5.", "blocks.0."
 ROUNDS = 3
 
