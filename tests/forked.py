@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["app", "torch._dynamo", "transformers", "timm"])
@@ -43,6 +46,29 @@ def forked(
     process = CONTEXT.Process(target=_call, args=(target, args, log, folder, dict(env or {})))
     process.start()
     return process
+
+
+@contextmanager
+def dying_at(number: int, before: bool) -> Iterator[None]:
+    """Within it this process dies at a point of its work that `number` fixes.
+
+    Every file is put in its place by ``Path.replace``: before the n-th, the file is written but not
+    in place, after it, it is.
+    """
+    count, real = 0, Path.replace
+
+    def replace(self: Path, target: Path) -> Path:
+        nonlocal count
+        count += 1
+        if count == number and before:
+            os.kill(os.getpid(), signal.SIGKILL)
+        moved = real(self, target)
+        if count == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return moved
+
+    with patch.object(Path, "replace", replace):
+        yield
 
 
 def _call(

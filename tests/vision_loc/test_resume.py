@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 
 from common.study.results import results_json
 from common.study.settings import read_controls
-from tests.forked import forked
+from tests.forked import dying_at, forked
 from vision_loc.experiment import Settings, run
 
 SETTINGS = Settings(
@@ -26,24 +24,8 @@ SETTINGS = Settings(
 
 
 def die_at(number: int, before: bool, folder: Path) -> None:
-    """Run in a process of its own, which dies at a point of the run that `number` fixes.
-
-    Every file is put in its place by ``Path.replace``: before the n-th, the file is written but not
-    in place, after it, it is.
-    """
-    count, real = 0, Path.replace
-
-    def replace(self: Path, target: Path) -> Path:
-        nonlocal count
-        count += 1
-        if count == number and before:
-            os.kill(os.getpid(), signal.SIGKILL)
-        result = real(self, target)
-        if count == number:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    with patch.object(Path, "replace", replace):
+    """Run in a process of its own, which does not come to the end."""
+    with dying_at(number, before):
         run(SETTINGS, folder)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +30,7 @@ from common.study import journal
 from common.study.journal import Arrays
 from common.study.settings import Settings
 from common.study.together import Batches, EvaluatingTogether
+from tests.forked import dying_at
 
 N, SIZE = 22, 4
 
@@ -128,20 +128,8 @@ def test_killed_at_every_point_it_goes_on_to_the_same_bits(
     context = multiprocessing.get_context("fork")
 
     def dies(number: int, before: bool, folder: Path) -> None:
-        count, real = 0, Path.replace
-
-        def replace(self: Path, target: Path) -> Path:
-            nonlocal count
-            count += 1
-            if count == number and before:
-                os.kill(os.getpid(), signal.SIGKILL)
-            moved = real(self, target)
-            if count == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return moved
-
-        monkeypatch.setattr(Path, "replace", replace)
-        [*reading(module, folder).outcomes([None, *masks], found)]
+        with dying_at(number, before):
+            [*reading(module, folder).outcomes([None, *masks], found)]
 
     for number in (1, 2, 7, 13, 30, 47, 48):  # of 6 batches times 8 masks, one file each
         for before in (True, False):
