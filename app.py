@@ -15,6 +15,7 @@ from browser import address, runs
 from browser.blocks import Blocks
 from browser.events import leave
 from browser.style import CSS
+from common.base.memory import keep_freed_memory
 from common.base.quiet import hush_libraries
 from llm_loc.app import tab as language
 from vision_loc.app import tab as faces
@@ -97,6 +98,7 @@ def main(
     ] = False,
 ) -> None:  # fmt: skip
     """Open the app in a browser at the address that is printed."""
+    keep_freed_memory()
     alone = host in ALONE and not share
     try:
         demo = build(may_delete=alone)

@@ -20,6 +20,7 @@ from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from benchmarks.speed import own_peak, ratios, spread
+from common.base.memory import keep_freed_memory
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site
 from llm_loc.localize import find_sites, localize
@@ -131,6 +132,7 @@ def _localize_once(times: int) -> None:
 
 def main() -> None:
     """Print all ratios."""
+    keep_freed_memory()
     console = Console(width=110)
     n = 2 * A_SIDE
     table = Table(title=f"time, {torch.get_num_threads()} threads, {n} texts, batches of {BATCH}")

@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import stats
 
+from common.base.memory import keep_freed_memory
 from common.base.progress import silent
 from common.measure.control_rules import control
 from common.measure.halves import selectivity_map
@@ -155,6 +156,7 @@ def peak_memory(way: str, times: int) -> float:
 def _localize_once(way: str, times: int) -> None:
     """In a process of its own: localize, then print the peak memory."""
     torch.set_num_threads(2)
+    keep_freed_memory()
     model = load_model("phantom/cnn")
     sides = [tuple(drawn(what, what, 8 * times, "localizer")) for what in ("face", "object")]
     stimuli = Localizer("bench", *sides)
@@ -173,6 +175,7 @@ def _keep_once(model: VisionModel, pictures: Sequence[Picture]) -> None:
 
 def main() -> None:
     """Print all ratios."""
+    keep_freed_memory()
     console = Console(width=110)
     table = Table(title=f"time, {torch.get_num_threads()} threads, batches of {BATCH}")
     for name in ("model", "what", "goal", "ratio: median (range)"):

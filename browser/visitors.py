@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic
 
 from common.base.errors import FunclocError
+from common.base.memory import give_back_freed_memory
 from common.base.progress import LEFT, NOTE, PART, Progress, spoken_seconds
 from common.study.front import Model, S
 
@@ -174,6 +175,7 @@ class Shelf(Generic[S, Model]):
             for old in idle[: max(0, len(self._places) - self.kept)]:
                 if old != key:
                     del self._places[old]
+                    give_back_freed_memory()
             return place
 
 

@@ -18,7 +18,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 # Decoded pictures are not kept between tests, but for those that are about it.
 os.environ["FUNCLOC_PIXELS"] = "0"
 
+from common.base.memory import keep_freed_memory
 from tests.e2e.server import served
+
+keep_freed_memory()  # as the programs do
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from common.base.errors import FunclocError
+from common.base.memory import keep_freed_memory
 from common.base.quiet import hush_libraries
 from common.study.declared import option
 
@@ -19,6 +20,7 @@ SETTING = re.compile(r"`([a-z_]+)`")
 def run_command(command: Callable[..., Any], name: str) -> None:
     """Call a command line; what goes wrong becomes one line on standard error and status 1."""
     hush_libraries()
+    keep_freed_memory()
     try:
         status = command(prog_name=name, standalone_mode=False)
     except FunclocError as error:

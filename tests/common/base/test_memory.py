@@ -1,0 +1,64 @@
+"""What the C library keeps for the next tensor, as the programs ask it to."""
+
+from __future__ import annotations
+
+import platform
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+
+from common.base.memory import TUNED, give_back_freed_memory, keep_freed_memory
+from tests.forked import CONTEXT
+
+SIZE = 2**26  # bytes of a tensor, more than the C library keeps by itself
+glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="no glibc here")
+
+
+def faults(kept: bool) -> tuple[int, int]:
+    """Pages that this process fetches for ten tensors, one after another, and those it holds."""
+    if kept:
+        assert keep_freed_memory()
+    torch.zeros(SIZE, dtype=torch.uint8)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        torch.zeros(SIZE, dtype=torch.uint8)
+    fetched = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    held = pages()
+    give_back_freed_memory()
+    return fetched, held - pages()
+
+
+def pages() -> int:
+    """Pages of memory that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1])
+
+
+def in_a_process(kept: bool) -> tuple[int, int]:
+    with CONTEXT.Pool(1) as pool:
+        return pool.apply(faults, (kept,))
+
+
+@glibc
+def test_a_tensor_takes_the_pages_of_the_one_before() -> None:
+    (given_back, _), (kept, _) = in_a_process(kept=False), in_a_process(kept=True)
+    assert kept < given_back / 4
+
+
+@glibc
+def test_what_is_kept_is_given_back_when_asked_for() -> None:
+    _, returned = in_a_process(kept=True)
+    assert returned > 0.9 * SIZE / resource.getpagesize()
+
+
+@pytest.mark.parametrize("name", TUNED)
+def test_who_tunes_the_library_is_left_alone(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "1")
+    assert not keep_freed_memory()
+
+
+def test_another_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.base.memory._function", lambda _: None)
+    assert not keep_freed_memory()
+    give_back_freed_memory()
