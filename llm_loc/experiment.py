@@ -27,6 +27,7 @@ from common.measure.control_rules import plan_masks
 from common.measure.masks import Mask
 from common.measure.matching import PARTS
 from common.measure.scores import SelectivityMap
+from common.measure.sinks import AVERAGED, FIRST
 from common.study import verbs as study
 from common.study.front import (
     FrontEnd,
@@ -265,7 +266,11 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
             sites=sites,
             settings=replace(settings, pooling=pooling),
             make_map=make_map,
-            more={"protocol": protocol, **({} if pairs is None else {"match": pairs.by})},
+            more={
+                "protocol": protocol,
+                **({} if pairs is None else {"match": pairs.by}),
+                **_means_identity(pooling, settings),
+            },
         )
 
     def evaluating(self, settings: Settings, model: LanguageModel) -> Texts:
@@ -329,6 +334,12 @@ def _used(settings: Settings, model: LanguageModel) -> Localizer | None:
         return matched(model, localizer_of(settings), settings.match)[0]
     except FunclocError:
         return None
+
+
+def _means_identity(pooling: str, settings: Settings) -> dict[str, str]:
+    """What means leave out, where a run's numbers depend on it; others keep their identity."""
+    means = pooling in AVERAGED or settings.ablation == "mean"
+    return {"left_out": FIRST} if means else {}
 
 
 # --- what is written down ---

@@ -13,6 +13,7 @@ from common.effects.described import TokenLengths
 from common.measure.contrast import Batch, contrast
 from common.measure.moments import Statistic
 from common.measure.scores import DEFAULT_SCORE, TRUNCATED, SelectivityMap
+from common.measure.sinks import FIRST
 from common.measure.sites import Kind, Pooling, Site
 from common.measure.survey import Survey
 from llm_loc.models import Ids, LanguageModel, Side
@@ -100,7 +101,8 @@ def localize(
     model, stimuli, sites
         What is read by what, and where units are recorded.
     pooling : {"last", "mean", "sum"}, default="last"
-        How a text's tokens become one number, padding left out.
+        How a text's tokens become one number, padding left out; a mean or sum leaves the first
+        token out, too (:mod:`common.measure.sinks`), as the units' means for ablation do.
     statistic : {"magnitude", "signed"}, default="magnitude"
         See :func:`common.measure.record.record`.
     score : str, default="welch"
@@ -130,7 +132,8 @@ def localize(
     k = {"k": TRUNCATED} if protocol == "paper" else {}
     return contrast(
         model.module, sites, stimuli.target, stimuli.control, lambda _groups: batches, score=score,
-        pooling=pooling, statistic=statistic, through=model.through, percents=percents, seed=seed,
+        pooling=pooling, statistic=statistic, through=model.through, left_out=FIRST,
+        percents=percents, seed=seed,
         about={"protocol": protocol, **k}, progress=progress,
     )  # fmt: skip
 

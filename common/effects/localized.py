@@ -77,8 +77,23 @@ class Selectivity(OpenPart):
     """Of the model that the map belongs to."""
     protocol: str | None = None
     """As in ``localizer`` (language)."""
+    left_out: str | None = None
+    """Which positions of a text its means leave out: the ``first token``, where attention sinks
+    live; ``null`` for pictures, and for maps from before, whose means read all tokens."""
     split_half: SplitHalves | None = None
     """How well two halves of the stimuli agree."""
+
+    @property
+    def means_over(self) -> str:
+        """Which tokens a text's means are over, in words; empty for pictures."""
+        if self.left_out is not None:
+            return f"over all tokens of a text but the {self.left_out}, which is an attention sink"
+        if self.protocol is not None:
+            return (
+                "over all tokens of a text, the first among them, whose massive activations may be "
+                "most of it: the map was made before sinks were left out"
+            )
+        return ""
 
     @property
     def thresholds(self) -> tuple[str, str]:

@@ -24,6 +24,7 @@ from common.measure.moments import Statistic
 from common.measure.record import record
 from common.measure.rules import Watching
 from common.measure.scores import DEFAULT_SCORE, SelectivityMap, score_rule
+from common.measure.sinks import LeftOut
 from common.measure.sites import Pooling, Site, Unit, check_pooling
 
 LEAST_STIMULI = 4  # of a condition that is tested by itself
@@ -69,6 +70,7 @@ def contrast(
     pooling: Pooling | None = None,
     statistic: Statistic = "magnitude",
     through: str = "",
+    left_out: LeftOut | None = None,
     percents: Sequence[float] = (1.0,),
     seed: int = 0,
     about: dict[str, Any] | None = None,
@@ -89,7 +91,7 @@ def contrast(
         batches in any order, each stimulus once.
     score : str, default="welch"
         The rule that scores units; see :data:`common.measure.scores.SCORE_RULES`.
-    unit, pooling, statistic, through
+    unit, pooling, statistic, through, left_out
         See :func:`common.measure.record.record`.
     percents : sequence of float, default=(1.0,)
         Mask sizes whose split-half overlap is kept with the map.
@@ -122,7 +124,8 @@ def contrast(
     with (
         _graph(rule.needs_gradients),
         record(
-            module, sites, unit=unit, pooling=pooling, statistic=statistic, through=through
+            module, sites, unit=unit, pooling=pooling, statistic=statistic, through=through,
+            left_out=left_out,
         ) as recorder,
         nullcontext() if rule.watch is None else rule.watch(where) as watcher,
     ):
@@ -148,7 +151,10 @@ def contrast(
                 show(some[0])
             done += sum(len(batch.where) for batch in some)
             progress("localize", done, len(stimuli))
-    return selectivity_map(recorder, percents, about or {}, rule, watcher, conditions)
+    told = {} if left_out is None else {"left_out": left_out}
+    return selectivity_map(
+        recorder, percents, {**(about or {}), **told}, rule, watcher, conditions
+    )
 
 
 def _check_conditions(score: str, conditions: Sequence[str]) -> None:

@@ -23,6 +23,7 @@ from common.measure.attach import (
     tensor_of,
 )
 from common.measure.moments import Moments, Statistic, batch_rows, resolution_of
+from common.measure.sinks import LeftOut, counted
 from common.measure.sites import Pooling, Site, Unit, check_pooling
 from common.measure.tally import (
     Cells,
@@ -68,6 +69,7 @@ class Recorder:
     unit: Unit = "channel"
     pooling: Pooling = "mean"
     statistic: Statistic = "magnitude"
+    left_out: LeftOut | None = None
     _next: Announcement = Announcement()
     _now: Announcement = Announcement()
     _cells: Cells | None = None
@@ -194,7 +196,8 @@ class Recorder:
         return Pooled(values, level, resolution_of(tensor.dtype))
 
     def _pool(self, site: Site, tensor: Tensor, pooling: Pooling) -> Tensor:
-        pooled = site.pool(tensor.detach(), self.unit, pooling, self._now.tokens)
+        tokens = counted(self._now.tokens, pooling, self.left_out)
+        pooled = site.pool(tensor.detach(), self.unit, pooling, tokens)
         # MPS has no float64.
         return pooled.cpu() if pooled.device.type == "mps" else pooled
 
@@ -284,6 +287,7 @@ def record(
     pooling: Pooling | None = None,
     statistic: Statistic = "magnitude",
     through: str = "",
+    left_out: LeftOut | None = None,
 ) -> Iterator[Recorder]:
     """Read the units of `sites` while the model runs inside this context.
 
@@ -304,6 +308,9 @@ def record(
     through : str, default=""
         Path of the part whose calls are the batches, where it is not the whole model: the base of a
         language model, which leaves the vocabulary projection out. Sites lie inside it.
+    left_out : {"first token"}, optional
+        Which of the announced tokens means and sums over positions leave out; none by default.
+        See :mod:`common.measure.sinks`.
 
     Yields
     ------
@@ -324,7 +331,7 @@ def record(
         names = ", ".join(get_args(Statistic))
         raise SettingError(f"no statistic is called {statistic!r}: choose from {names}")
     called = part_of(model, through)
-    recorder = Recorder(sites, unit, pooling, statistic)
+    recorder = Recorder(sites, unit, pooling, statistic, left_out)
     once = Once(sites)
 
     def begin() -> None:

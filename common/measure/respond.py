@@ -14,6 +14,7 @@ from common.measure.attach import Once, after_pass, attach, attached, modules_of
 from common.measure.masks import Mask
 from common.measure.moments import Array
 from common.measure.scores import SelectivityMap
+from common.measure.sinks import counted
 from common.measure.sites import Site
 
 
@@ -118,7 +119,8 @@ def _reading(
             tensor = tensor_of(site, value)
             if found.statistic == "mean-magnitude":
                 tensor = tensor.abs()
-            pooled = site.pool(tensor, found.unit, found.pooling, tokens)
+            read_there = counted(tokens, found.pooling, found.about.get("left_out"))
+            pooled = site.pool(tensor, found.unit, found.pooling, read_there)
             chosen = pooled[:, units.to(pooled.device)].cpu().double()
             answers[site] = chosen.abs() if found.statistic == "magnitude" else chosen
 

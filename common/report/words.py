@@ -9,6 +9,7 @@ from common.effects.localized import Selectivity
 from common.effects.results import Results
 from common.effects.words import percent
 from common.measure.control_rules import rule_named
+from common.measure.sinks import AVERAGED
 
 ACTIVATION = {
     "magnitude": "absolute activation",
@@ -164,9 +165,12 @@ def method(results: Results, run: dict[str, Any], exchangeable: bool = True) -> 
     what = ACTIVATION.get(found.statistic, found.statistic)
     pooled = POOLED.get(found.pooling, f"positions pooled by {found.pooling}")
     doses = ", ".join(f"{dose:g} %" for dose in results.doses)
+    over = f" {found.means_over}" if found.means_over else ""
+    if found.pooling in AVERAGED:
+        pooled += over
     replaced = {
         "zero": "by zero",
-        "mean": "by each unit’s own mean over the control condition",
+        "mean": f"by each unit’s own mean over the control condition{over and ','}{over}",
     }.get(results.ablation, f"by {results.ablation.removeprefix('scale:')} times itself")
     return [
         f"The model ({results.model.name}, {results.model.dtype}, its own "
