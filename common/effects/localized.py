@@ -87,7 +87,7 @@ class Selectivity(OpenPart):
     def means_over(self) -> str:
         """Which tokens a text's means are over, in words; empty for pictures."""
         if self.left_out is not None:
-            return f"over all tokens of a text but the {self.left_out}, which is an attention sink"
+            return f"over all tokens of a text but the {self.left_out}, an attention sink"
         if self.protocol is not None:
             return (
                 "over all tokens of a text, the first among them, whose massive activations may be "

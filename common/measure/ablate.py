@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +17,7 @@ from common.measure.attach import (
     after_pass,
     attach,
     attached,
+    before_call,
     before_pass,
     modules_of,
     replace_first,
@@ -26,6 +28,7 @@ from common.measure.moments import Array
 from common.measure.passing import leave
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site, Unit
+from common.measure.standing import by_token, places_of
 
 Ablation = Literal["zero", "mean"] | float
 
@@ -36,6 +39,7 @@ def ablate(
     mask: Mask,
     by: Ablation = "zero",
     means: Mapping[Site, Array] | None = None,
+    first: Mapping[Site, Array] | None = None,
 ) -> Iterator[None]:
     """Replace the masked units' output while the model runs inside this context.
 
@@ -49,6 +53,9 @@ def ablate(
         By zero, by each unit's own mean (`means`), or by the output times this number.
     means : mapping of Site to array of shape (n_units,), optional
         The units' means for ``by="mean"``, usually ``SelectivityMap.output_control``.
+    first : mapping of Site to array of shape (n_units,), optional
+        Other means for the first token of each text, ``SelectivityMap.output_first``: a language
+        model keeps activations there that it has nowhere else (:mod:`common.measure.sinks`).
 
     Raises
     ------
@@ -59,11 +66,14 @@ def ablate(
     """
     sites = [site for site in mask.sites if mask.at(site).any()]
     _check_replacement(by, means, sites)
-    once = Once(sites)
+    once, standing = Once(sites), _Standing()
     hooks: list[Callable[[], Any]] = [before_pass(model, once.begin)]
+    if first is not None:
+        hooks.append(before_call(model, standing.begin))
     for site, module in zip(sites, modules_of(model, sites), strict=True):
         fill = None if means is None or by != "mean" else means[site]
-        replace = _Replacement(site, mask.unit, mask.at(site), by, fill, once)
+        there = None if first is None else (torch.as_tensor(first[site]), standing)
+        replace = _Replacement(site, mask.unit, mask.at(site), by, fill, once, there)
         hooks.append(attach(module, site.end, replace))
     hooks.append(after_pass(model, once.end))
     with attached(hooks):
@@ -84,6 +94,16 @@ def _check_replacement(
             raise SettingError(f"{site}: ablation by the mean needs the means of its units")
 
 
+@dataclass
+class _Standing:
+    """Where the tokens of the pass under way stand in their texts."""
+
+    places: Tensor | None = None
+
+    def begin(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        self.places = places_of(args, kwargs)
+
+
 class _Replacement:
     """The hook of one ablated site. Keeps its mask on the device and in the shape it last met."""
 
@@ -95,10 +115,12 @@ class _Replacement:
         by: Ablation,
         fill: Array | None,
         once: Once,
+        first: tuple[Tensor, _Standing] | None = None,
     ) -> None:
         self.site, self.unit, self.by, self.once = site, unit, by, once
         self.units = torch.as_tensor(units)
         self.fill = torch.zeros(len(units)) if fill is None else torch.as_tensor(fill)
+        self.first = first
         self.fitted: tuple[Any, Tensor, Tensor] | None = None
 
     def __call__(self, value: Any) -> Any:
@@ -107,7 +129,19 @@ class _Replacement:
         tensor = tensor_of(self.site, value)
         chosen, fill = self._fit(tensor)
         new = tensor * self.by if isinstance(self.by, (int, float)) else fill
+        if self.first is not None:
+            new = self._with_first(tensor, new, *self.first)
         return replace_first(value, tensor, torch.where(chosen, new, tensor))
+
+    def _with_first(
+        self, tensor: Tensor, new: Tensor, first: Tensor, standing: _Standing
+    ) -> Tensor:
+        """What is put in, with another value at the first token of each text."""
+        if standing.places is None or (tensor.ndim == 2 and self.site.fold == 1):
+            return new  # no tokens are read, or they are pooled already
+        place = by_token(self.site, tensor, standing.places.to(tensor.device))
+        there = self.site.broadcast(first.to(tensor.device, tensor.dtype), tensor, self.unit)
+        return torch.where(place == 0, there, new)
 
     def _fit(self, tensor: Tensor) -> tuple[Tensor, Tensor]:
         like = (tensor.shape, tensor.dtype, tensor.device)
@@ -128,9 +162,12 @@ def under(
     model, mask, by
         As in :func:`ablate`.
     found : SelectivityMap, optional
-        The mask's map: for ``by="mean"`` it gives each unit's mean over the control condition.
+        The mask's map: for ``by="mean"`` it gives each unit's mean over the control condition, and
+        of a language model the one at the first token.
     """
     if mask is None:
         return nullcontext()
-    means = found.by_site("output_control") if found is not None and by == "mean" else None
-    return ablate(model, mask, by, means)
+    if found is None or by != "mean":
+        return ablate(model, mask, by)
+    first = found.by_site("output_first") if "output_first" in found.of_texts else None
+    return ablate(model, mask, by, found.by_site("output_control"), first)

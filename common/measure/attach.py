@@ -112,6 +112,16 @@ def before_pass(model: nn.Module, act: Callable[[], None]) -> Callable[[], Any]:
     return lambda: model.register_forward_pre_hook(lambda *_: act())
 
 
+def before_call(
+    model: nn.Module, act: Callable[[Sequence[Any], Mapping[str, Any]], None]
+) -> Callable[[], Any]:
+    """A registration of `act` before each pass of the model, told what it is called with."""
+    act = aside(act)
+    return lambda: model.register_forward_pre_hook(
+        lambda _module, args, kwargs: act(args, kwargs), with_kwargs=True
+    )
+
+
 def after_pass(model: nn.Module, act: Callable[[], None]) -> Callable[[], Any]:
     """A registration of `act` after each pass of the model."""
     act = aside(act)

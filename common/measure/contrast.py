@@ -124,7 +124,12 @@ def contrast(
     with (
         _graph(rule.needs_gradients),
         record(
-            module, sites, unit=unit, pooling=pooling, statistic=statistic, through=through,
+            module,
+            sites,
+            unit=unit,
+            pooling=pooling,
+            statistic=statistic,
+            through=through,
             left_out=left_out,
         ) as recorder,
         nullcontext() if rule.watch is None else rule.watch(where) as watcher,
@@ -152,9 +157,7 @@ def contrast(
             done += sum(len(batch.where) for batch in some)
             progress("localize", done, len(stimuli))
     told = {} if left_out is None else {"left_out": left_out}
-    return selectivity_map(
-        recorder, percents, {**(about or {}), **told}, rule, watcher, conditions
-    )
+    return selectivity_map(recorder, percents, {**(about or {}), **told}, rule, watcher, conditions)
 
 
 def _check_conditions(score: str, conditions: Sequence[str]) -> None:

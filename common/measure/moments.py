@@ -8,7 +8,7 @@ in which order they came.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Literal
@@ -73,6 +73,10 @@ class Membership:
         """Mean over each group's stimuli, of shape (n_groups, n_units)."""
         return self._average @ values
 
+    def largest(self, values: Tensor) -> Tensor:
+        """Maximum over each group's stimuli, of shape (n_groups, n_units)."""
+        return torch.stack([values[own > 0].amax(dim=0) for own in self._sum])
+
     def mean_and_m2(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and M2 over each group's stimuli; `values` are overwritten.
 
@@ -89,9 +93,14 @@ class Membership:
 
 
 def batch_rows(
-    pooled: Tensor, statistic: Statistic, members: Membership, output: Tensor | None = None
+    pooled: Tensor,
+    statistic: Statistic,
+    members: Membership,
+    output: Tensor | None = None,
+    first: Tensor | None = None,
+    peak: Tensor | None = None,
 ) -> Tensor:
-    """Reduce one batch to the four rows of :class:`Moments`, on the device where it lies.
+    """Reduce one batch to the rows of :class:`Moments`, on the device where it lies.
 
     Parameters
     ----------
@@ -103,14 +112,20 @@ def batch_rows(
         The groups that the stimuli belong to.
     output : tensor of shape (n_stimuli, n_units), optional
         Mean output over positions, where `pooled` is something else (a maximum, one token).
+    first, peak : tensor of shape (n_stimuli, n_units), optional
+        Of texts: output at the first token, and the largest |output| at any.
 
     Returns
     -------
-    tensor of shape (n_groups, 4, n_units), float64
-        Mean, M2, mean output, mean magnitude.
+    tensor of shape (n_groups, 4 or 6, n_units), float64
+        Mean, M2, mean output, mean magnitude; of texts mean output at the first token, and peak.
     """
     n, units = pooled.shape
-    rows = pooled.new_empty((len(members.counts), 4, units), dtype=torch.float64)
+    n_rows = 4 if first is None else 6
+    rows = pooled.new_empty((len(members.counts), n_rows, units), dtype=torch.float64)
+    if first is not None and peak is not None:
+        rows[:, 4] = members.mean(first.double())
+        rows[:, 5] = members.largest(peak)
     width = max(1, BLOCK // n) if pooled.device.type == "cpu" else units
     scratch = pooled.new_empty(n * min(width, units), dtype=torch.float64)
     for start in range(0, units, width):
@@ -143,6 +158,8 @@ class Moments:
         Mean output with its sign, over stimuli and positions: what ablation by the mean puts in.
     magnitude : array of shape (n_units,)
         Mean of \\|pooled activation\\| over stimuli: what control masks are matched on.
+    first, peak : array of shape (n_units,), optional
+        Of texts: mean output at the first token, and the largest \\|output\\| at any token.
     resolution : float
         Relative spacing of the numbers that the activations came in.
     """
@@ -152,6 +169,8 @@ class Moments:
     m2: Array
     output: Array
     magnitude: Array
+    first: Array | None = None
+    peak: Array | None = None
     resolution: float = field(default=DOUBLE, kw_only=True)
 
     @classmethod
@@ -178,6 +197,8 @@ class Moments:
             m2=m2,
             output=_between(self.output, other.output, share),
             magnitude=_between(self.magnitude, other.magnitude, share),
+            first=_of_both(self.first, other.first, lambda a, b: _between(a, b, share)),
+            peak=_of_both(self.peak, other.peak, np.maximum),
             resolution=max(self.resolution, other.resolution),
         )
 
@@ -185,7 +206,8 @@ class Moments:
         """Moments of some of the units alone."""
         rows = (self.mean, self.m2, self.output, self.magnitude)
         some = (row[start:stop] for row in rows)
-        return Moments(self.count, *some, resolution=self.resolution)
+        of_texts = (None if row is None else row[start:stop] for row in (self.first, self.peak))
+        return Moments(self.count, *some, *of_texts, resolution=self.resolution)
 
     @property
     def variance(self) -> Array:
@@ -203,6 +225,13 @@ class Moments:
     def rounding(self) -> Array:
         """The largest deviation that may be rounding, shape (n_units,)."""
         return ROUNDING * self.resolution * np.abs(self.mean)
+
+
+def _of_both(
+    one: Array | None, two: Array | None, join: Callable[[Array, Array], Array]
+) -> Array | None:
+    """What both sets of stimuli have together; nothing, if one of them was not asked for it."""
+    return None if one is None or two is None else join(one, two)
 
 
 def _between(one: Array, two: Array, share: float) -> Array:

@@ -193,7 +193,10 @@ class Recorder:
         level = None
         if absolute or self.pooling not in ("mean", "none"):
             level = self._pool(site, tensor, "none" if self.pooling == "none" else "mean")
-        return Pooled(values, level, resolution_of(tensor.dtype))
+        of_text = self.left_out is not None and self._now.tokens is not None
+        first = self._pool(site, tensor, "cls") if of_text else None
+        peak = site.peak(tensor.detach(), self._now.tokens) if of_text else None
+        return Pooled(values, level, resolution_of(tensor.dtype), first, peak)
 
     def _pool(self, site: Site, tensor: Tensor, pooling: Pooling) -> Tensor:
         tokens = counted(self._now.tokens, pooling, self.left_out)
@@ -216,7 +219,8 @@ class Recorder:
         if self._cells is None:  # made once a pass rather than once a site
             self._cells = Cells(len(pooled.values), self._now.groups, self._now.finer)
         members = self._cells.on(pooled.values.device)
-        return batch_rows(pooled.values, self.statistic, members, pooled.level)
+        besides = (pooled.level, pooled.first, pooled.peak)
+        return batch_rows(pooled.values, self.statistic, members, *besides)
 
     def finish(self) -> None:
         """Merge what the hooks read in this pass; one transfer from each device."""
@@ -310,7 +314,8 @@ def record(
         language model, which leaves the vocabulary projection out. Sites lie inside it.
     left_out : {"first token"}, optional
         Which of the announced tokens means and sums over positions leave out; none by default.
-        See :mod:`common.measure.sinks`.
+        Then the mean output there is kept besides, and the peak over all; see
+        :mod:`common.measure.sinks`.
 
     Yields
     ------

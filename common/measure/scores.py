@@ -34,6 +34,7 @@ TRUNCATED = "truncated"  # how many units a percentage is, where it is not round
 RECORDED = ("mean_target", "mean_control", "output_control", "magnitude")
 BROKEN = (OSError, SafetensorError, KeyError, TypeError, ValueError, SettingError)
 CONTRACT = ("t", "p", "q", "d_prime", "mean_target", "mean_control")
+OF_TEXTS = ("output_first", "peak")
 COLUMNS = (*CONTRACT, "output_control", "magnitude")
 
 
@@ -81,6 +82,9 @@ class SelectivityMap:
         Mean output over the control condition, with its sign: for ablation by the mean.
     magnitude : array of shape (n_units,)
         Mean \\|activation\\| over all stimuli: what control masks are matched on.
+    output_first, peak : array of shape (n_units,), optional
+        Of texts: mean output at the first token over the control condition, for ablation by the
+        mean where the unit stands; the largest \\|output\\| at any token of any stimulus.
     about : dict
         Whatever else is worth keeping with the map (fingerprints, split halves).
     """
@@ -97,6 +101,8 @@ class SelectivityMap:
     output_control: Array
     magnitude: Array
     about: dict[str, Any] = field(default_factory=dict)
+    output_first: Array | None = None
+    peak: Array | None = None
 
     @property
     def n_units(self) -> int:
@@ -129,8 +135,14 @@ class SelectivityMap:
 
     def column(self, name: str) -> Array:
         """One column of the score, or of what was recorded, shape (n_units,)."""
-        recorded: Array = getattr(self, name) if name in RECORDED else self.score.column(name)
+        own = (*RECORDED, *self.of_texts)
+        recorded: Array = getattr(self, name) if name in own else self.score.column(name)
         return recorded
+
+    @property
+    def of_texts(self) -> tuple[str, ...]:
+        """Columns that only maps of texts have, and not those from before."""
+        return tuple(name for name in OF_TEXTS if getattr(self, name) is not None)
 
     @cached_property
     def offsets(self) -> np.ndarray:
@@ -155,7 +167,8 @@ class SelectivityMap:
         digest.update(json.dumps([self.unit, self.pooling, self.statistic]).encode())
         if self.score.name != DEFAULT_SCORE:  # maps from before there were others keep theirs
             digest.update(self.score.name.encode())
-        for values in (self.score.value, self.magnitude, self.output_control):
+        texts = [getattr(self, name) for name in self.of_texts]
+        for values in (self.score.value, self.magnitude, self.output_control, *texts):
             digest.update(np.ascontiguousarray(values).tobytes())
         return digest.hexdigest()
 
@@ -172,7 +185,7 @@ class SelectivityMap:
 
     def save(self, path: Path) -> None:
         """Write ``SITE/COLUMN`` arrays (float64) and the description, atomically."""
-        names = (*self.score.arrays, *RECORDED)
+        names = (*self.score.arrays, *RECORDED, *self.of_texts)
         arrays = {f"{site}/{name}": self.at(site, name) for site in self.sites for name in names}
         about = {
             "score": {"name": self.score.name, "columns": [*self.score.arrays]},
@@ -202,13 +215,15 @@ class SelectivityMap:
                     Site(**{**site, "shape": tuple(site["shape"])}) for site in about.pop("sites")
                 )
                 told = about.pop("score", {"name": DEFAULT_SCORE, "columns": CONTRACT[:4]})
+                there = set(file.keys())
+                texts = [n for n in OF_TEXTS if any(key.endswith(f"/{n}") for key in there)]
                 columns: dict[str, Any] = {
                     name: np.concatenate(
                         [file.get_tensor(f"{site}/{name}").ravel() for site in sites]
                     )
-                    for name in (*told["columns"], *RECORDED)
+                    for name in (*told["columns"], *RECORDED, *texts)
                 }
-                recorded = {name: columns.pop(name) for name in RECORDED}
+                recorded = {name: columns.pop(name) for name in (*RECORDED, *texts)}
                 score = Score.of(score_rule(told["name"]).words, columns)
                 return cls(sites=sites, score=score, **about, **recorded)
         except BROKEN as error:
@@ -274,6 +289,8 @@ def scored(
         output_control=two.output,
         magnitude=loudness / (one.count + two.count),
         about=about or {},
+        output_first=two.first,
+        peak=None if one.peak is None or two.peak is None else np.maximum(one.peak, two.peak),
     )
 
 

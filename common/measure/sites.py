@@ -160,6 +160,21 @@ class Site:
             return values.amax(dim=positions)
         return values.sum(dim=positions) if pooling == "sum" else values.mean(dim=positions)
 
+    def peak(self, tensor: Tensor, tokens: Tensor | None) -> Tensor:
+        """The largest \\|output\\| of each channel at any token of a text.
+
+        Parameters
+        ----------
+        tensor, tokens
+            As in :meth:`pool`.
+
+        Returns
+        -------
+        tensor of shape (n_stimuli, n_channels)
+        """
+        size = tensor.abs() if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+        return self.pool(size.abs(), "channel", "max", tokens)
+
     def _neurons(self, values: Tensor) -> Tensor:
         flat = values.reshape(values.shape[0], -1)
         if flat.shape[1] != self.n_units("neuron"):

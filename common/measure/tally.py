@@ -105,21 +105,27 @@ class Pooled:
         Mean output over positions, where `values` is something else.
     resolution : float
         Relative spacing of the numbers that the activations came in.
+    first, peak : tensor of shape (n_stimuli, n_units) or None
+        Of texts: output at the first token, and the largest \\|output\\| at any.
     """
 
     values: Tensor
     level: Tensor | None
     resolution: float
+    first: Tensor | None = None
+    peak: Tensor | None = None
 
     @property
-    def kind(self) -> tuple[torch.device, torch.dtype, bool, float]:
+    def kind(self) -> tuple[torch.device, torch.dtype, float, bool, bool]:
         """Alike in all that can be reduced together."""
-        return self.values.device, self.values.dtype, self.level is not None, self.resolution
+        besides = (self.level is not None, self.first is not None)
+        return self.values.device, self.values.dtype, self.resolution, *besides
 
     @property
     def sums(self) -> Tensor:
         """One number a stimulus, finite if all of its activations are; shape (n_stimuli,)."""
-        parts = [self.values] if self.level is None else [self.values, self.level]
+        every = (self.values, self.level, self.first, self.peak)
+        parts = [part for part in every if part is not None]
         # Half floats would overflow in a sum over many units.
         wide = torch.promote_types(self.values.dtype, torch.float32)
         return torch.stack([part.sum(dim=1, dtype=wide) for part in parts]).sum(dim=0)
@@ -133,7 +139,7 @@ class Reduced:
     ----------
     part : Part
         The sites.
-    rows : tensor of shape (n_cells, 4, n_units)
+    rows : tensor of shape (n_cells, 4 or 6, n_units)
         As from :func:`common.measure.moments.batch_rows`.
     resolution : float
         See :class:`Pooled`.
@@ -164,10 +170,17 @@ def together(sites: Sequence[Site], pooled: Mapping[Site, Pooled]) -> Iterator[t
     for some in alike.values():
         each = [pooled[site] for site in some]
         values = torch.cat([one.values for one in each], dim=1)
-        levels = [one.level for one in each if one.level is not None]
-        level = torch.cat(levels, dim=1) if levels else None
+        level, first, peak = (
+            _side_by_side([getattr(one, name) for one in each])
+            for name in ("level", "first", "peak")
+        )
         part = Part(tuple(some), tuple(one.values.shape[1] for one in each))
-        yield part, Pooled(values, level, each[0].resolution)
+        yield part, Pooled(values, level, each[0].resolution, first, peak)
+
+
+def _side_by_side(parts: Sequence[Tensor | None]) -> Tensor | None:
+    there = [part for part in parts if part is not None]
+    return torch.cat(there, dim=1) if there else None
 
 
 def lies(tensor: Tensor) -> tuple[int, ...]:

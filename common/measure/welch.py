@@ -166,8 +166,18 @@ def joined(moments: Mapping[Site, Moments]) -> Moments:
         np.concatenate([getattr(part, name) for part in parts])
         for name in ("mean", "m2", "output", "magnitude")
     )
+    first, peak = (
+        np.concatenate(there) if len(there := _there(parts, name)) == len(parts) else None
+        for name in ("first", "peak")
+    )
     resolution = max(part.resolution for part in parts)
-    return Moments(parts[0].count, mean, m2, output, magnitude, resolution=resolution)
+    rows = (mean, m2, output, magnitude, first, peak)
+    return Moments(parts[0].count, *rows, resolution=resolution)
+
+
+def _there(parts: Sequence[Moments], name: str) -> list[Array]:
+    """What the moments of each site have under a name, of those that have it."""
+    return [values for part in parts if (values := getattr(part, name)) is not None]
 
 
 def welch_t(

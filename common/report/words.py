@@ -170,7 +170,8 @@ def method(results: Results, run: dict[str, Any], exchangeable: bool = True) -> 
         pooled += over
     replaced = {
         "zero": "by zero",
-        "mean": f"by each unit’s own mean over the control condition{over and ','}{over}",
+        "mean": f"by each unit’s own mean over the control condition{over and ','}{over}"
+        + (", and there by its mean over first tokens" if found.left_out else ""),
     }.get(results.ablation, f"by {results.ablation.removeprefix('scale:')} times itself")
     return [
         f"The model ({results.model.name}, {results.model.dtype}, its own "
