@@ -10,7 +10,7 @@ TWO := -n 2 --dist loadfile --no-loadscope-reorder
 DEPRECATED := -W error::DeprecationWarning -W error::FutureWarning -W error::PendingDeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo app test test-slow test-newest test-oldest constraints check bench calibrate clean
+.PHONY: help setup demo app test test-slow test-newest test-oldest constraints check bench bench-gpu calibrate clean
 
 help:
 	@echo 'make demo         the face and language experiments on the bundled phantoms, offline'
@@ -19,6 +19,7 @@ help:
 	@echo 'make check        style, types, imports    make bench        speed and memory'
 	@echo 'make test-newest  with the newest release of every dependency'
 	@echo 'make test-oldest  with the oldest that pyproject.toml admits'
+	@echo 'make bench-gpu    the same on a GPU'
 	@echo 'make calibrate    how often the verdict is wrong where the truth is known'
 	@echo 'make constraints  let make setup install what make test-newest was run with'
 
@@ -87,6 +88,10 @@ calibrate: $(READY)
 bench: $(READY)
 	@$(RUN) $(BIN)/python -m benchmarks.speed
 	@$(RUN) $(BIN)/python -m benchmarks.language
+	@$(RUN) $(BIN)/python -m benchmarks.masks
+
+bench-gpu: $(READY)
+	@$(RUN) $(BIN)/python -m benchmarks.gpu
 
 clean:
 	rm -rf .venv .venv-newest .venv-oldest build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -20,7 +20,8 @@ ARGUMENTS = [
     "--no-first-run",
     "--disable-background-networking",
 ]
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+# The one without windows first: it takes a fifth less of the processor.
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
 def chromium() -> str | None:

@@ -1,0 +1,243 @@
+"""``make bench-gpu``: the same ratios on a GPU, and what smaller numbers change.
+
+A model with random weights stands for EfficientNet-Lite0 and one for SmolLM2-135M (the same widths
+and depths), so that nothing has to be fetched; times do not depend on what weights say.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from benchmarks.language import drawn_words, make_model
+from benchmarks.masks import planned
+from benchmarks.speed import spread
+from common.measure.halves import selectivity_map
+from common.measure.masks import Mask, top_percent, units_mask
+from common.measure.prefix import Passes
+from common.measure.record import record
+from common.measure.scores import SelectivityMap
+from common.measure.sites import Site, Unit
+from llm_loc.localize import find_sites as text_sites
+from llm_loc.localize import localize as localize_texts
+from llm_loc.models import LanguageModel
+from llm_loc.stimuli import Localizer, Text
+from vision_loc.evaluate import PictureBatches
+from vision_loc.localize import find_sites
+from vision_loc.models import VisionModel, load_model
+
+NETWORK = "timm/tf_efficientnet_lite0"
+BATCH, BATCHES, ROUNDS = 64, 8, 5
+TEXTS, WORDS = 240, 12  # of a side
+SMALLER = (torch.bfloat16, torch.float16)
+GROUPS = 4  # two sides, two halves of each
+
+
+def seconds(way: Callable[[], object]) -> float:
+    """How long it takes until the GPU has finished, too."""
+    torch.cuda.synchronize()
+    begun = time.perf_counter()
+    way()
+    torch.cuda.synchronize()
+    return time.perf_counter() - begun
+
+
+def ratios(one: Callable[[], object], other: Callable[[], object], share: float = 1) -> list[float]:
+    """Time of `one` over `share` times that of `other`, round by round."""
+    one(), other()  # warms up
+    return [seconds(one) / (share * seconds(other)) for _ in range(ROUNDS)]
+
+
+def waits(way: Callable[[], object]) -> int:
+    """How often the processor waits for the GPU."""
+    torch.cuda.set_sync_debug_mode("warn")
+    try:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            way()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    return sum("synchronizing" in str(each.message) for each in told)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A network and noise of its input size, half of it called the target."""
+
+    model: VisionModel
+    pixels: np.ndarray
+    sites: list[Site]
+
+    def bare(self) -> None:
+        """Only the passes."""
+        with torch.inference_mode():
+            for start in range(0, len(self.pixels), BATCH):
+                self.model.logits(torch.from_numpy(self.pixels[start : start + BATCH]))
+
+    def localize(self, unit: Unit = "channel") -> SelectivityMap:
+        """Passes, moments and the map."""
+        groups = np.repeat(np.arange(GROUPS), len(self.pixels) // GROUPS)
+        with torch.inference_mode(), record(self.model.module, self.sites, unit=unit) as recorder:
+            for start in range(0, len(self.pixels), BATCH):
+                recorder.expect(groups[start : start + BATCH])
+                self.model.logits(torch.from_numpy(self.pixels[start : start + BATCH]))
+        return selectivity_map(recorder, [1.0], {})
+
+    def under(self, masks: Sequence[Mask | None], found: SelectivityMap) -> None:
+        """All batches under all masks, as an evaluation does it."""
+        labels = np.zeros(len(self.pixels), dtype=int)
+        shown = PictureBatches(self.model, self.pixels, labels, batch_size=BATCH)
+        passes = Passes(self.model.module, masks, "zero", found)
+        with torch.inference_mode():
+            for number in range(len(shown.places)):
+                [*shown.give(number, passes)]
+
+
+def pictures(dtype: torch.dtype = torch.float32) -> Pictures:
+    """The network in a type of numbers; weights and pixels are the same in each."""
+    model = load_model(NETWORK, untrained=True, device="cuda", dtype=dtype)
+    shape = (BATCH * BATCHES, *model.example().shape[1:])
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, shape, dtype=np.uint8)
+    half = len(pixels) // 2
+    pixels[:half] = pixels[:half] // 2 + 64  # two sides that differ in contrast
+    return Pictures(model, pixels, find_sites(model))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A language model as large as SmolLM2-135M, and texts of drawn words."""
+
+    model: LanguageModel
+    stimuli: Localizer
+    sites: list[Site]
+
+    def localize(self) -> SelectivityMap:
+        """Tokens, passes, moments and the map."""
+        return localize_texts(self.model, self.stimuli, self.sites, batch_size=BATCH)
+
+    def one_by_one(self) -> None:
+        """The published script's loop: the whole model, text by text."""
+        texts = [text.text for text in (*self.stimuli.target, *self.stimuli.control)]
+        with torch.inference_mode():
+            for ids in self.model.tokens(texts):
+                self.model.module(**self.model.batch([ids]))
+
+    def bare(self) -> None:
+        """The base alone over the texts sorted by length."""
+        texts = [text.text for text in (*self.stimuli.target, *self.stimuli.control)]
+        ids = sorted(self.model.tokens(texts), key=len)
+        with torch.inference_mode():
+            for start in range(0, len(ids), BATCH):
+                batch = self.model.batch(ids[start : start + BATCH])
+                self.model.base(**batch, **self.model.quiet)
+
+
+def reading(dtype: torch.dtype = torch.float32) -> Reading:
+    """The language model in a type of numbers."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30,
+        num_attention_heads=9, num_key_value_heads=3, max_position_embeddings=512,
+    )  # fmt: skip
+    module = LlamaForCausalLM(config).eval().requires_grad_(False).to("cuda", dtype)
+    model = LanguageModel("llama, 30 x 576", module, make_model().tokenizer)
+    rng = np.random.default_rng(1)
+    sides = [
+        tuple(Text(f"{name} {i}", name, " ".join(drawn_words(words, rng))) for i in range(TEXTS))
+        for name, words in (("longer", WORDS), ("shorter", WORDS - 4))
+    ]
+    return Reading(model, Localizer("drawn", *sides), text_sites(model))
+
+
+def dice(one: SelectivityMap, other: SelectivityMap) -> float:
+    """Overlap of the two top masks of 1 %."""
+    units = [set(top_percent(found, 1.0).units.tolist()) for found in (one, other)]
+    return 2 * len(units[0] & units[1]) / sum(map(len, units))
+
+
+def begins_in(found: SelectivityMap, stage: str, n: int) -> list[Mask]:
+    """Masks of a tenth of one site's units."""
+    number = next(i for i, site in enumerate(found.sites) if site.module.startswith(stage))
+    own, rng = np.flatnonzero(found.site_of_unit == number), np.random.default_rng(0)
+    return [units_mask(found, rng.choice(own, max(1, len(own) // 10), False)) for _ in range(n)]
+
+
+def of_pictures(table: Table) -> None:
+    """The rows of the network, in float32."""
+    case = pictures()
+    found = case.localize()
+    masks, early = planned(found), begins_in(found, "blocks.0.", 20)
+    rows = [
+        ("localize / bare passes, channel", "<= 1.05", case.localize, 1),
+        ("localize / bare passes, neuron", "<= 1.15", partial(case.localize, "neuron"), 1),
+        (
+            "masks of a default run / as many passes",
+            "<= 0.20",
+            partial(case.under, masks, found),
+            0,
+        ),
+        ("20 early masks / 20 passes", "<= 1.03", partial(case.under, early, found), len(early)),
+    ]
+    for what, goal, way, share in rows:
+        took = ratios(way, case.bare, share or len(masks))
+        table.add_row(NETWORK, what, goal, spread(took))
+    each = waits(case.localize) / BATCHES
+    table.add_row(NETWORK, "waits for the GPU a batch, localizing", "0", f"{each:.2f}")
+
+
+def of_texts(table: Table) -> None:
+    """The rows of the language model, in float32."""
+    texts = reading()
+    name = texts.model.name
+    took = ratios(texts.localize, texts.bare)
+    table.add_row(name, "localize 480 texts / bare passes", "<= 1.05", spread(took))
+    took = ratios(texts.one_by_one, texts.localize)
+    table.add_row(name, "published loop / localize", ">= 2.7", spread(took))
+
+
+def smaller(table: Table, make: Callable[[torch.dtype], Pictures | Reading]) -> None:
+    """What 16-bit numbers change: the top mask, and the time of passes."""
+    whole = make(torch.float32)
+    found = whole.localize()
+    base = statistics.median(seconds(whole.bare) for _ in range(ROUNDS))
+    for dtype in SMALLER:
+        case = make(dtype)
+        overlap = dice(found, case.localize())
+        took = statistics.median(seconds(case.bare) for _ in range(ROUNDS))
+        table.add_row(case.model.name, str(dtype), f"{overlap:.3f}", f"{base / took:.2f}")
+
+
+def main() -> None:
+    """Print all of it, or in one line why not."""
+    if not torch.cuda.is_available():
+        sys.exit("bench-gpu: there is no GPU that CUDA sees on this machine; nothing was measured")
+    console = Console(width=120)
+    title = f"{torch.cuda.get_device_name()}, torch {torch.__version__}, batches of {BATCH}"
+    table = Table(title=title)
+    for column in ("model", "what", "goal", "ratio: median (range)"):
+        table.add_column(column)
+    of_pictures(table)
+    of_texts(table)
+    console.print(table)
+    table = Table(title="16-bit numbers against float32, random weights")
+    for column in ("model", "numbers", "overlap of the top 1 % (Dice)", "times as fast"):
+        table.add_column(column)
+    smaller(table, pictures)
+    smaller(table, reading)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
