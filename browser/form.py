@@ -30,7 +30,17 @@ FREE = ("device", "batch_size", "cache_memory", "plain", "data_root", "top")
 """What a form need not say: the numbers do not depend on them, or it says them otherwise."""
 
 STIMULI = ("model", "localizer", "evaluation")
-CHOSEN = ("statistic", "score", "kind", "unit", "controls", "untrained_seeds", "items", "match")
+CHOSEN = (
+    "statistic",
+    "score",
+    "kind",
+    "unit",
+    "controls",
+    "untrained_seeds",
+    "items",
+    "match",
+    "measure",
+)
 COUNTS = {
     "untrained_seeds": {"as fits the model": "", "none": "0", "5": "5", "10": "10"},
     "items": {"all": "", **{n: n for n in ("5", "10", "20", "50")}},

@@ -30,6 +30,7 @@ PLANTED = {
     "controls": "magnitude-matched:19",
     "untrained_seeds": "0",
     "items": "",
+    "measure": "accuracy",
     "doses": ["5"],
     "seed": 0,
 }

@@ -25,7 +25,7 @@ from vision_loc.stimuli import Pixels
 def evaluate(
     model: VisionModel,
     pixels: np.ndarray | Pixels,
-    labels: np.ndarray,
+    labels: np.ndarray | None,
     mask: Mask | None = None,
     **how: Any,
 ) -> Outcome:
@@ -42,7 +42,7 @@ def evaluate(
 def evaluate_masks(
     model: VisionModel,
     pixels: np.ndarray | Pixels,
-    labels: np.ndarray,
+    labels: np.ndarray | None,
     masks: Sequence[Mask | None],
     *,
     by: Ablation = "zero",
@@ -61,8 +61,8 @@ def evaluate_masks(
         The model.
     pixels : Pixels or array of uint8 of shape (n_pictures, 3, H, W)
         Decoded and resized, as from :func:`vision_loc.stimuli.pixel_store`.
-    labels : array of int of shape (n_pictures,)
-        The right classes.
+    labels : array of int of shape (n_pictures,) or None
+        The right classes; ``None`` takes for them what the intact model gives (agreement).
     masks : sequence of Mask or None
         ``None`` is the intact model.
     by : {"zero", "mean"} or float, default="zero"
@@ -82,6 +82,9 @@ def evaluate_masks(
         In the order of the masks.
     """
     shown = PictureBatches(model, pixels, labels, choose_from, batch_size)
+    if labels is None:
+        (intact,) = under_masks(shown, Passes(model.module, [None]))
+        shown.labels = intact.prediction
     return under_masks(shown, Passes(model.module, masks, by, found), progress)
 
 
@@ -91,31 +94,34 @@ class PictureBatches(Batches):
     Parameters
     ----------
     model, pixels, labels, choose_from, batch_size
-        See :func:`evaluate_masks`.
+        See :func:`evaluate_masks`. Without labels only the intact model can be shown anything.
     """
 
     def __init__(
         self,
         model: VisionModel,
         pixels: np.ndarray | Pixels,
-        labels: np.ndarray,
+        labels: np.ndarray | None,
         choose_from: Sequence[int] = (),
         batch_size: int = 64,
     ) -> None:
         self.model, self.module = model, model.module
         self.pixels, self.labels, self.choose_from = pixels, labels, choose_from
-        starts = range(0, len(labels), batch_size)
+        starts = range(0, len(pixels), batch_size)
         self.places = [slice(start, start + batch_size) for start in starts]
-        self.sizes = [len(labels[where]) for where in self.places]
+        self.sizes = [min(batch_size, len(pixels) - start) for start in starts]
 
     def give(self, number: int, passes: Passes) -> Iterator[Arrays]:
         """Prediction and margin of every picture of a batch, under each mask."""
         where = self.places[number]
         batch = torch.from_numpy(self.pixels[where].copy())
-        right = torch.from_numpy(self.labels[where])
+        right = None if self.labels is None else torch.from_numpy(self.labels[where])
+        if right is None and any(mask is not None for mask in passes.masks):
+            raise ValueError("without labels the intact predictions must be known first")
         for logits in passes(partial(self.model.logits, batch), batch.shape):
             among = _among(logits.cpu(), self.choose_from)
-            prediction, margin = among.argmax(dim=1), _margin(among, right)
+            prediction = among.argmax(dim=1)
+            margin = _margin(among, prediction if right is None else right)
             yield {"prediction": prediction.numpy(), "margin": margin.numpy()}
 
     def outcome(self, parts: Sequence[Arrays]) -> Outcome:
@@ -123,7 +129,8 @@ class PictureBatches(Batches):
         prediction, margin = (
             np.concatenate([arrays[name] for arrays in parts]) for name in ("prediction", "margin")
         )
-        return Outcome(prediction, prediction == self.labels, margin)
+        right = prediction if self.labels is None else self.labels
+        return Outcome(prediction, prediction == right, margin)
 
 
 def _among(logits: Tensor, classes: Sequence[int]) -> Tensor:

@@ -14,6 +14,7 @@ from common.base.files import digest_of
 from common.base.progress import Progress, silent
 from common.effects.described import DescribedEvaluation, DescribedModel
 from common.effects.items import Items, Outcome
+from common.effects.measured import ACCURACY, AGREEMENT
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from common.study import verbs as study
@@ -28,7 +29,7 @@ from common.study.together import EvaluatingTogether
 from vision_loc.evaluate import PictureBatches
 from vision_loc.gallery import responses, save_gallery
 from vision_loc.localize import find_sites, localize
-from vision_loc.matching import check_intact, matched
+from vision_loc.matching import check_intact, matched, without_classes
 from vision_loc.models import Preprocess, VisionModel, load_model
 from vision_loc.settings import Settings as Settings
 from vision_loc.stimuli import (
@@ -97,8 +98,12 @@ class Pictures(EvaluatingTogether):
         """A few pictures, decoded for that."""
         some = self.benchmark.pictures[:SAMPLE]
         _, pixels = next(pixel_batches(some, self.model.preprocess, len(some)))
-        labels = np.asarray(self.items.labels)[: len(some)]
+        labels = None if self._labels is None else self._labels[: len(some)]
         return PictureBatches(self.model, pixels, labels, batch_size=len(some)), 0
+
+    @property
+    def _labels(self) -> np.ndarray | None:
+        return None if self.items.labels is None else np.asarray(self.items.labels)
 
     @property
     def versions(self) -> int:  # type: ignore[override]
@@ -110,7 +115,7 @@ class Pictures(EvaluatingTogether):
         return PictureBatches(
             self.model,
             self.pixels,
-            np.asarray(self.items.labels),
+            self._labels,
             self.benchmark.choose_from,
             self.settings.batch_size,
         )
@@ -118,6 +123,14 @@ class Pictures(EvaluatingTogether):
     def check(self, intact: Outcome) -> None:
         """Refuse classes that are matched blindly, and wrongly."""
         check_intact(self.benchmark, self.model, intact)
+
+    def know(self, intact: Outcome) -> None:
+        """By agreement the classes that there are are those that the intact model saw."""
+        super().know(intact)
+        if self.items.measure == AGREEMENT:
+            seen = sorted({*intact.prediction.tolist()})
+            names = {str(number): self.benchmark.class_name(number) for number in seen}
+            self.described = self.described.model_copy(update={"classes": names})
 
     def illustrate(
         self,
@@ -130,7 +143,8 @@ class Pictures(EvaluatingTogether):
     ) -> None:
         """The pictures that drive the top units, and those that are no longer recognised."""
         driven = responses(self.model, self.pixels, top, found, self.settings.batch_size)
-        save_gallery(folder / "gallery", self.benchmark, self.pixels, driven, intact, ablated)
+        shown = (self.benchmark, self.pixels, driven, intact, ablated)
+        save_gallery(folder / "gallery", *shown, self.items.measure)
 
 
 class VisionFront(FrontEnd[Settings, VisionModel]):
@@ -188,11 +202,19 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
         """The benchmark's pictures, checked against the model's classes."""
         shown = _benchmark(settings, model)
         labels = np.array([picture.label for picture in shown.pictures])
+        agreed = settings.measure == AGREEMENT
         digest, digests = fingerprint(shown.pictures)
         names = [picture.name for picture in shown.pictures]
         groups = np.array([picture.condition for picture in shown.pictures])
         return Pictures(
-            items=Items(names, groups, shown.target, shown.other, labels),
+            items=Items(
+                names,
+                groups,
+                shown.target,
+                shown.other,
+                None if agreed else labels,
+                measure=AGREEMENT if agreed else ACCURACY,
+            ),
             described=_describe_evaluation(shown),
             stimuli=_identity(identified(digest, shown.skipped), settings),
             digests=list(zip(names, digests, strict=True)),
@@ -244,24 +266,30 @@ def _benchmark(settings: Settings, model: VisionModel) -> Benchmark:
     if occlusion and by_class:
         raise SettingError("`within` class: is not for occlusion, where a picture is its own rival")
     root = settings.data_root
-    shown = benchmark(name, root, skip=skip, more_others=by_class)
+    agreed = settings.measure == AGREEMENT
+    shown = benchmark(name, root, skip=skip, more_others=by_class, labelled=not agreed)
     if skip:
         shown = benchmark_without_broken(shown, model.preprocess)
-    shown = matched(shown, model, settings.classes)
+    if not agreed:
+        shown = matched(shown, model, settings.classes)
     if occlusion:
         shown = occluded(shown, settings.seed)
     elif by_class:
         shown = within_class(shown)
-    return shown if settings.items is None else fewer(shown, settings.items, settings.seed)
+    if settings.items is not None:
+        shown = fewer(shown, settings.items, settings.seed)
+    return without_classes(shown, model) if agreed else shown
 
 
 def _identity(stimuli: str, settings: Settings) -> str:
-    """Fingerprint of the pictures, and of what the model may choose from if not from all."""
-    return stimuli if settings.classes == "all" else digest_of([stimuli, settings.classes])
+    """Fingerprint of the pictures, and of how answers count if not as usual."""
+    usual = {"classes": "all", "measure": ACCURACY}
+    other = [value for name in usual if (value := getattr(settings, name)) != usual[name]]
+    return digest_of([stimuli, *other]) if other else stimuli
 
 
 def _describe_evaluation(items: Benchmark) -> DescribedEvaluation:
-    shown = {picture.label for picture in items.pictures}
+    shown = {picture.label for picture in items.pictures if picture.label >= 0}
     groups = sorted({picture.condition for picture in items.pictures})
     alike = {
         "class_match": items.match if items.match and items.match.by != "number" else None,

@@ -12,6 +12,7 @@ from PIL import Image
 
 from common.base.files import save_bytes, save_json
 from common.effects.items import Outcome
+from common.effects.measured import AGREEMENT, Measure
 from common.measure.masks import Mask
 from common.measure.respond import respond
 from common.measure.scores import SelectivityMap
@@ -47,6 +48,7 @@ def save_gallery(
     driven: np.ndarray,
     intact: Outcome,
     ablated: Outcome,
+    measure: Measure = "accuracy",
 ) -> None:
     """Keep the pictures that the report shows, as small JPEGs with an index.
 
@@ -60,12 +62,21 @@ def save_gallery(
         From :func:`responses`.
     intact, ablated : Outcome
         Without a mask and under the top one.
+    measure : {"accuracy", "agreement"}
+        What counts as right.
     """
     most, least = (np.argsort(sign * driven, kind="stable")[:SHOWN] for sign in (-1, 1))
     lost = np.flatnonzero(intact.correct & ~ablated.correct)
     won = np.flatnonzero(~intact.correct & ablated.correct)
     worst = lost[np.argsort(ablated.margin[lost] - intact.margin[lost], kind="stable")]
     labels = np.array([picture.label for picture in items.pictures])
+    caption = (
+        f"Right when intact and wrong without the top units: {_counted(lost, items)}; the other "
+        f"way round: {_counted(won, items)}. Of the former, one"
+    )
+    if measure == AGREEMENT:
+        labels = intact.prediction
+        caption = f"Another class without the top units: {_counted(lost, items)}. Of these, one"
 
     def answer(number: int) -> str:
         return f"{items.pictures[number].condition}, answer {driven[number]:.2f}"
@@ -86,9 +97,8 @@ def save_gallery(
         ),
         _gallery(
             CHANGED,
-            f"Right when intact and wrong without the top units: {_counted(lost, items)}; the "
-            f"other way round: {_counted(won, items)}. Of the former, one of each class comes "
-            "before a second of any, those first whose margin fell most. Before → after.",
+            f"{caption} of each class comes before a second of any, those first whose margin fell "
+            "most. Before → after.",
             _spread(worst, labels)[: 2 * SHOWN], items, change,
         ),
     ]  # fmt: skip

@@ -73,6 +73,13 @@ def matched(items: Benchmark, model: VisionModel, choices: str = "all") -> Bench
     )
 
 
+def without_classes(items: Benchmark, model: VisionModel) -> Benchmark:
+    """The benchmark for agreement: no picture has a class; the model's own have names."""
+    pictures = tuple(replace(picture, label=-1) for picture in items.pictures)
+    names = {number: _first(name) for number, name in enumerate(model.classes.names) if name}
+    return replace(items, pictures=pictures, classes=names, wnids={})
+
+
 def _first(name: str) -> str:
     """The first of a class's synonyms."""
     return name.split(",")[0].strip()

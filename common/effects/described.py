@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from common.effects.items import Items
+from common.effects.measured import Measure
 from common.effects.parts import OpenPart, Part
 
 
@@ -123,9 +124,9 @@ class Subset(Part):
     each: int
     """Items of each class or paradigm, as asked for; versions of one picture count once."""
     by: str
-    """``class`` or ``paradigm``."""
+    """``class`` or ``paradigm``; ``group`` where items have no class."""
     n_parts: int
-    """Classes or paradigms."""
+    """Classes, paradigms or groups."""
     n_short: int
     """Those that have fewer, of which all items were taken."""
     n_left_out: int
@@ -202,7 +203,8 @@ class DescribedEvaluation(OpenPart):
             How many of them the localizer had used.
         """
         sizes = {"target": items.target, "other": items.other, "n_items": len(items.names)}
-        return Evaluation.model_validate({**self.as_json(), "overlap": overlap, **sizes})
+        told = {"overlap": overlap, "measure": items.measure, **sizes}
+        return Evaluation.model_validate({**self.as_json(), **told})
 
 
 class Evaluation(DescribedEvaluation):
@@ -210,6 +212,9 @@ class Evaluation(DescribedEvaluation):
 
     overlap: int = 0
     """Items that the localizer had used too."""
+    measure: Measure = "accuracy"
+    """What counts as right: the item's label (``accuracy``), or what the intact model gives
+    (``agreement``), of which the intact model has all by definition."""
     target: str
     """The group that the units are said to serve."""
     other: str | None

@@ -17,6 +17,7 @@ from common.effects.judgement import (
     Judgement,
     Verdict,
 )
+from common.effects.measured import AGREEMENT, WORDS
 from common.effects.parts import Interval
 from common.effects.words import between, percent, points
 
@@ -49,7 +50,8 @@ def plainly(judgement: Judgement) -> str:
     ``Face: 100 → 14 % right. Object: unchanged. Equally many equally loud units: 97 %.``
     """
     verdict = judgement.verdict
-    parts = [_plain_group(name, group) for name, group in verdict.groups.items()]
+    agreed = judgement.measure == AGREEMENT
+    parts = [_plain_group(name, group, agreed) for name, group in verdict.groups.items()]
     if (control := _most_telling(verdict)) is not None:
         parts.append(_plain_control(control, judgement.target))
     return " ".join(parts)
@@ -82,10 +84,12 @@ def said(judgement: Judgement, verdict: Verdict) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _plain_group(name: str, group: GroupEffect) -> str:
+def _plain_group(name: str, group: GroupEffect, agreed: bool) -> str:
     if group.intact is None or group.ablated is None:
         return f"{_capital(name)}: {amount(group.loss.effect)} margin lost."
     before, after = round(100 * group.intact.accuracy), round(100 * group.ablated.accuracy)
+    if agreed:
+        return f"{_capital(name)}: {after} % of predictions stay."
     change = "unchanged" if before == after else f"{before} → {after} % right"
     return f"{_capital(name)}: {change}."
 
@@ -109,8 +113,8 @@ def _outcome(judgement: Judgement, verdict: Verdict) -> str:
         return f"Evidence {claim}"
     if verdict.outcome == DIFFICULTY:
         return (
-            f"Explained by difficulty: {target} loses more accuracy than {other}, but not more "
-            "margin where both had as much"
+            f"Explained by difficulty: {target} {WORDS[judgement.measure].loses_more} {other}, but "
+            "does not lose more margin where both had as much"
         )
     if verdict.outcome == UNKNOWN:
         return f"Whether these units serve {target} cannot be told ({verdict.reason})"
@@ -152,18 +156,25 @@ def _least(entry: Comparison) -> str:
 
 
 def _accuracy(judgement: Judgement, verdict: Verdict, interaction: Estimate) -> str:
+    what = WORDS[judgement.measure].lost
     lost = " and ".join(
         f"{name} {points(group.drop.effect)} points {between(group.drop.ci)} "
-        f"(from {percent(group.intact.accuracy)} to {percent(group.ablated.accuracy)}, "
-        f"n = {group.n:,})"
+        f"({_from_to(judgement, group)}n = {group.n:,})"
         for name, group in verdict.groups.items()
-        if group.drop is not None and group.intact is not None and group.ablated is not None
+        if group.drop is not None
     )
     if judgement.other is None:
-        return f"Accuracy lost: {lost}."
+        return f"{what}: {lost}."
     gap = f"{points(interaction.effect)} points {between(interaction.ci)}"
     ranked = "" if interaction.p is None else f", p = {interaction.p:.3f}"
-    return f"Accuracy lost: {lost}; their difference is {gap}{ranked}."
+    return f"{what}: {lost}; their difference is {gap}{ranked}."
+
+
+def _from_to(judgement: Judgement, group: GroupEffect) -> str:
+    """The two rates; nothing by agreement, where the first is 100 % by definition."""
+    if judgement.measure == AGREEMENT or group.intact is None or group.ablated is None:
+        return ""
+    return f"from {percent(group.intact.accuracy)} to {percent(group.ablated.accuracy)}, "
 
 
 def _capital(name: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from common.base.errors import DataError
+from common.effects.measured import AGREEMENT, Measure
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,9 @@ class Items:
     levels : mapping of str to array of str of shape (n_items,)
         Other ways to sort the items, coarse ones first (field, phenomenon): a column each in
         ``items.csv``, and the parts of each in the breakdown.
+    measure : {"accuracy", "agreement"}
+        What counts as right: the label, or what the intact model gives, which is the label as soon
+        as it is known (:meth:`known`).
     """
 
     names: Sequence[str]
@@ -35,6 +39,7 @@ class Items:
     other: str | None = None
     labels: np.ndarray | None = None
     levels: Mapping[str, np.ndarray] = field(default_factory=dict)
+    measure: Measure = "accuracy"
 
     def __post_init__(self) -> None:
         if self.target == self.other:
@@ -42,6 +47,10 @@ class Items:
         for group in self.judged:
             if not (self.groups == group).any():
                 raise DataError(f"evaluation group {group!r} is empty")
+
+    def known(self, intact: Outcome) -> Items:
+        """The same once the intact outcome is known, which by agreement is the labels."""
+        return replace(self, labels=intact.prediction) if self.measure == AGREEMENT else self
 
     @property
     def judged(self) -> list[str]:

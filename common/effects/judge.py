@@ -24,6 +24,7 @@ from common.effects.judgement import (
     Outcome,
     Verdict,
 )
+from common.effects.measured import WORDS
 from common.effects.resample import Resampler
 from common.effects.table import read_table
 
@@ -47,7 +48,8 @@ def judge(
         One row an item and mask with the columns ``item``, ``group``, ``label`` (class or paradigm,
         may be empty), ``mask`` (``intact`` for the intact pass), ``rule`` (``top``,
         ``matched-part``, ``unmatched-part``, or a control rule), ``percent``, ``correct`` (may be
-        empty for running text) and ``margin``.
+        empty for running text) and ``margin``. A column ``measure`` that says ``agreement`` tells
+        that labels are the intact model's predictions; words go by it, numbers do not.
     target : str
         The group that the units are said to serve.
     other : str, optional
@@ -88,6 +90,7 @@ def judge_bench(bench: Bench) -> Judgement:
         warnings=tuple(cautions(bench, head, doses)),
         target=bench.target,
         other=bench.other,
+        measure=table.measure,
         percent=percent,
         doses=doses,
         matched_part=next((part for part in parts if part.percent == percent), None),
@@ -142,7 +145,8 @@ def _reason(bench: Bench, matched: list[Comparison], changed: int) -> str:
         if n < FEWEST_ITEMS:
             return f"{group} has {n} items, and {FEWEST_ITEMS} are needed"
     if changed < FEWEST_CHANGED:
-        what = "items became right or wrong" if bench.has_accuracy else "windows changed"
+        said = WORDS[bench.table.measure].changed
+        what = said if bench.has_accuracy else "windows changed"
         return f"{changed} {what}, and {FEWEST_CHANGED} are needed"
     if bench.design.tolerance < LEAST_TOLERANCE:
         return "hardly any intact margin occurs in both groups, so none can be held equal"

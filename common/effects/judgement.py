@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from common.effects.measured import Measure
 from common.effects.paired import Drop, Rate
 from common.effects.parts import OpenInterval, Part
 
@@ -122,6 +123,8 @@ class Judgement(Part):
     """The group that the units are said to serve."""
     other: str | None
     """The group that it is compared with; ``null`` where there is one group alone."""
+    measure: Measure = "accuracy"
+    """What counts as right: an item's label, or the intact model's prediction (``agreement``)."""
     percent: float
     """The headline dose: 1 % where it was tried, or the first."""
     doses: tuple[Verdict, ...]

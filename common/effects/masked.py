@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
-from common.effects.items import Items
+from common.effects.items import Items, Outcome
 from common.effects.paired import Bools, Drop, Rate, drop, interaction, rate
 from common.effects.parts import Interval, Part, SizedMaskPart
 from common.measure.masks import Mask
@@ -25,6 +26,11 @@ class Effect(Rate):
     """Its 95 % interval after Bonett and Price."""
     mcnemar_p: float
     """Exact two-sided McNemar test of the items that changed."""
+    agreement: float | None = None
+    """The share of items to which the model says what it said intact, right or wrong; ``null`` in
+    files older than it."""
+    agreement_ci: Interval | None = None
+    """Its 95 % interval after Wilson."""
 
 
 class MaskEffects(Part):
@@ -43,7 +49,12 @@ class MaskResult(MaskEffects, SizedMaskPart):
 
 
 def mask_effects(
-    intact: Bools, ablated: Bools, groups: npt.NDArray[Any], target: str, other: str | None = None
+    intact: Bools,
+    ablated: Bools,
+    groups: npt.NDArray[Any],
+    target: str,
+    other: str | None = None,
+    stays: Bools | None = None,
 ) -> MaskEffects:
     """Effects of one mask, paired by item.
 
@@ -55,6 +66,8 @@ def mask_effects(
         The group of each item.
     target, other : str, str or None
         The interaction is the drop of `target` minus the drop of `other`.
+    stays : array of bool of shape (n_items,), optional
+        Whether the model says of each item what it said intact.
     """
     named = [target, *([] if other is None else [other]), *sorted(set(groups.tolist()))]
     drops = {
@@ -63,11 +76,14 @@ def mask_effects(
     between = (drops[target].effect, drops[target].ci)
     if other is not None:
         between = interaction(drops[target], drops[other])
-    effects = {name: _effect(ablated[groups == name], lost) for name, lost in drops.items()}
+    effects = {}
+    for name, lost in drops.items():
+        kept = None if stays is None else rate(stays[groups == name])
+        effects[name] = _effect(ablated[groups == name], lost, kept)
     return MaskEffects(groups=effects, interaction=between[0], interaction_ci=between[1])
 
 
-def _effect(ablated: Bools, lost: Drop) -> Effect:
+def _effect(ablated: Bools, lost: Drop, kept: Rate | None) -> Effect:
     left = rate(ablated)
     return Effect(
         accuracy=left.accuracy,
@@ -76,12 +92,16 @@ def _effect(ablated: Bools, lost: Drop) -> Effect:
         drop=lost.effect,
         drop_ci=lost.ci,
         mcnemar_p=lost.mcnemar_p,
+        agreement=None if kept is None else kept.accuracy,
+        agreement_ci=None if kept is None else kept.ci,
     )
 
 
-def mask_result(mask: Mask, intact: Bools, ablated: Bools, items: Items) -> MaskResult:
+def mask_result(mask: Mask, intact: Outcome, ablated: Outcome, items: Items) -> MaskResult:
     """Effects of a mask of a run; see :func:`mask_effects`."""
-    effects = mask_effects(intact, ablated, items.groups, items.target, items.other)
+    stays = np.asarray(intact.prediction == ablated.prediction)
+    sides = (items.groups, items.target, items.other)
+    effects = mask_effects(intact.correct, ablated.correct, *sides, stays)
     return MaskResult(
         mask=mask.name,
         rule=mask.rule,

@@ -14,6 +14,7 @@ from common.effects.described import DescribedLocalizer, DescribedModel, Evaluat
 from common.effects.judgement import Judgement
 from common.effects.localized import Area, Selectivity
 from common.effects.masked import MaskResult
+from common.effects.measured import AGREEMENT
 from common.effects.paired import Rate
 from common.effects.parts import Part
 from common.effects.perplexity import TextPerplexity
@@ -90,6 +91,8 @@ class Results(Localized):
 
     def chance(self, group: str) -> float | None:
         """The share of a group's items that guessing gets right, where it is known."""
+        if self.evaluation.measure == AGREEMENT:
+            return None
         return self.evaluation.chances.get(group, self.model.chance)
 
     def lost_parts(self) -> dict[str, list[LostPart]]:

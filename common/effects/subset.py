@@ -33,7 +33,7 @@ def choose_items(
     n : int
         How many of each label; where there are fewer, all.
     by : str
-        What the labels are: ``class`` or ``paradigm``.
+        What the labels are: ``class``, ``paradigm`` or ``group``.
     names, labels, groups : sequence of shape (n_items,)
         Of each item.
     seed : int, default=0

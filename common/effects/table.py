@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from common.base.errors import DataError
+from common.effects.measured import MEASURES, Measure
 
 INTACT = "intact"
 COLUMNS = ("item", "group", "label", "mask", "rule", "percent", "margin")
@@ -45,6 +46,8 @@ class Table:
         drawing.
     percents : tuple of float
         Doses of the top masks, in the order of the table's rows.
+    measure : {"accuracy", "agreement"}
+        What counts as right; see :mod:`common.effects.measured`.
     """
 
     target: Bools
@@ -55,6 +58,7 @@ class Table:
     corrects: Bools | None
     masks: pd.DataFrame
     percents: tuple[float, ...]
+    measure: Measure = "accuracy"
 
     def at(self, rule: str, percent: float) -> Ints:
         """Columns of a rule's masks at a dose, in the order of drawing."""
@@ -72,7 +76,8 @@ def read_table(items: pd.DataFrame, target: str, other: str | None) -> Table:
     Parameters
     ----------
     items : DataFrame
-        Columns `COLUMNS`, and ``correct`` where items are right or wrong.
+        Columns `COLUMNS`, ``correct`` where items are right or wrong, and ``measure`` where that
+        is by agreement with the intact model.
     target, other : str, str or None
         The groups to compare; ``None`` for the target group alone.
 
@@ -106,6 +111,7 @@ def read_table(items: pd.DataFrame, target: str, other: str | None) -> Table:
         None if corrects is None else corrects[:, 1:],
         masks,
         percents,
+        _measure(chosen),
     )
 
 
@@ -216,6 +222,17 @@ def _masks(items: pd.DataFrame) -> tuple[pd.DataFrame, tuple[float, ...]]:
     order = order.sort_values(["rule", "percent", "seed"], kind="stable")
     doses = masks.loc[masks["rule"] == "top", "percent"]
     return order.drop(columns="seed").reset_index(drop=True), tuple(map(float, doses))
+
+
+def _measure(items: pd.DataFrame) -> Measure:
+    """What counts as right: one word for all rows, accuracy where none is said."""
+    said = items["measure"].dropna().unique().tolist() if "measure" in items.columns else []
+    if len(said) > 1 or any(word not in MEASURES for word in said):
+        raise DataError(
+            f"the column measure holds {', '.join(map(str, said))}; it takes one of "
+            f"{', '.join(MEASURES)}, the same in all rows"
+        )
+    return said[0] if said else "accuracy"
 
 
 def _finite(items: pd.DataFrame) -> Floats:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from common.effects.baseline import beside_untrained
 from common.effects.finding import finding, plainly
+from common.effects.measured import AGREEMENT, BY_DEFINITION
 from common.effects.results import Results
 from common.effects.words import (
     made_alike,
@@ -59,6 +60,8 @@ def _of_stimuli(results: Results) -> Iterator[str]:
             yield part.warning
         if part.skipped:
             yield skipped_warning(name, part.skipped)
+    if results.evaluation.measure == AGREEMENT:
+        yield BY_DEFINITION
     yield from matched_texts(results.localizer)
     yield from matched_classes(results.model.name, results.evaluation)
     yield from made_alike(results.evaluation)

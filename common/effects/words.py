@@ -100,7 +100,7 @@ def _subset(tested: Evaluation) -> list[str]:
     """Which part of the items was evaluated, where not all were."""
     if (part := tested.subset) is None:
         return []
-    names = {"class": "classes", "paradigm": "paradigms"}[part.by]
+    names = {"class": "classes", "paradigm": "paradigms", "group": "groups"}[part.by]
     short = f" ({part.n_short:,} of them have fewer)" if part.n_short else ""
     return [
         f"Only a part of the items was evaluated: {part.each:,} of each of {part.n_parts:,} "

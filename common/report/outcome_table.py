@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from common.effects.finding import amount, between_amounts
 from common.effects.judgement import Comparison, Estimate, Verdict
+from common.effects.masked import Effect
+from common.effects.measured import ACCURACY, AGREEMENT, WORDS
 from common.effects.paired import Rate
 from common.effects.parts import Interval
 from common.effects.results import Results
@@ -90,6 +92,12 @@ def columns(results: Results) -> list[Column]:
     for group, side in zip(results.groups, ("target", "other"), strict=False):
         found.append(Column(group, group, "accuracy", side))
         found.append(Column(f"drop, {group}", "drop", "drop", side))
+    if _has_agreement(results):
+        sides = zip(results.groups, ("target", "other"), strict=False)
+        found += [
+            Column(f"agreement, {group}", "agreement", "accuracy", side, narrow=False)
+            for group, side in sides
+        ]
     if len(results.groups) == 1:
         effect = Column("margin loss", "margin loss", "effect")
     else:
@@ -101,21 +109,31 @@ def columns(results: Results) -> list[Column]:
 def note(results: Results) -> str:
     """What the numbers are."""
     if len(results.groups) == 1:
-        effect = "Margin loss: of the right answer over the best wrong one"
+        effect = f"Margin loss: {WORDS[results.evaluation.measure].margin}"
     else:
         target, other = results.groups
         effect = f"Adjusted effect: margin that {target} lost more than {other} at equal intact one"
+    cells = WORDS[results.evaluation.measure].cells
+    if _has_agreement(results):
+        cells += ", agreement: predictions that stay the intact model's, too"
     return (
-        "Accuracy in %; drops (intact minus ablated) in points; [95 % intervals]. "
+        f"{cells}; drops (intact minus ablated) in points; [95 % intervals]. "
         f"{effect}. ×N: mean of N draws. p: rank of the top mask's effect among them."
     )
 
 
+def _has_agreement(results: Results) -> bool:
+    """Whether agreement stands beside accuracy: not where it is the measure, or was not kept."""
+    known = all(each.agreement is not None for each in results.top().groups.values())
+    return results.evaluation.measure == ACCURACY and known
+
+
 def intact_row(results: Results) -> list[Cell]:
-    """Accuracy without a mask."""
+    """Accuracy without a mask; of agreement only that it is all by definition."""
     cells = []
     for group in results.groups:
-        cells += [rate(results.intact[group]), Cell()]
+        agreed = results.evaluation.measure == AGREEMENT
+        cells += [Cell("all", "by definition") if agreed else rate(results.intact[group]), Cell()]
     return cells + [Cell()] * (len(columns(results)) - len(cells))
 
 
@@ -137,6 +155,8 @@ def _row(results: Results, rule: str, percent: float) -> Row:
         effects = [entry.groups[group] for entry in same]
         cells.append(rate(effects[0]) if len(same) == 1 else _mean_rate(effects))
         cells.append(_spread([effect.drop for effect in effects], effects[0].drop_ci))
+    if _has_agreement(results):
+        cells += [_agreed([entry.groups[group] for entry in same]) for group in results.groups]
     if len(results.groups) > 1:
         cells.append(_spread([entry.interaction for entry in same], same[0].interaction_ci))
     compared = against(results, rule, percent)
@@ -177,8 +197,20 @@ def rate(entry: Rate) -> Cell:
     return Cell(f"{100 * entry.accuracy:.1f}", f"[{100 * low:.1f}, {100 * high:.1f}]")
 
 
+def _agreed(entries: Sequence[Effect]) -> Cell:
+    """Share of predictions that stay, as an accuracy is told."""
+    ci = entries[0].agreement_ci
+    if len(entries) == 1 and ci is not None and entries[0].agreement is not None:
+        return rate(Rate(accuracy=entries[0].agreement, ci=ci, n=entries[0].n))
+    return _mean([entry.agreement for entry in entries if entry.agreement is not None])
+
+
 def _mean_rate(entries: Sequence[Rate]) -> Cell:
-    values = [100 * entry.accuracy for entry in entries]
+    return _mean([entry.accuracy for entry in entries])
+
+
+def _mean(shares: Sequence[float]) -> Cell:
+    values = [100 * share for share in shares]
     return Cell(f"{sum(values) / len(values):.1f}", f"({min(values):.1f} to {max(values):.1f})")
 
 

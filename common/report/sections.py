@@ -100,7 +100,8 @@ def say_doses(results: Results) -> str:
     for group in results.groups:
         at = [f"{percent(top.groups[group].accuracy)} at {top.percent:g} %" for top in tops]
         told.append(f"{group} {', '.join(at)}")
-    return f"Accuracy by dose of the top mask: {'; '.join(told)}."
+    name = results.evaluation.measure.capitalize()
+    return f"{name} by dose of the top mask: {'; '.join(told)}."
 
 
 def say_adjusted(results: Results) -> str:

@@ -20,6 +20,7 @@ from common.effects.judgement import (
     Outcome,
     Verdict,
 )
+from common.effects.measured import WORDS
 from common.effects.results import Results
 from common.effects.words import between, points
 from common.report.outcome_table import estimate
@@ -120,13 +121,13 @@ def _rests(judgement: Judgement, verdict: Verdict) -> str:
     largest = "the rank among them" if len(matched) == 1 else "the largest of the ranks among them"
     return (
         f"It rests on {' and '.join(map(_drawn, matched))}; p is {largest}{over}. Under the mask "
-        f"{verdict.n_changed:,} {_what_changed(verdict)}."
+        f"{verdict.n_changed:,} {_what_changed(judgement, verdict)}."
     )
 
 
-def _what_changed(verdict: Verdict) -> str:
+def _what_changed(judgement: Judgement, verdict: Verdict) -> str:
     of_text = any(group.intact is None for group in verdict.groups.values())
-    return "windows changed" if of_text else "items became right or wrong"
+    return "windows changed" if of_text else WORDS[judgement.measure].changed
 
 
 def _drawn(entry: Comparison) -> str:
@@ -162,7 +163,7 @@ def _table(name: str, judgement: Judgement, sizes: Mapping[str, int]) -> Table:
     heads = [
         "dose", "outcome", "margin loss" if alone else "adjusted effect",
         "p over doses" if several else "p", *(["p of the dose alone"] if several else []), "draws",
-        *([] if of_text else ["drop" if alone else "interaction of accuracy"]),
+        *([] if of_text else ["drop" if alone else f"interaction of {judgement.measure}"]),
         "smallest visible effect",
     ]  # fmt: skip
     rows = [[head, *_cells(verdict, several, of_text)] for head, verdict in lines]

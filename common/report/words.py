@@ -6,6 +6,7 @@ from typing import Any
 
 from common.effects.described import TokenLengths
 from common.effects.localized import Selectivity
+from common.effects.measured import ACCURACY, WORDS
 from common.effects.results import Results
 from common.effects.words import percent
 from common.measure.control_rules import rule_named
@@ -66,8 +67,10 @@ def facts(results: Results) -> list[tuple[str, str]]:
         *([("Units by effect size", found.effect_sizes)] if found.effect_sizes else []),
         ("Evaluated on", f"{tested.name}: "
          + ", ".join(f"{intact[group].n:,} {group}" for group in results.groups)),
-        ("Intact accuracy",
-         ", ".join(f"{group} {percent(intact[group].accuracy)}" for group in results.groups)),
+        ("Intact accuracy", ", ".join(
+            f"{group} {percent(intact[group].accuracy)}" for group in results.groups
+        )) if tested.measure == ACCURACY else
+        ("Measure", "agreement: the intact model’s own predictions count as right"),
     ]  # fmt: skip
     if tokens := localizer.tokens:
         facts.append(
@@ -181,16 +184,26 @@ def method(results: Results, run: dict[str, Any], exchangeable: bool = True) -> 
         f"{found.n_units:,} units was recorded, {pooled}. {found.words.method}",
         f"The units with the highest {found.words.symbol} ({doses} of all) were ablated, their "
         f"output replaced {replaced}. {_controls_told(_draws(results), exchangeable)}",
-        f"Accuracy and margin (of the right answer over the best wrong one) were measured on "
+        f"{_measured(results)} on "
         f"{results.evaluation.n_items:,} items of {results.evaluation.name}, which the localizer "
         f"had {'partly seen' if results.evaluation.overlap else 'not seen'}. Effects are paired by "
-        "item. Accuracies have Wilson’s interval, drops that of Bonett and Price, interactions "
+        "item. Shares have Wilson’s interval, drops that of Bonett and Price, interactions "
         "MOVER on these; each drop has an exact McNemar test. "
         f"Seed {run['settings']['seed']}.",
         f"{_headline(results)}{_p_told(results)} Evidence needs 30 items in each group, ten that "
         "changed, a matched rule, p of at most 0.05 against each of them, and intervals above 0 of "
         "the effect and of what it is beyond the mean control.",
     ]
+
+
+def _measured(results: Results) -> str:
+    words = WORDS[results.evaluation.measure]
+    if results.evaluation.measure == ACCURACY:
+        return f"Accuracy and margin ({words.margin}) were measured"
+    return (
+        "Items have no label. Agreement (the share of the intact model’s predictions that stay) "
+        f"and margin ({words.margin}) were measured"
+    )
 
 
 def _headline(results: Results) -> str:

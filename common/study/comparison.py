@@ -97,7 +97,7 @@ def _found(results: Results) -> dict[str, str]:
             f"{group}: {points(effect.drop)} {between(effect.drop_ci)}, n = {effect.n:,}"
         )
     if len(results.groups) > 1:
-        found["interaction of accuracy"] = (
+        found[f"interaction of {judgement.measure}"] = (
             f"{points(top.interaction)} {between(top.interaction_ci)}"
         )
     if (visible := judgement.smallest_visible) is not None:

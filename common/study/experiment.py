@@ -25,6 +25,7 @@ from common.effects.judgement import Judgement
 from common.effects.localized import describe_map, share_of_area
 from common.effects.masked import mask_result
 from common.effects.matching import matched_items
+from common.effects.measured import ACCURACY, AGREEMENT
 from common.effects.paired import rate
 from common.effects.perplexity import MeasuredText, describe_text
 from common.effects.resample import Resampler
@@ -89,6 +90,8 @@ def run_experiment(
     team.leave()
     masks = drawing.masks
     save_masks(folder.masks, masks)
+    if tested.items.measure == AGREEMENT:  # whose classes the intact outcome has told
+        described = replace(described, evaluation=tested.described)
     items, described = _made_alike(plan, tested.items, described, outcomes[INTACT])
     windows = [*_windows(described.texts, masks, outcomes)]
     results = summarize(plan, items, described, found, masks, outcomes)
@@ -112,6 +115,7 @@ def _drawn(
     outcomes: dict[str, Outcome] = {}
     of = 1 + len(drawing.masks)
     _evaluate(folder, tested, found, [None], outcomes, progress, of)
+    tested.know(outcomes[INTACT])
     todo = [mask for mask in drawing.masks if folder.outcome(mask.name) is None]
     tested.foresee(todo, drawing.later, found, progress)
     _evaluate(folder, tested, found, drawing.masks, outcomes, progress, of)
@@ -185,6 +189,7 @@ def _tables(
                 "group": items.groups,
                 **{key: of for key, of in items.levels.items() if key != "group"},
                 **_said_of(mask),
+                **({} if items.measure == ACCURACY else {"measure": items.measure}),
                 "label": "" if items.labels is None else items.labels,
                 "prediction": outcome.prediction,
                 "correct": outcome.correct.astype(int),
@@ -240,7 +245,7 @@ def _numbers(
     masks: Sequence[Mask],
     outcomes: Mapping[str, Outcome],
 ) -> Results:
-    intact = outcomes[INTACT].correct
+    intact = outcomes[INTACT]
     table = pd.concat(_tables(items, masks, outcomes), ignore_index=True)
     results = Results(
         model=described.model,
@@ -248,10 +253,8 @@ def _numbers(
         selectivity=describe_map(found),
         evaluation=described.evaluation.of(items, described.overlap),
         ablation=plan.ablation if isinstance(plan.ablation, str) else f"scale:{plan.ablation:g}",
-        intact={name: rate(intact[items.groups == name]) for name in items.every_group},
-        ablations=tuple(
-            mask_result(mask, intact, outcomes[mask.name].correct, items) for mask in masks
-        ),
+        intact={name: rate(intact.correct[items.groups == name]) for name in items.every_group},
+        ablations=tuple(mask_result(mask, intact, outcomes[mask.name], items) for mask in masks),
         headline_percent=plan.headline,
         judgement=judge(table, items.target, items.other),
         balances=tuple(balances(found, masks)),

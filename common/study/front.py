@@ -179,6 +179,18 @@ class Evaluating(ABC):
             Told of it.
         """
 
+    def know(self, intact: Outcome) -> None:
+        """Be told the intact outcome, before anything is evaluated under a mask.
+
+        By agreement its predictions are what counts as right from here on.
+
+        Parameters
+        ----------
+        intact : Outcome
+            As it was computed, or as an earlier run of the same settings kept it.
+        """
+        self.items = self.items.known(intact)
+
     def foresee(  # noqa: B027 (may be left out)
         self,
         masks: Sequence[Mask],

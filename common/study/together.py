@@ -23,6 +23,7 @@ from common.base.errors import RunError
 from common.base.files import read_json, save_json
 from common.base.progress import PART, Progress, silent
 from common.effects.items import Outcome
+from common.effects.measured import AGREEMENT
 from common.measure.layout import LAYOUTS, Layout, fastest_layout, in_layout, layouts_of
 from common.measure.masks import Mask
 from common.measure.prefix import FEWEST, Passes, first_site
@@ -248,7 +249,8 @@ class EvaluatingTogether(Evaluating):
     @property
     def _fewer(self) -> dict[int, float]:
         labels = self.items.labels
-        if self.settings.items is not None or labels is None:
+        parts = labels is not None and self.items.measure != AGREEMENT  # which has no classes
+        if self.settings.items is not None or labels is None or not parts:
             return {}
         return fewer_items(labels, self.versions)
 
@@ -335,6 +337,8 @@ class EvaluatingTogether(Evaluating):
             for mask, outcome in zip(some, done, strict=True):
                 if mask is None:
                     self.check(outcome)
+                    self.know(outcome)
+                    shown = self.shown()  # by agreement its labels are known now
                 yield outcome
                 journal.forget(mask_key(mask))
             todo = todo[len(some) :]

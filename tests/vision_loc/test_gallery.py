@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,18 @@ def test_what_changed_is_counted_both_ways_and_every_class_has_its_turn(tmp_path
     assert "4 pictures (1 face, 3 house)" in changed["caption"]
     assert "the other way round: 2 pictures (1 face, 1 house)" in changed["caption"]
     assert changed["pictures"][0]["caption"] == "house: kind 0 → kind 1"
+
+
+def test_by_agreement_a_class_is_what_the_intact_model_saw(tmp_path: Path) -> None:
+    unlabelled = replace(
+        benchmark(), pictures=tuple(replace(each, label=-1) for each in benchmark().pictures)
+    )
+    shown = (unlabelled, PIXELS, np.ones(N), outcome([]), outcome([0, 4, 1]))
+    save_gallery(tmp_path, *shown, measure="agreement")
+    *_, changed = json.loads((tmp_path / "gallery.json").read_text())
+    assert files(changed) == [0, 1, 4]  # 0 and 4 were of one class
+    assert changed["caption"].startswith("Another class without the top units: 3 pictures (1 face,")
+    assert "Right" not in changed["caption"]
 
 
 def test_a_class_without_a_name_is_no_bare_number(tmp_path: Path) -> None:

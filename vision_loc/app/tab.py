@@ -57,6 +57,7 @@ def run_chosen(
     controls: str,
     untrained_seeds: str,
     items: str,
+    measure: str,
     doses: list[str],
     seed: float | None,
     request: gr.Request | None = None,
@@ -66,7 +67,7 @@ def run_chosen(
     settings = OFFER.chosen(
         doses, seed, model=model, localizer=localizer, evaluation=evaluation, statistic=statistic,
         score=score, kind=kind, unit=unit, controls=controls, untrained_seeds=untrained_seeds,
-        items=items,
+        items=items, measure=measure,
     )  # fmt: skip
     return RUNNING.show(settings, request, progress)
 

@@ -14,6 +14,7 @@ from vision_loc.stimuli.pixels import (
     reported,
 )
 from vision_loc.stimuli.store import Pixels, pixel_folder, pixel_store
+from vision_loc.stimuli.unlabelled import named_folders
 
 __all__ = [
     "OCCLUSION",
@@ -31,6 +32,7 @@ __all__ = [
     "localizer",
     "localizer_of_folders",
     "localizer_without_broken",
+    "named_folders",
     "occluded",
     "open_picture",
     "pixel_batches",

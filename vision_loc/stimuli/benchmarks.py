@@ -27,6 +27,7 @@ from vision_loc.stimuli.boxes import COLUMN, Boxes, boxes_of, known_boxes
 from vision_loc.stimuli.classes import by_index
 from vision_loc.stimuli.files import check_files
 from vision_loc.stimuli.pictures import Picture, Skipped, drawn, open_picture
+from vision_loc.stimuli.unlabelled import named_folders, pictures_of
 
 
 @dataclass(frozen=True)
@@ -85,32 +86,40 @@ def benchmark(
     *,
     skip: bool = False,
     more_others: bool = False,
+    labelled: bool = True,
 ) -> Benchmark:
     """The benchmark of that name, or somebody's own pictures.
 
     Parameters
     ----------
     name : str
-        A manifest, or the path of a folder or of a table (see :mod:`vision_loc.stimuli.own`).
+        A manifest, the path of a folder or of a table (see :mod:`vision_loc.stimuli.own`), or two
+        folders without classes (see :mod:`vision_loc.stimuli.unlabelled`).
     skip : bool, default=False
         Files that are missing are no error; :func:`benchmark_without_broken` leaves them out.
     more_others : bool, default=False
         Whether rows count as the other group that do so where groups are compared within classes
         (see :class:`common.data.manifest.Within`).
+    labelled : bool, default=True
+        Whether pictures need a class; without, those of a folder of one's own have none.
 
     Raises
     ------
     DataError
         If there is none, its files are missing, or its table is broken.
     """
+    if (named := named_folders(name)) is not None:
+        told = ",".join(f"{group}={folder.resolve().name}" for group, folder in named)
+        (target, _), (other, _) = named
+        return Benchmark(told, pictures_of(named), target, other)
     if own.is_own(name):
-        return _own(Path(name), skip)
+        return _own(Path(name), skip, labelled)
     manifest = load_manifest(name)
     check_kind(manifest, f"`evaluation` {name}", "pictures")
     if manifest.name == own.ILSVRC:
         if (folder := find_folder(manifest, data_root)) is None:
             raise DataError(missing_data(manifest, data_root))
-        return _own(folder, skip)
+        return _own(folder, skip, labelled)
     entry = manifest.evaluation
     if entry is None:
         raise ManifestError(f"`evaluation` {name}: a localizer only; it has no labelled items")
@@ -129,8 +138,8 @@ def benchmark(
     return replace(found, warning=manifest.warning)
 
 
-def _own(path: Path, skip: bool) -> Benchmark:
-    found = own.own_set(path, skip=skip)
+def _own(path: Path, skip: bool, labelled: bool) -> Benchmark:
+    found = own.own_set(path, skip=skip, labelled=labelled)
     rows = found.table[["file", "group", "class_index"]].itertuples(index=False, name=None)
     known = _boxes_in(path, found.table, found.table["file"].tolist())
     pictures = tuple(_labelled(found.folder, known, *row) for row in rows)

@@ -113,7 +113,8 @@ def _word_of_file(path: Path, file: str) -> str:
         )
     raise DataError(
         f"{path}: nothing says which class {file} is; give the column class_index in {TABLE}, "
-        f"class folders, or the ground truth {SOLUTION} or {CAFFE} (docs/own-data.md)"
+        f"class folders, or the ground truth {SOLUTION} or {CAFFE} (docs/own-data.md); without any "
+        "class: `measure` agreement"
     )
 
 
@@ -133,7 +134,7 @@ def _class_index(path: Path, word: str) -> int:
         )
     raise DataError(
         f"{path}: the class {word!r} is neither a class index nor a WordNet id like n01440764; "
-        f"give the column class_index in {TABLE}"
+        f"give the column class_index in {TABLE}, or without any class: `measure` agreement"
     )
 
 

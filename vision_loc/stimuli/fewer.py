@@ -12,6 +12,7 @@ from vision_loc.stimuli.benchmarks import Benchmark
 def fewer(items: Benchmark, n: int, seed: int = 0) -> Benchmark:
     """Keep n pictures of each class; see :func:`common.effects.subset.choose_items`.
 
+    Pictures without a class are kept by their group.
     The versions of one picture stay together and count once.
 
     Raises
@@ -23,7 +24,9 @@ def fewer(items: Benchmark, n: int, seed: int = 0) -> Benchmark:
     names = [picture.whole or picture.name for picture in every]
     labels = [picture.label for picture in every]
     groups = [picture.condition for picture in every]
-    places, told = choose_items(n, "class", names, labels, groups, seed)
+    known = any(label >= 0 for label in labels)
+    by, parts = ("class", labels) if known else ("group", groups)
+    places, told = choose_items(n, by, names, parts, groups, seed)
     kept = tuple(every[place] for place in places)
     counts = Counter((picture.label, picture.condition) for picture in kept)
     within, occlusion = items.within_class, items.occlusion

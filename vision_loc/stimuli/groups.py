@@ -12,13 +12,14 @@ import pandas as pd
 from common.base.errors import DataError
 from vision_loc.stimuli.classes import TABLE, class_folder
 from vision_loc.stimuli.files import beside, read_table
+from vision_loc.stimuli.unlabelled import subfolders
 
 GROUPS = "groups.csv"
 ANNOTATIONS = "face_annotations_ILSVRC.json"
 
 LEFT_OUT = "ambiguous"
-TARGETS = ("target", "face")
-OTHERS = ("control", "other", "nonface")
+TARGETS = ("target", "face", "faces")
+OTHERS = ("control", "other", "nonface", "controls", "others", "nonfaces")
 
 
 def choose_groups(path: Path, groups: Sequence[str]) -> tuple[str, str]:
@@ -27,6 +28,8 @@ def choose_groups(path: Path, groups: Sequence[str]) -> tuple[str, str]:
     Rows without a group, or in the group ``ambiguous``, are left out; two groups must remain. The
     target is the one called ``target`` or ``face``; else the one beside ``control``, ``other`` or
     ``nonface``; else the first by alphabet.
+
+    Plurals count too (``faces``, ``others``).
 
     Raises
     ------
@@ -45,14 +48,34 @@ def choose_groups(path: Path, groups: Sequence[str]) -> tuple[str, str]:
     return target, next(name for name in names if name != target)
 
 
-def groups_of(folder: Path, files: Sequence[str]) -> tuple[list[str], str | None]:
+def groups_of(
+    folder: Path, files: Sequence[str], *, by_folder: bool = False
+) -> tuple[list[str], str | None]:
+    """The group of each file, and what a reader should know of how it was told.
+
+    Parameters
+    ----------
+    by_folder : bool, default=False
+        Whether a folder's two folders are the groups where nothing else says it.
+    """
     if (path := beside(folder, GROUPS)) is not None:
         return _from_groups(path, files)
     if (path := beside(folder, ANNOTATIONS)) is not None:
         return _from_annotations(path, files)
+    inside = subfolders(folder)
+    if by_folder and len(inside) == 2:
+        return [Path(file).parts[0] if "/" in file else "" for file in files], None
+    hint = (
+        ""
+        if by_folder or len(inside) != 2
+        else (
+            f" (its folders {inside[0]} and {inside[1]} are two groups without classes? `measure` "
+            "agreement asks for none)"
+        )
+    )
     raise DataError(
-        f"{folder}: nothing says which group each picture belongs to; give the column group in "
-        f"{TABLE}, or {GROUPS} (file,group or folder,group), or {ANNOTATIONS}, or run: "
+        f"{folder}: nothing says which group each picture belongs to{hint}; give the column "
+        f"group in {TABLE}, or {GROUPS} (file,group or folder,group), or {ANNOTATIONS}, or run: "
         f"vision-loc data tag-faces {folder}"
     )
 

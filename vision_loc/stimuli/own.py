@@ -8,7 +8,8 @@ pictures    the rows of a table (a CSV file, or ``labels.csv`` in the folder); w
 class       column ``class_index``; else column ``wnid``; else the published ground truth of
             ILSVRC; else the name of the class folder, or a file name like
             ``n01440764_10026.JPEG``
-group       column ``group``; else ``groups.csv``; else ``face_annotations_ILSVRC.json``
+group       column ``group``; else ``groups.csv``; else ``face_annotations_ILSVRC.json``; else,
+            where no class is needed, the two folders in the folder
 ==========  =====================================================================================
 """
 
@@ -66,7 +67,7 @@ def is_own(name: str) -> bool:
     return name.endswith(".csv") or len(path.parts) > 1 or path.is_dir()
 
 
-def own_set(path: Path, *, skip: bool = False) -> OwnSet:
+def own_set(path: Path, *, skip: bool = False, labelled: bool = True) -> OwnSet:
     """Read somebody's own pictures, with classes and groups.
 
     Parameters
@@ -75,6 +76,8 @@ def own_set(path: Path, *, skip: bool = False) -> OwnSet:
         A folder, or a table whose files are relative to the folder that it lies in.
     skip : bool, default=False
         Files of the table that are missing are no error.
+    labelled : bool, default=True
+        Whether a picture needs a class; without, the class index of all is -1.
 
     Raises
     ------
@@ -85,7 +88,8 @@ def own_set(path: Path, *, skip: bool = False) -> OwnSet:
     folder = path.parent if path.suffix.lower() == ".csv" else path
     table = _rows(path)
     if "group" not in table:
-        table["group"], warning = groups_of(folder, table["file"].tolist())
+        files = table["file"].tolist()
+        table["group"], warning = groups_of(folder, files, by_folder=not labelled)
     else:
         warning = made_by_detector(table)
     table["group"] = table["group"].fillna("").str.strip()
@@ -93,6 +97,9 @@ def own_set(path: Path, *, skip: bool = False) -> OwnSet:
     table = table[table["group"].isin([target, other])].reset_index(drop=True)
     if not skip:
         check_files(path, folder, table["file"].tolist())
+    if not labelled:
+        table = table.assign(class_index=-1)
+        return OwnSet(folder.resolve().name, folder, table, target, other, warning=warning)
     numbered = "class_index" in table
     table = add_classes(path, table)
     wnids, classes = (

@@ -33,7 +33,7 @@ MOST_PARTS = 15  # of a level; the table has all
 
 
 def dose_curve(results: Results) -> Figure:
-    """Accuracy of the groups by dose, under the top mask and under the matched controls.
+    """Accuracy or agreement by dose, under the top mask and under the matched controls.
 
     Parameters
     ----------
@@ -60,12 +60,14 @@ def dose_curve(results: Results) -> Figure:
         handles += [bars, *band]
     handles += _chance(axes, dict.fromkeys(map(results.chance, results.groups)))
     dose_axis(axes, doses)
-    axes.set_ylabel("accuracy (%)")
+    measure = results.evaluation.measure
+    axes.set_ylabel(f"{measure} (%)")
     axes.set_ylim(0, 104)
     figure.legend(  # outside of the axes, where it hides no data
         handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize="small"
     )
-    axes.set_title("Accuracy by dose (bars: 95 % Wilson; dotted: intact)", fontsize="medium")
+    title = f"{measure.capitalize()} by dose (bars: 95 % Wilson; dotted: intact)"
+    axes.set_title(title, fontsize="medium")
     return figure
 
 
