@@ -379,7 +379,7 @@ def test_a_run_fills_the_form_again_and_only_with_what_is_on_offer(home: Path) -
     offered = {**settings, "top": "5,1", "controls": "magnitude-matched:19"}
     assert visit.OFFER.filled(offered) == [
         "phantom/planted", "phantom-planted:pattern", "phantom-planted", "magnitude", "welch",
-        "block", "channel", "magnitude-matched:19", "", "", ["5", "1"], 0,
+        "block", "channel", "magnitude-matched:19", "", "", "accuracy", ["5", "1"], 0,
     ]  # fmt: skip
     for changed in ({"ablation": "mean"}, {"sites": "blocks.3"}, {"untrained": True}):
         (name,) = changed
