@@ -10,6 +10,7 @@ import gradio as gr
 
 from browser.events import QUIET
 from common.base.errors import SettingError
+from common.measure.ablate import NAMED
 from common.measure.control_rules import CONTROL_RULES, default_controls, parse_controls
 from common.measure.scores import DEFAULT_SCORE, SCORE_RULES
 from common.study.declared import (
@@ -36,11 +37,13 @@ CHOSEN = (
     "kind",
     "unit",
     "controls",
+    "ablation",
     "untrained_seeds",
     "items",
     "match",
     "measure",
 )
+REPLACEMENTS = NAMED  # those that need no number
 COUNTS = {
     "untrained_seeds": {"as fits the model": "", "none": "0", "5": "5", "10": "10"},
     "items": {"all": "", **{n: n for n in ("5", "10", "20", "50")}},
@@ -152,6 +155,8 @@ class Offer(Generic[S]):
             return [each if isinstance(each, str) else each[1] for each in names]
         if name == "controls":
             return controls_offered().values()
+        if name == "ablation":
+            return REPLACEMENTS
         if name in COUNTS:
             return COUNTS[name].values()
         return declarations(self.settings)[name].among if name in self.choices else ()
@@ -279,6 +284,11 @@ def _field(name: str, declared: Setting, default: Any) -> Any:
         )  # fmt: skip
     if name == "score":
         return score_choice()
+    if name == "ablation":
+        return gr.Radio(
+            list(REPLACEMENTS), value=default, label=declared.label, min_width=240,
+            info="What a unit is set to: 0, its mean, its value on another control stimulus.",
+        )  # fmt: skip
     if name in COUNTS:
         return gr.Dropdown(
             list(COUNTS[name].items()), value="", label=declared.label, min_width=240,

@@ -51,8 +51,9 @@ class FoundMap(Generic[S]):
 
     @property
     def by(self) -> Ablation:
-        """How units are replaced."""
-        return self.settings.plan.ablation
+        """How units are replaced: as in the run, but by the mean where that resampled its items."""
+        by = self.settings.plan.ablation
+        return "mean" if by == "resample" else by
 
     @cached_property
     def top(self) -> Mask:

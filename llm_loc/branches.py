@@ -81,8 +81,11 @@ class RowPart:
         model: LanguageModel,
         ids: Sequence[Ids],  # noqa: ARG002  (the rows hold them)
         passes: Passes,
+        owners: Sequence[str] | None = None,
     ) -> Iterator[np.ndarray]:
         """Under each mask, sums of the log-probabilities of each text's tokens from its start on.
+
+        `owners` says for each of all texts which item it belongs to.
 
         Raises
         ------
@@ -102,7 +105,8 @@ class RowPart:
             every = model.logits(batch, begin - 1).log_softmax(dim=-1)
             return every.flatten(0, 1)[places, tokens]
 
-        for each in passes(compute, (begin, len(self.rows), self._width, n + spare)):
+        items = [] if owners is None else [owners[row.texts[0]] for row in self.rows]
+        for each in passes(compute, (begin, len(self.rows), self._width, n + spare), items):
             found = np.bincount(own, each.cpu().double().numpy()[:n], len(self.where))
             if not np.isfinite(found).all():
                 raise DataError(f"{model.name}: log-probabilities are NaN or infinite")

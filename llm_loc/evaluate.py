@@ -14,6 +14,7 @@ from common.base.errors import DataError
 from common.base.progress import Progress, silent
 from common.effects.items import Outcome
 from common.measure.ablate import Ablation
+from common.measure.donors import Donors
 from common.measure.masks import Mask
 from common.measure.prefix import Passes
 from common.measure.scores import SelectivityMap
@@ -21,7 +22,8 @@ from common.study.journal import Arrays
 from common.study.together import Batches, under_masks
 from llm_loc.branches import RowPart, branches, parts_of_rows, pays, rows_of
 from llm_loc.models import Ids, LanguageModel
-from llm_loc.stimuli import Benchmark, RunningText
+from llm_loc.stimuli import Benchmark
+from llm_loc.windows import window_bytes, windows
 
 ITEMS = ""  # what the items are called beside the running texts
 LOGITS_A_PASS = 1 << 26  # as many numbers as one pass may give, whatever the vocabulary
@@ -47,6 +49,8 @@ class Tokenized:
 
     Attributes
     ----------
+    owners : dict of str to list of str
+        The item of each text, or the window: all texts of an item have one donor.
     in_rows : bool or None
         Whether items are read in rows (:mod:`llm_loc.branches`), once that was tried.
     """
@@ -59,11 +63,14 @@ class Tokenized:
             if len(ids) < 2:
                 raise DataError(f"{text!r}: one token, so there is nothing to predict")
         self.sizes = [len(choices) for choices in items.choices]
+        self.owners = {ITEMS: np.repeat(np.array(items.names, dtype=object), self.sizes).tolist()}
         ends = zip(np.cumsum(self.sizes), self.sizes, strict=True)
         apart = [_parting(self.sentences[end - n : end]) for end, n in ends]
         self.starts = np.repeat(apart, self.sizes)
         self.in_rows: bool | None = None  # not yet tried
         self.texts = {text.name: windows(model, text) for text in items.texts}
+        for name, rows in self.texts.items():
+            self.owners[name] = [f"{name}:{number}" for number in range(len(rows))]
         self.bytes = {text.name: window_bytes(model, text) for text in items.texts}
 
     def by_item(self, scores: np.ndarray) -> np.ndarray:
@@ -89,57 +96,6 @@ def _parting(choices: Sequence[Ids]) -> int:
     return max(1, min(map(len, choices)) if same is None else same)
 
 
-def windows(model: LanguageModel, text: RunningText) -> np.ndarray:
-    """A text's tokens, without special ones, in windows; the last incomplete one is dropped.
-
-    Returns
-    -------
-    array of int of shape (n_windows, window)
-
-    Raises
-    ------
-    DataError
-        If there are not two whole windows, or the window is longer than the model can read.
-    """
-    if model.context is not None and text.window > model.context:
-        raise DataError(
-            f"{text.name}: windows of {text.window} tokens, but {model.name} reads "
-            f"{model.context} at most"
-        )
-    whole = _whole(model, text)["input_ids"]
-    n = len(whole) // text.window
-    if n < 2:
-        raise DataError(
-            f"{text.name}: {len(whole)} tokens; two windows of {text.window} are needed"
-        )
-    return np.array(whole[: n * text.window]).reshape(n, text.window)
-
-
-def window_bytes(model: LanguageModel, text: RunningText) -> np.ndarray:
-    """How many bytes of the text the predicted tokens of each window stand for.
-
-    Models whose tokenizers differ can be compared by nats a byte, and not by nats a token.
-
-    Returns
-    -------
-    array of int of shape (n_windows,)
-    """
-    rows = windows(model, text)
-    if not model.tokenizer.is_fast:  # without offsets: what the tokens read like
-        said = [model.tokenizer.decode(row[1:]) for row in rows.tolist()]
-        return np.array([len(each.encode()) for each in said])
-    spans = _whole(model, text, return_offsets_mapping=True)["offset_mapping"]
-    # A window's text goes to where the next token begins, spaces included.
-    begins = np.array([begin for begin, _ in spans] + [len(text.text)])
-    sizes = np.cumsum([0, *(len(letter.encode()) for letter in text.text)])
-    first = np.arange(len(rows)) * text.window
-    return np.asarray(sizes[begins[first + text.window]] - sizes[begins[first + 1]])
-
-
-def _whole(model: LanguageModel, text: RunningText, **more: bool) -> Any:
-    return model.tokenizer(text.text, add_special_tokens=False, verbose=False, **more)
-
-
 def evaluate(
     model: LanguageModel, tokens: Tokenized, mask: Mask | None = None, **how: Any
 ) -> Outcome:
@@ -161,6 +117,7 @@ def evaluate_masks(
     by: Ablation = "zero",
     found: SelectivityMap | None = None,
     batch_size: int = 64,
+    donors: Donors | None = None,
     progress: Progress = silent,
 ) -> list[Outcome]:
     """What the model makes of every item and text, intact and with each mask's units replaced.
@@ -175,12 +132,14 @@ def evaluate_masks(
         The benchmark.
     masks : sequence of Mask or None
         ``None`` is the intact model.
-    by : {"zero", "mean"} or float, default="zero"
+    by : {"zero", "mean", "resample"} or float, default="zero"
         The replacement; for ``mean`` the map gives each unit's mean over the control condition.
     found : SelectivityMap, optional
         The map, for ``by="mean"``.
     batch_size : int, default=64
         Sentences a pass at most.
+    donors : Donors, optional
+        For ``by="resample"``.
     progress : Progress
         Told of every batch under every mask, as a part of the step under way: how many of all
         sentences and windows are read. May raise to stop.
@@ -194,7 +153,7 @@ def evaluate_masks(
         a token, one number a window.
     """
     shown = TextBatches(model, tokens, batch_size)
-    return under_masks(shown, Passes(model.module, masks, by, found), progress)
+    return under_masks(shown, Passes(model.module, masks, by, found, donors=donors), progress)
 
 
 class TextBatches(Batches):
@@ -233,7 +192,7 @@ class TextBatches(Batches):
         """Log-probability of every text of a batch, under each mask."""
         name, part = self.batches[number]
         ids = self.read[name]
-        for sums in part.sums(self.model, ids, passes):
+        for sums in part.sums(self.model, ids, passes, self.tokens.owners[name]):
             yield {"sums": sums}
 
     def outcome(self, parts: Sequence[Arrays]) -> Outcome:
@@ -315,9 +274,15 @@ class TextPart:
         return float(len(self.where) * self.longest)
 
     def sums(
-        self, model: LanguageModel, ids: Sequence[Ids], passes: Passes
+        self,
+        model: LanguageModel,
+        ids: Sequence[Ids],
+        passes: Passes,
+        owners: Sequence[str] | None = None,
     ) -> Iterator[np.ndarray]:
         """Under each mask, sums of the log-probabilities of each text's tokens from `first` on.
+
+        `owners` says for each of the texts which item it belongs to.
 
         Raises
         ------
@@ -337,7 +302,8 @@ class TextPart:
         place = np.arange(begin, begin + following.shape[1])
         sizes = np.array([len(text) for text in own])
         counts = (place >= self.first[:, None]) & (place < sizes[:, None])
-        for nats in passes(compute, (begin, following.shape)):
+        items = [] if owners is None else [owners[i] for i in self.where]
+        for nats in passes(compute, (begin, following.shape), items):
             rows = -nats.view(following.shape).cpu().double().numpy()
             sums = np.where(counts, rows, 0).sum(axis=1)
             if not np.isfinite(sums).all():

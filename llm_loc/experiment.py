@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from common.base.device import choose_device, choose_dtype
 from common.base.errors import FunclocError, SettingError
@@ -16,14 +14,12 @@ from common.base.files import digest_of
 from common.base.progress import Progress, silent
 from common.effects.described import (
     DescribedEvaluation,
-    DescribedLocalizer,
     DescribedModel,
-    MatchedTexts,
-    TokenLengths,
 )
 from common.effects.items import Items, Outcome
 from common.effects.perplexity import MeasuredText
 from common.measure.control_rules import plan_masks
+from common.measure.donors import Donors
 from common.measure.masks import Mask
 from common.measure.matching import PARTS
 from common.measure.scores import SelectivityMap
@@ -33,17 +29,17 @@ from common.study.front import (
     FrontEnd,
     Localizing,
     chosen_localizer,
-    describe_localizer,
-    stimuli_table,
 )
 from common.study.plan import Plan
 from common.study.together import EvaluatingTogether
+from llm_loc.described import describe_texts, texts_table
+from llm_loc.donors import text_donors
 from llm_loc.evaluate import TextBatches, Tokenized
 from llm_loc.gallery import layer_matched, prompts, save_continuations
 from llm_loc.generate import Sampling, continuations
 from llm_loc.harness import TaskScores, check_installed, evaluate_tasks
 from llm_loc.load import load_model
-from llm_loc.localize import check_protocol, find_sites, lengths, localize
+from llm_loc.localize import check_protocol, find_sites, localize
 from llm_loc.match import matched
 from llm_loc.models import LanguageModel
 from llm_loc.profile import profile, save_profile, text_kinds
@@ -73,14 +69,27 @@ def generate_under(
         ``intact``, then each mask by its name.
     """
     at_hand = study.open_source(FRONT, source, **changed)
-    found, plan = at_hand.found, at_hand.settings.plan
+    found, plan, settings = at_hand.found, at_hand.settings.plan, at_hand.settings
     masks: list[Mask | None] = [None, *_masks(found, plan)]
+    donors = donors_of(settings, at_hand.model, found) if plan.ablation == "resample" else None
     return {
         "intact" if mask is None else mask.name: continuations(
-            at_hand.model, prompt, sampling, mask, by=plan.ablation, found=found
+            at_hand.model, prompt, sampling, mask, by=plan.ablation, found=found, donors=donors
         )
         for mask in masks
     }
+
+
+def donors_of(
+    settings: Settings,
+    model: LanguageModel,
+    found: SelectivityMap,
+    evaluated: Collection[str] = (),
+) -> Donors:
+    """The donors of a run under ``resample``; see :func:`llm_loc.donors.text_donors`."""
+    stimuli, _ = matched(model, localizer_of(settings), settings.match)
+    protocol, seed = settings.protocol, settings.seed
+    return text_donors(model, stimuli, evaluated, found, protocol=protocol, seed=seed)
 
 
 def _masks(found: SelectivityMap, plan: Plan) -> list[Mask]:
@@ -117,6 +126,8 @@ def tasks_under(
     check_installed()
     at_hand = study.open_source(FRONT, source, **changed)
     found, plan = at_hand.found, at_hand.settings.plan
+    if plan.ablation == "resample":
+        raise SettingError("`ablation` resample: lm-eval does not say which item it reads")
     return evaluate_tasks(
         at_hand.model,
         tasks,
@@ -169,6 +180,11 @@ class Texts(EvaluatingTogether):
     settings: Settings
     tokens: Tokenized
 
+    def read_donors(self, found: SelectivityMap) -> Donors:
+        """Texts of the localizer's control condition that are not evaluated on."""
+        evaluated = {digest for _, digest in self.digests}
+        return donors_of(self.settings, self.model, found, evaluated)
+
     def shown(self) -> TextBatches:
         """The items and texts in batches."""
         return TextBatches(self.model, self.tokens, self.settings.batch_size)
@@ -200,6 +216,7 @@ class Texts(EvaluatingTogether):
                 [top, *controls[:1]],
                 by=settings.plan.ablation,
                 found=found,
+                donors=self.donors(found) if settings.ablation == "resample" else None,
                 progress=progress,
             )
         answered = folder / "profile.csv"
@@ -240,7 +257,7 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
         model, described = self.load(settings)
         stimuli, pairs = matched(model, every, settings.match)
         sites = find_sites(model, settings.kind, settings.sites)
-        table = _table(stimuli)
+        table = texts_table(stimuli)
 
         def make_map(reader: LanguageModel, progress: Progress) -> SelectivityMap:
             return localize(
@@ -260,7 +277,7 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
         return Localizing(
             model=model,
             described=described,
-            localizer=_describe_localizer(model, stimuli, protocol, pairs),
+            localizer=describe_texts(model, stimuli, protocol, pairs),
             stimuli=table,
             fingerprint=digest_of(table.to_dict("list")),
             sites=sites,
@@ -340,50 +357,3 @@ def _means_identity(pooling: str, settings: Settings) -> dict[str, str]:
     """What means leave out, where a run's numbers depend on it; others keep their identity."""
     means = pooling in AVERAGED or settings.ablation == "mean"
     return {"left_out": FIRST} if means else {}
-
-
-# --- what is written down ---
-
-
-def _table(stimuli: Localizer) -> pd.DataFrame:
-    """``stimuli.csv``: the localizer's texts, their sides and fingerprints."""
-    texts = [*stimuli.target, *stimuli.control]
-    return stimuli_table(
-        stimuli.target,
-        stimuli.control,
-        [text.digest() for text in texts],
-        text=[text.text for text in texts],
-    )
-
-
-def _describe_localizer(
-    model: LanguageModel, stimuli: Localizer, protocol: str, pairs: MatchedTexts | None
-) -> DescribedLocalizer:
-    tokens = lengths(model, stimuli, protocol)
-    return describe_localizer(
-        stimuli.name,
-        stimuli.target,
-        stimuli.control,
-        protocol=protocol,
-        tokens=tokens,
-        warning=_length_warning(tokens),
-        **({} if pairs is None else {"matched": pairs}),
-    )
-
-
-def _length_warning(tokens: Mapping[str, TokenLengths]) -> str | None:
-    """What a reader should know of the lengths of the two sides, or of what was cut."""
-    one, two = tokens["target"], tokens["control"]
-    if one.n_cut or two.n_cut:
-        return (
-            f"The paper's protocol cut texts at 12 tokens: {one.n_cut} target texts (on average "
-            f"{one.whole_mean:.1f} tokens long) and {two.n_cut} control texts "
-            f"({two.whole_mean:.1f}), so the last token is rarely the last word."
-        )
-    ratio = max(one.mean, two.mean) / min(one.mean, two.mean)
-    if ratio < 1.2:
-        return None
-    return (
-        f"Target texts have {one.mean:.1f} tokens on average, control texts {two.mean:.1f}: "
-        "the contrast is one of length too."
-    )

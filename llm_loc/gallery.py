@@ -12,6 +12,7 @@ from common.base.files import save_json
 from common.base.progress import Progress, silent
 from common.measure.ablate import Ablation
 from common.measure.control_rules import control
+from common.measure.donors import Donors
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from llm_loc.generate import Sampling, continuations
@@ -53,6 +54,7 @@ def save_continuations(
     *,
     by: Ablation = "zero",
     found: SelectivityMap | None = None,
+    donors: Donors | None = None,
     progress: Progress = silent,
 ) -> None:
     """Keep what the model adds to each prompt, greedily, intact and under each mask.
@@ -68,7 +70,7 @@ def save_continuations(
         The prompts; one that leaves the model no room is left out.
     masks : sequence of Mask
         The masks.
-    by, found
+    by, found, donors
         The replacement; see :func:`llm_loc.generate.continuations`.
     progress : Progress
         Told of every prompt; may raise to stop.
@@ -81,7 +83,7 @@ def save_continuations(
             continue
         sampling = Sampling(max_new_tokens=room)
         texts = [
-            continuations(model, start, sampling, mask, by=by, found=found)[0]
+            continuations(model, start, sampling, mask, by=by, found=found, donors=donors)[0]
             for mask in (None, *masks)
         ]
         rows.append({"prompt": start, "texts": texts})

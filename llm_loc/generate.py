@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from common.base.errors import DataError, SettingError
 from common.measure.ablate import Ablation, under
+from common.measure.donors import Donors
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from llm_loc.models import Ids, LanguageModel
@@ -118,6 +120,7 @@ def stream(
     *,
     by: Ablation = "zero",
     found: SelectivityMap | None = None,
+    donors: Donors | None = None,
     use_cache: bool = True,
 ) -> Iterator[list[str]]:
     """What the model adds to a prompt, token by token, intact or with a mask's units replaced.
@@ -136,10 +139,12 @@ def stream(
         How tokens are chosen.
     mask : Mask, optional
         Left out, the model is intact.
-    by : {"zero", "mean"} or float, default="zero"
+    by : {"zero", "mean", "resample"} or float, default="zero"
         The replacement; for ``mean`` the map gives each unit's mean over the control condition.
     found : SelectivityMap, optional
         The map, for ``by="mean"``.
+    donors : Donors, optional
+        For ``by="resample"``; the prompt says who its donor is.
     use_cache : bool, default=True
         Whether keys and values are kept from token to token; the text is the same without.
 
@@ -164,7 +169,9 @@ def stream(
             f"`prompt`: {len(ids)} tokens and {sampling.max_new_tokens} new ones, but {model.name} "
             f"reads {model.context} at most; lower `max_new_tokens` or shorten it"
         )
-    return _grow(model, ids, sampling, lambda: under(model.module, mask, by, found), use_cache)
+    donated = None if donors is None else donors.to([prompt] * sampling.n)
+    ablated = partial(under, model.module, mask, by, found, donated)
+    return _grow(model, ids, sampling, ablated, use_cache)
 
 
 def _grow(

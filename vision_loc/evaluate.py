@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,13 +13,14 @@ from torch import Tensor
 from common.base.progress import Progress, silent
 from common.effects.items import Outcome
 from common.measure.ablate import Ablation
+from common.measure.donors import Donors, offered, read_donors
 from common.measure.masks import Mask
 from common.measure.prefix import Passes
 from common.measure.scores import SelectivityMap
 from common.study.journal import Arrays
 from common.study.together import Batches, under_masks
 from vision_loc.models import VisionModel
-from vision_loc.stimuli import Pixels
+from vision_loc.stimuli import Picture, Pixels, pixel_batches
 
 
 def evaluate(
@@ -49,6 +50,8 @@ def evaluate_masks(
     found: SelectivityMap | None = None,
     choose_from: Sequence[int] = (),
     batch_size: int = 64,
+    names: Sequence[str] | None = None,
+    donors: Donors | None = None,
     progress: Progress = silent,
 ) -> list[Outcome]:
     """What the model makes of every picture, intact and with each mask's units replaced.
@@ -65,7 +68,7 @@ def evaluate_masks(
         The right classes; ``None`` takes for them what the intact model gives (agreement).
     masks : sequence of Mask or None
         ``None`` is the intact model.
-    by : {"zero", "mean"} or float, default="zero"
+    by : {"zero", "mean", "resample"} or float, default="zero"
         The replacement; for ``mean`` the map gives each unit's mean over the control condition.
     found : SelectivityMap, optional
         The map, for ``by="mean"``.
@@ -73,6 +76,10 @@ def evaluate_masks(
         The only classes that count as answers; left out, all.
     batch_size : int, default=64
         Pictures a pass.
+    names : sequence of str, optional
+        Of the pictures: who gets which donor; left out, their numbers.
+    donors : Donors, optional
+        For ``by="resample"``.
     progress : Progress
         Told of every batch under every mask, as a part of the step under way; may raise to stop.
 
@@ -81,11 +88,11 @@ def evaluate_masks(
     list of Outcome
         In the order of the masks.
     """
-    shown = PictureBatches(model, pixels, labels, choose_from, batch_size)
+    shown = PictureBatches(model, pixels, labels, choose_from, batch_size, names)
     if labels is None:
         (intact,) = under_masks(shown, Passes(model.module, [None]))
         shown.labels = intact.prediction
-    return under_masks(shown, Passes(model.module, masks, by, found), progress)
+    return under_masks(shown, Passes(model.module, masks, by, found, donors=donors), progress)
 
 
 class PictureBatches(Batches):
@@ -93,7 +100,7 @@ class PictureBatches(Batches):
 
     Parameters
     ----------
-    model, pixels, labels, choose_from, batch_size
+    model, pixels, labels, choose_from, batch_size, names
         See :func:`evaluate_masks`. Without labels only the intact model can be shown anything.
     """
 
@@ -104,9 +111,11 @@ class PictureBatches(Batches):
         labels: np.ndarray | None,
         choose_from: Sequence[int] = (),
         batch_size: int = 64,
+        names: Sequence[str] | None = None,
     ) -> None:
         self.model, self.module = model, model.module
         self.pixels, self.labels, self.choose_from = pixels, labels, choose_from
+        self.names = [*map(str, range(len(pixels)))] if names is None else [*names]
         starts = range(0, len(pixels), batch_size)
         self.places = [slice(start, start + batch_size) for start in starts]
         self.sizes = [min(batch_size, len(pixels) - start) for start in starts]
@@ -118,7 +127,8 @@ class PictureBatches(Batches):
         right = None if self.labels is None else torch.from_numpy(self.labels[where])
         if right is None and any(mask is not None for mask in passes.masks):
             raise ValueError("without labels the intact predictions must be known first")
-        for logits in passes(partial(self.model.logits, batch), batch.shape):
+        compute = partial(self.model.logits, batch)
+        for logits in passes(compute, batch.shape, self.names[where]):
             among = _among(logits.cpu(), self.choose_from)
             prediction = among.argmax(dim=1)
             margin = _margin(among, prediction if right is None else right)
@@ -146,3 +156,45 @@ def _margin(logits: Tensor, labels: Tensor) -> Tensor:
     right = logits.gather(1, labels[:, None])
     wrong = logits.scatter(1, labels[:, None], -torch.inf)
     return (right - wrong.amax(dim=1, keepdim=True)).squeeze(1)
+
+
+def picture_donors(
+    model: VisionModel,
+    control: Sequence[Picture],
+    digests: Sequence[str],
+    evaluated: Collection[str],
+    found: SelectivityMap,
+    seed: int = 0,
+) -> Donors:
+    """The pictures whose values a masked unit takes under ``resample``.
+
+    Parameters
+    ----------
+    model : VisionModel
+        The model, intact.
+    control : sequence of Picture
+        The localizer's control condition.
+    digests : sequence of str
+        A fingerprint of each.
+    evaluated : collection of str
+        Fingerprints of pictures that are evaluated on, of which none is a donor.
+    found : SelectivityMap
+        The map: its sites are read.
+    seed : int, default=0
+        Of the choice.
+
+    Raises
+    ------
+    RunError
+        If the control condition is not that of the map.
+    SettingError
+        If none is left.
+    """
+
+    def shown(picture: Picture) -> Tensor:
+        ((_, pixels),) = pixel_batches([picture], model.preprocess, 1)
+        return model.logits(torch.from_numpy(pixels))
+
+    chosen = offered(digests, evaluated, found, seed)
+    stimuli = ((control[at].name, partial(shown, control[at])) for at in chosen)
+    return read_donors(model.module, found.sites, stimuli, texts=False, seed=seed)

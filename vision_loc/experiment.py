@@ -15,6 +15,7 @@ from common.base.progress import Progress, silent
 from common.effects.described import DescribedEvaluation, DescribedModel
 from common.effects.items import Items, Outcome
 from common.effects.measured import ACCURACY, AGREEMENT
+from common.measure.donors import Donors
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from common.study import verbs as study
@@ -26,7 +27,7 @@ from common.study.front import (
     stimuli_table,
 )
 from common.study.together import EvaluatingTogether
-from vision_loc.evaluate import PictureBatches
+from vision_loc.evaluate import PictureBatches, picture_donors
 from vision_loc.gallery import responses, save_gallery
 from vision_loc.localize import find_sites, localize
 from vision_loc.matching import check_intact, matched, without_classes
@@ -118,7 +119,15 @@ class Pictures(EvaluatingTogether):
             self._labels,
             self.benchmark.choose_from,
             self.settings.batch_size,
+            self.items.names,
         )
+
+    def read_donors(self, found: SelectivityMap) -> Donors:
+        """Pictures of the localizer's control condition that are not evaluated on."""
+        stimuli = localizer_of(self.settings, self.model.preprocess)
+        _, digests = fingerprint(stimuli.control)
+        seen = {digest for _, digest in self.digests}
+        return picture_donors(self.model, stimuli.control, digests, seen, found, self.settings.seed)
 
     def check(self, intact: Outcome) -> None:
         """Refuse classes that are matched blindly, and wrongly."""

@@ -41,7 +41,7 @@ class Results(Localized):
     evaluation: Evaluation
     """On what the masks were tried."""
     ablation: str
-    """How units were replaced: ``zero``, ``mean`` or ``scale:X``."""
+    """How units were replaced: ``zero``, ``mean``, ``resample`` or ``scale:X``."""
     intact: dict[str, Rate]
     """By group, accuracy without a mask."""
     ablations: tuple[MaskResult, ...]
@@ -59,6 +59,8 @@ class Results(Localized):
     """What every part of the evaluation lost, where its items have levels."""
     perplexity: tuple[TextPerplexity, ...] = ()
     """How well running texts are predicted, where they were measured (language)."""
+    donors: tuple[str, ...] = ()
+    """Control stimuli whose values were put in, where units were replaced by ``resample``."""
     area: Area | None = None
     """The built-in area of a phantom that has one."""
     warnings: tuple[str, ...] = ()

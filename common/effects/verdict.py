@@ -22,9 +22,11 @@ from common.measure.matching import UNMATCHED_PART
 def verdict(results: Results) -> str:
     """The finding: the plain line, what was done, and the sentence with its intervals."""
     top = results.top()
-    done = {"zero": "zeroed", "mean": "set to their mean"}.get(
-        results.ablation, f"scaled by {results.ablation.removeprefix('scale:')}"
-    )
+    done = {
+        "zero": "zeroed",
+        "mean": "set to their mean",
+        "resample": "set to what they were on other, control stimuli",
+    }.get(results.ablation, f"scaled by {results.ablation.removeprefix('scale:')}")
     one = top.n_units == 1
     return (
         f"{plainly(results.judgement)} The {top.n_units} {'unit' if one else 'units'} "

@@ -23,6 +23,7 @@ from common.measure.attach import (
     replace_first,
     tensor_of,
 )
+from common.measure.donors import Donated
 from common.measure.masks import Mask
 from common.measure.moments import Array
 from common.measure.passing import leave
@@ -30,7 +31,8 @@ from common.measure.scores import SelectivityMap
 from common.measure.sites import Site, Unit
 from common.measure.standing import by_token, places_of
 
-Ablation = Literal["zero", "mean"] | float
+Ablation = Literal["zero", "mean", "resample"] | float
+NAMED = ("zero", "mean", "resample")
 
 
 @contextmanager
@@ -40,6 +42,7 @@ def ablate(
     by: Ablation = "zero",
     means: Mapping[Site, Array] | None = None,
     first: Mapping[Site, Array] | None = None,
+    donated: Donated | None = None,
 ) -> Iterator[None]:
     """Replace the masked units' output while the model runs inside this context.
 
@@ -49,31 +52,40 @@ def ablate(
         The model.
     mask : Mask
         The units to replace.
-    by : {"zero", "mean"} or float, default="zero"
-        By zero, by each unit's own mean (`means`), or by the output times this number.
+    by : {"zero", "mean", "resample"} or float, default="zero"
+        By zero, by each unit's own mean (`means`), by its value on another stimulus (`donated`), or
+        by the output times this number.
     means : mapping of Site to array of shape (n_units,), optional
         The units' means for ``by="mean"``, usually ``SelectivityMap.output_control``.
     first : mapping of Site to array of shape (n_units,), optional
         Other means for the first token of each text, ``SelectivityMap.output_first``: a language
         model keeps activations there that it has nowhere else (:mod:`common.measure.sinks`).
+    donated : Donated, optional
+        For ``by="resample"``: what the stimuli of the batch get; see :mod:`common.measure.donors`.
 
     Raises
     ------
     SettingError
-        If there is no such replacement, or ``by="mean"`` comes without the `means` of a site.
+        If there is no such replacement, ``by="mean"`` comes without the `means` of a site, or
+        ``by="resample"`` without `donated`.
     SiteError
         If a masked site does not exist, or fires more than once in a pass.
     """
     sites = [site for site in mask.sites if mask.at(site).any()]
     _check_replacement(by, means, sites)
+    if by == "resample" and donated is None:
+        raise SettingError("resample needs the values of other stimuli; choose zero or mean here")
     once, standing = Once(sites), _Standing()
     hooks: list[Callable[[], Any]] = [before_pass(model, once.begin)]
-    if first is not None:
+    if first is not None or by == "resample":
         hooks.append(before_call(model, standing.begin))
     for site, module in zip(sites, modules_of(model, sites), strict=True):
         fill = None if means is None or by != "mean" else means[site]
-        there = None if first is None else (torch.as_tensor(first[site]), standing)
-        replace = _Replacement(site, mask.unit, mask.at(site), by, fill, once, there)
+        replace = _Replacement(site, mask.unit, mask.at(site), by, fill, once, standing)
+        if first is not None:
+            replace.first = torch.as_tensor(first[site])
+        if by == "resample":
+            replace.donated = donated
         hooks.append(attach(module, site.end, replace))
     hooks.append(after_pass(model, once.end))
     with attached(hooks):
@@ -83,8 +95,8 @@ def ablate(
 def _check_replacement(
     by: Ablation, means: Mapping[Site, Array] | None, sites: Sequence[Site]
 ) -> None:
-    if isinstance(by, str) and by not in ("zero", "mean"):
-        raise SettingError(f"no ablation is called {by!r}: choose zero, mean or a number")
+    if isinstance(by, str) and by not in NAMED:
+        raise SettingError(f"no ablation is called {by!r}: choose {', '.join(NAMED)} or a number")
     if by != "mean":
         return
     if means is None:
@@ -115,12 +127,14 @@ class _Replacement:
         by: Ablation,
         fill: Array | None,
         once: Once,
-        first: tuple[Tensor, _Standing] | None = None,
+        standing: _Standing,
     ) -> None:
         self.site, self.unit, self.by, self.once = site, unit, by, once
         self.units = torch.as_tensor(units)
         self.fill = torch.zeros(len(units)) if fill is None else torch.as_tensor(fill)
-        self.first = first
+        self.standing = standing
+        self.first: Tensor | None = None
+        self.donated: Donated | None = None
         self.fitted: tuple[Any, Tensor, Tensor] | None = None
 
     def __call__(self, value: Any) -> Any:
@@ -130,16 +144,17 @@ class _Replacement:
         chosen, fill = self._fit(tensor)
         new = tensor * self.by if isinstance(self.by, (int, float)) else fill
         if self.first is not None:
-            new = self._with_first(tensor, new, *self.first)
+            new = self._with_first(tensor, new, self.first)
+        if self.donated is not None:
+            new = self.donated.at(self.site, tensor, self.standing.places)
         return replace_first(value, tensor, torch.where(chosen, new, tensor))
 
-    def _with_first(
-        self, tensor: Tensor, new: Tensor, first: Tensor, standing: _Standing
-    ) -> Tensor:
+    def _with_first(self, tensor: Tensor, new: Tensor, first: Tensor) -> Tensor:
         """What is put in, with another value at the first token of each text."""
-        if standing.places is None or (tensor.ndim == 2 and self.site.fold == 1):
+        places = self.standing.places
+        if places is None or (tensor.ndim == 2 and self.site.fold == 1):
             return new  # no tokens are read, or they are pooled already
-        place = by_token(self.site, tensor, standing.places.to(tensor.device))
+        place = by_token(self.site, tensor, places.to(tensor.device))
         there = self.site.broadcast(first.to(tensor.device, tensor.dtype), tensor, self.unit)
         return torch.where(place == 0, there, new)
 
@@ -153,7 +168,11 @@ class _Replacement:
 
 
 def under(
-    model: nn.Module, mask: Mask | None, by: Ablation, found: SelectivityMap | None
+    model: nn.Module,
+    mask: Mask | None,
+    by: Ablation,
+    found: SelectivityMap | None,
+    donated: Donated | None = None,
 ) -> AbstractContextManager[None]:
     """The model intact (no mask), or with a mask's units replaced.
 
@@ -164,10 +183,12 @@ def under(
     found : SelectivityMap, optional
         The mask's map: for ``by="mean"`` it gives each unit's mean over the control condition, and
         of a language model the one at the first token.
+    donated : Donated, optional
+        For ``by="resample"``.
     """
     if mask is None:
         return nullcontext()
     if found is None or by != "mean":
-        return ablate(model, mask, by)
+        return ablate(model, mask, by, donated=donated)
     first = found.by_site("output_first") if "output_first" in found.of_texts else None
     return ablate(model, mask, by, found.by_site("output_control"), first)

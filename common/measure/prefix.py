@@ -27,6 +27,7 @@ from torch.utils._pytree import tree_map_only
 
 from common.measure.ablate import Ablation, under
 from common.measure.boundaries import Boundary, Plan, study
+from common.measure.donors import Donated, Donors
 from common.measure.forms import Lost
 from common.measure.masks import Mask
 from common.measure.passing import running
@@ -88,13 +89,17 @@ class Prefix(Generic[Result]):
         self._make()
 
     def under(
-        self, mask: Mask, by: Ablation = "zero", found: SelectivityMap | None = None
+        self,
+        mask: Mask,
+        by: Ablation = "zero",
+        found: SelectivityMap | None = None,
+        donated: Donated | None = None,
     ) -> Result:
         """What `compute` gives with a mask's units replaced.
 
         Parameters
         ----------
-        mask, by, found
+        mask, by, found, donated
             As in :func:`common.measure.ablate.under`.
 
         Raises
@@ -107,12 +112,15 @@ class Prefix(Generic[Result]):
         begins = self._begins(mask)
         if begins is not None:
             try:
-                with under(self.model, mask, by, found), running(self._replay(begins)):
+                with (
+                    under(self.model, mask, by, found, donated),
+                    running(self._replay(begins)),
+                ):
                     return self.compute()
             except Lost:
                 pass
         self.n_whole += 1
-        with under(self.model, mask, by, found):
+        with under(self.model, mask, by, found, donated):
             return self.compute()
 
     def _begins(self, mask: Mask) -> Boundary | None:
@@ -169,6 +177,8 @@ class Passes:
         As in :func:`common.measure.ablate.under`.
     memory : int, default=MEMORY
         Bytes to keep at most; see :class:`Prefix`.
+    donors : Donors, optional
+        For ``by="resample"``; then each batch says which items it holds.
     """
 
     def __init__(
@@ -178,37 +188,50 @@ class Passes:
         by: Ablation = "zero",
         found: SelectivityMap | None = None,
         memory: int = MEMORY,
+        donors: Donors | None = None,
     ) -> None:
         self.model, self.masks, self.by, self.found, self.memory = model, masks, by, found, memory
+        self.donors = donors
         self._sites = _begins(masks)
         self._plans: dict[Hashable, Plan] = {}
 
     def of(self, masks: Sequence[Mask | None]) -> Passes:
         """The same for other masks, with what is known of the model's passes."""
-        other = Passes(self.model, masks, self.by, self.found, self.memory)
+        other = Passes(self.model, masks, self.by, self.found, self.memory, self.donors)
         other._plans = self._plans
         if set(other._sites) <= set(self._sites):
             other._sites = self._sites
         return other
 
-    def __call__(self, compute: Callable[[], Result], key: Hashable = None) -> Iterator[Result]:
+    def __call__(
+        self,
+        compute: Callable[[], Result],
+        key: Hashable = None,
+        items: Sequence[str] = (),
+    ) -> Iterator[Result]:
         """What `compute` gives under each mask.
 
         Parameters
         ----------
         compute, key
             As in :class:`Prefix`.
+        items : sequence of str
+            The name of what each row of the batch belongs to, which says who its donor is.
         """
+        donated = None if self.donors is None else self.donors.to(items)
         if len(self.masks) < FEWEST:
             for mask in self.masks:
-                with under(self.model, mask, self.by, self.found):
+                with under(self.model, mask, self.by, self.found, donated):
                     yield compute()
             return
         prefix = Prefix(
             self.model, compute, self._sites, memory=self.memory, plans=self._plans, key=key
         )
         for mask in self.masks:
-            yield prefix.intact if mask is None else prefix.under(mask, self.by, self.found)
+            if mask is None:
+                yield prefix.intact
+            else:
+                yield prefix.under(mask, self.by, self.found, donated)
 
 
 def _begins(masks: Sequence[Mask | None]) -> tuple[Site, ...]:

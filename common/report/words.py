@@ -175,6 +175,8 @@ def method(results: Results, run: dict[str, Any], exchangeable: bool = True) -> 
         "zero": "by zero",
         "mean": f"by each unit’s own mean over the control condition{over and ','}{over}"
         + (", and there by its mean over first tokens" if found.left_out else ""),
+        "resample": "by its value on another stimulus, for each item one of "
+        f"{len(results.donors)} of the control condition, by the seed; {_same_place(found)}",
     }.get(results.ablation, f"by {results.ablation.removeprefix('scale:')} times itself")
     return [
         f"The model ({results.model.name}, {results.model.dtype}, its own "
@@ -204,6 +206,15 @@ def _measured(results: Results) -> str:
         "Items have no label. Agreement (the share of the intact model’s predictions that stay) "
         f"and margin ({words.margin}) were measured"
     )
+
+
+def _same_place(found: Selectivity) -> str:
+    if found.protocol is not None:
+        return (
+            "at each token by the value at the same place of that text, which is read again from "
+            "its second token on where it is the shorter one"
+        )
+    return "a channel by its whole map" if found.unit == "channel" else "a neuron at its own place"
 
 
 def _headline(results: Results) -> str:

@@ -53,6 +53,7 @@ class Described:
     area: Mapping[str, np.ndarray] = field(default_factory=dict)
     texts: Sequence[MeasuredText] = ()
     baseline: Baseline | None = None
+    donors: Sequence[str] = ()
 
 
 def run_experiment(
@@ -88,6 +89,8 @@ def run_experiment(
     with tested.arranged(folder.pace, begun=folder.outcome(INTACT) is not None):
         drawing, outcomes = _drawn(folder, plan, tested, described, found, progress)
     team.leave()
+    if plan.ablation == "resample":
+        described = replace(described, donors=tested.donors(found).names)
     masks = drawing.masks
     save_masks(folder.masks, masks)
     if tested.items.measure == AGREEMENT:  # whose classes the intact outcome has told
@@ -274,6 +277,8 @@ def _beside(
     parts: dict[str, Any] = {}
     if described.baseline is not None:
         parts["baseline"] = described.baseline
+    if described.donors:
+        parts["donors"] = tuple(described.donors)
     if items.levels:
         parts["breakdown"] = breakdown(items, masks, outcomes)
     if described.texts:

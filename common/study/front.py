@@ -28,6 +28,7 @@ from common.effects.items import Items, Outcome
 from common.effects.localized import D_PRIME, INDEX
 from common.effects.perplexity import MeasuredText
 from common.measure.contrast import Stimulus
+from common.measure.donors import Donors
 from common.measure.masks import Mask
 from common.measure.scores import LEAST_D_PRIME, LEAST_INDEX, SelectivityMap, score_identity
 from common.measure.sites import Site
@@ -209,6 +210,16 @@ class Evaluating(ABC):
         found, progress
             As in :meth:`outcome`.
         """
+
+    def donors(self, found: SelectivityMap) -> Donors:  # noqa: ARG002  (a front end's needs it)
+        """The control stimuli whose values a masked unit takes under ``resample``.
+
+        Raises
+        ------
+        SettingError
+            If there are none; always, as it stands.
+        """
+        raise SettingError("`ablation` resample: there are no other stimuli here; choose zero")
 
     @contextmanager
     def arranged(self, note: Path, begun: bool) -> Iterator[None]:  # noqa: ARG002 (may be used)

@@ -27,7 +27,7 @@ class Plan:
         Rules of the control masks and the draws of each, at every dose.
     seed : int
         Seed of the draws and of the bootstrap.
-    ablation : {"zero", "mean"} or float
+    ablation : {"zero", "mean", "resample"} or float
         The replacement.
     within : {"class", "margin"}, optional
         What the groups are made alike in: the items' classes, or their intact margins.
@@ -71,7 +71,7 @@ def parse_percents(text: str) -> tuple[float, ...]:
 
 
 def parse_ablation(text: str) -> Ablation:
-    """Read ``zero``, ``mean`` or ``scale:X``.
+    """Read ``zero``, ``mean``, ``resample`` or ``scale:X``.
 
     Raises
     ------
@@ -82,13 +82,17 @@ def parse_ablation(text: str) -> Ablation:
         return "zero"
     if text == "mean":
         return "mean"
+    if text == "resample":
+        return "resample"
     try:
         name, value = text.split(":")
         factor = float(value)
     except ValueError:
         name, factor = "", 0.0
     if name != "scale" or not np.isfinite(factor):
-        raise SettingError(f"`ablation` {text}: write zero, mean, or scale:X with a number X")
+        raise SettingError(
+            f"`ablation` {text}: write zero, mean, resample, or scale:X with a number X"
+        )
     return factor
 
 

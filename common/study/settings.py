@@ -140,8 +140,9 @@ class Settings(Declared):
     ] = LEAST_INDEX  # fmt: skip
     ablation: Annotated[
         Ablation,
-        Setting("What replaces a unit: zero, mean (its own over the control condition) or scale:X",
-                MASKING, read=parse_ablation, say=say_ablation, metavar="HOW"),
+        Setting("What replaces a unit: zero, mean (its own over the control condition), resample "
+                "(its value on another stimulus of that, drawn by the seed) or scale:X", MASKING,
+                read=parse_ablation, say=say_ablation, label="Replacement", metavar="HOW"),
     ] = "zero"  # fmt: skip
     seed: Annotated[
         int,

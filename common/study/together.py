@@ -24,6 +24,7 @@ from common.base.files import read_json, save_json
 from common.base.progress import PART, Progress, silent
 from common.effects.items import Outcome
 from common.effects.measured import AGREEMENT
+from common.measure.donors import Donors
 from common.measure.layout import LAYOUTS, Layout, fastest_layout, in_layout, layouts_of
 from common.measure.masks import Mask
 from common.measure.prefix import FEWEST, Passes, first_site
@@ -207,12 +208,23 @@ class EvaluatingTogether(Evaluating):
     _scratch: Path | None = field(init=False, default=None)
     _passes: Passes | None = field(init=False, default=None)
     _rates: Rates | None = field(init=False, default=None)
+    _donors: Donors | None = field(init=False, default=None)
     versions = 1
     """How many items are one: the versions of a picture."""
 
     @abstractmethod
     def shown(self) -> Batches:
         """What is evaluated, in batches of the size that the settings want."""
+
+    def read_donors(self, found: SelectivityMap) -> Donors:
+        """Show the model its donors; see :meth:`Evaluating.donors`."""
+        return super().donors(found)
+
+    def donors(self, found: SelectivityMap) -> Donors:
+        """They are read once."""
+        if self._donors is None:
+            self._donors = self.read_donors(found)
+        return self._donors
 
     def sample(self) -> tuple[Batches, int]:
         """Some of what is evaluated before it is prepared, and the batch of it to be tried."""
@@ -356,7 +368,9 @@ class EvaluatingTogether(Evaluating):
         if memory is None:
             own = next(shown.module.parameters(), torch.empty(0))
             memory = int(SHARE * free_memory(own.device))
-        return Passes(shown.module, masks, self.settings.ablation, found, memory)
+        by = self.settings.ablation
+        donors = self.donors(found) if by == "resample" else None
+        return Passes(shown.module, masks, by, found, memory, donors)
 
     def _journal(
         self, shown: Batches, masks: Sequence[Mask | None], found: SelectivityMap

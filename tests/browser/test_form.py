@@ -42,6 +42,7 @@ VALUES: dict[str, Any] = {
     "score": "welch",
     "kind": "block",
     "controls": QUICK,
+    "ablation": "zero",
     "untrained_seeds": "",
     "items": "",
     "doses": ["1"],

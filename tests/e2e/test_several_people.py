@@ -39,6 +39,7 @@ FACES = {
     "kind": "block",
     "unit": "channel",
     "controls": QUICK,
+    "ablation": "zero",
     "doses": ["1"],
     "seed": 0,
 }

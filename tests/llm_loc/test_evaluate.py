@@ -14,9 +14,10 @@ from common.base.errors import DataError, ModelError
 from common.base.progress import PART
 from common.measure.ablate import under
 from common.measure.masks import top_percent
-from llm_loc.evaluate import Tokenized, evaluate, log_probabilities, window_bytes, windows
+from llm_loc.evaluate import Tokenized, evaluate, log_probabilities
 from llm_loc.localize import find_sites, localize
 from llm_loc.stimuli import RunningText, benchmark
+from llm_loc.windows import window_bytes, windows
 from tests.llm_loc.conftest import CONTEXT, SENTENCES, ModelMaker
 from tests.llm_loc.test_localize import STIMULI
 

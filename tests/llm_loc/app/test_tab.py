@@ -39,6 +39,7 @@ FORM: dict[str, Any] = {
     "score": "welch",
     "kind": "block",
     "controls": "magnitude-matched:1",
+    "ablation": "zero",
     "untrained_seeds": "0",
     "items": "",
     "match": "none",
