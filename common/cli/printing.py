@@ -23,7 +23,7 @@ from common.effects.results import Localized, Results
 from common.effects.words import percent
 from common.measure.masks import top_percent
 from common.measure.scores import SelectivityMap
-from common.measure.sites import KINDS, Kind
+from common.measure.sites import KINDS, UNITS, Kind
 from common.measure.survey import Survey
 from common.models.catalogue import Entry
 from common.report import outcome_table
@@ -35,6 +35,7 @@ from common.study.results import results_json
 from common.study.sweep import Ended
 
 WIDE = 132  # columns of a terminal from which on the table has room for all intervals
+WIDER = 158  # and for agreement beside accuracy
 COLOURS = {"evidence": "dark_orange", "difficulty": "magenta", "none": "cyan", "unknown": "yellow"}
 
 
@@ -44,7 +45,8 @@ def print_results(results: Results, folder: Path, as_json: bool) -> None:
         print_json(results)
         return
     console = results_console()
-    console.print(results_table(results, intervals=console.width >= WIDE))
+    wide, wider = (console.width >= width for width in (WIDE, WIDER))
+    console.print(results_table(results, intervals=wide, beside=wider))
     if results.area is not None:
         console.print(_area_sentence(results.area))
     print_selective(results)
@@ -169,10 +171,14 @@ def print_sites(title: str, survey: Survey, kind: str, left_out: bool) -> None:
             shape = " x ".join(
                 f"[bold]{n}[/]" if i == site.axis - 1 else str(n) for i, n in enumerate(site.shape)
             )
-            table.add_row(str(site), each, shape, str(site.channels), str(site.n_units("neuron")))
+            units = [str(site.n_units(unit)) for unit in UNITS]
+            table.add_row(str(site), each, shape, *units)
     console = results_console()
     console.print(table)
-    console.print("The channel axis is in bold. A site is named MODULE:output or MODULE:input.")
+    console.print(
+        "The channel axis is in bold. A site is named MODULE:output or MODULE:input, and "
+        "MODULE:heads where slices of its input are units, counted under channels."
+    )
     if left_out:
         for path, reason in survey.left_out.items():
             console.print(f"left out: {path} ({reason})", markup=False)
@@ -199,10 +205,11 @@ def _area_sentence(area: Area) -> str:
     )
 
 
-def results_table(results: Results, intervals: bool = True) -> Table:
+def results_table(results: Results, intervals: bool = True, beside: bool = False) -> Table:
     """The table of groups by masks; the draws of a control rule share a row, as their mean.
 
     Without `intervals` only the adjusted effect has its own, so that the table fits 80 columns.
+    With `beside` agreement stands beside accuracy.
     """
     table = Table(
         title=f"{results.model.name} · {results.localizer.name}",
@@ -214,6 +221,7 @@ def results_table(results: Results, intervals: bool = True) -> Table:
     )
     columns = outcome_table.columns(results)
     shown = [column for column in columns if intervals or column.narrow]
+    shown = [column for column in shown if beside or column.kind != "agreement"]
     table.add_column("mask", overflow="fold")  # the one that gives way where there is no room
     for column in shown:
         table.add_column(column.short, justify="right", no_wrap=True)

@@ -148,7 +148,7 @@ def describe_map(found: SelectivityMap) -> Selectivity:
         {
             "n_units": found.n_units,
             "n_sites": len(found.sites),
-            "unit": found.unit,
+            "unit": found.sites[0].unit_word(found.unit),
             "pooling": found.pooling,
             "statistic": found.statistic,
             "n_target": found.n_target,

@@ -102,6 +102,11 @@ def _check_replacement(
     if means is None:
         raise SettingError("ablation by the mean needs the units' means (means=map.output_control)")
     for site in sites:
+        if site.width > 1:
+            raise SettingError(
+                f"`ablation` mean: a unit of {site} is a slice of {site.width} channels, of which "
+                "the map keeps one number; choose zero, resample or scale:X"
+            )
         if site not in means:
             raise SettingError(f"{site}: ablation by the mean needs the means of its units")
 

@@ -24,7 +24,7 @@ from common.measure.attach import (
 )
 from common.measure.moments import Moments, Statistic, batch_rows, resolution_of
 from common.measure.sinks import LeftOut, counted
-from common.measure.sites import Pooling, Site, Unit, check_pooling
+from common.measure.sites import Pooling, Site, Unit, check_pooling, check_signs
 from common.measure.tally import (
     Cells,
     Part,
@@ -206,7 +206,8 @@ class Recorder:
 
     def _reduce_neurons(self, site: Site, tensor: Tensor) -> None:
         # As they lie in memory, channels last or not: what is reduced is quickly put in order.
-        order = lies(tensor) if site.fold == 1 else (*range(1, tensor.ndim),)
+        moved = site.fold == 1 and site.width == 1  # which axis has heads must stay known
+        order = lies(tensor) if moved else (*range(1, tensor.ndim),)
         pooled = self._pooled_of(site, tensor.permute(0, *order))
         rows = in_order(self._rows(pooled), tensor.shape, order)
         # What is not kept leaves one number a stimulus, on the device: :meth:`_blame` looks at it.
@@ -335,6 +336,7 @@ def record(
     if statistic not in get_args(Statistic):
         names = ", ".join(get_args(Statistic))
         raise SettingError(f"no statistic is called {statistic!r}: choose from {names}")
+    check_signs(sites, statistic)
     called = part_of(model, through)
     recorder = Recorder(sites, unit, pooling, statistic, left_out)
     once = Once(sites)

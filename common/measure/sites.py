@@ -2,12 +2,15 @@
 
 A site is a module's output or input. One axis of that tensor holds the channels; the axes that are
 left (rows and columns of a feature map, tokens, windows) are positions. A unit is a channel over
-all positions, or a neuron: one channel at one position.
+all positions, or a neuron: one channel at one position. Of an attention head, which is a slice of
+channels, the whole slice is one unit: it answers with the root mean square of what its channels
+answer, which of a slice of one channel is the channel's own magnitude, and is replaced as a whole.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -16,7 +19,7 @@ from torch import Tensor
 
 from common.base.errors import SettingError, SiteError
 
-Kind = Literal["block", "attn", "mlp", "mlp_hidden", "op"]
+Kind = Literal["block", "attn", "head", "mlp", "mlp_hidden", "op"]
 Unit = Literal["channel", "neuron"]
 Pooling = Literal["mean", "max", "cls", "last", "sum", "none"]
 
@@ -24,6 +27,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 UNITS: tuple[Unit, ...] = get_args(Unit)
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 EACH_TOKEN = 0
+HEADS = "heads"  # what stands for the end of a module where slices of it are units
 
 
 def check_pooling(unit: Unit, pooling: Pooling | None) -> Pooling:
@@ -50,6 +54,21 @@ def check_pooling(unit: Unit, pooling: Pooling | None) -> Pooling:
     return pooling
 
 
+def check_signs(sites: Iterable[Site], statistic: str) -> None:
+    """Refuse a signed statistic of heads: how much a slice of channels answers has no sign.
+
+    Raises
+    ------
+    SettingError
+        If one of the sites has heads for units.
+    """
+    if statistic == "signed" and any(site.width > 1 for site in sites):
+        raise SettingError(
+            "`statistic` signed: a head is a slice of channels, so its answer has no sign; choose "
+            "magnitude or mean-magnitude"
+        )
+
+
 @dataclass(frozen=True)
 class Site:
     """A place in a model whose output is read or replaced.
@@ -60,7 +79,7 @@ class Site:
         Path as in ``model.named_modules()``.
     end : {"output", "input"}
         Which end of the module. Input is that of its first tensor.
-    kind : {"block", "attn", "mlp", "mlp_hidden", "op"}
+    kind : {"block", "attn", "head", "mlp", "mlp_hidden", "op"}
         What the place is in the architecture.
     axis : int
         The channel axis, counted with the stimulus axis as 0.
@@ -69,6 +88,8 @@ class Site:
     fold : int
         How many rows of the tensor one stimulus takes (windows of a Swin block). 1 nearly always;
         ``EACH_TOKEN`` if every token has a row of its own (OPT's MLP, a router of experts).
+    width : int
+        How many neighbouring channels are one unit: a head's slice, or 1.
     """
 
     module: str
@@ -77,22 +98,35 @@ class Site:
     axis: int = 1
     shape: tuple[int, ...] = ()
     fold: int = 1
+    width: int = 1
 
     def __str__(self) -> str:
-        return f"{self.module}:{self.end}"
+        return f"{self.module}:{self.end if self.width == 1 else HEADS}"
 
     @property
     def channels(self) -> int:
         """Number of channels."""
         return self.shape[self.axis - 1]
 
+    def unit_word(self, unit: Unit) -> str:
+        """What a unit is called: ``channel``, ``neuron``, ``head`` or ``head at a position``."""
+        if self.width == 1:
+            return unit
+        return "head" if unit == "channel" else "head at a position"
+
     def n_units(self, unit: Unit) -> int:
         """Number of units for one stimulus."""
-        return self.channels if unit == "channel" else math.prod(self.shape)
+        return math.prod(self.unit_shape(unit))
 
     def unit_shape(self, unit: Unit) -> tuple[int, ...]:
-        """Shape in which units are saved: ``(channels,)``, or the tensor's own for neurons."""
-        return (self.channels,) if unit == "channel" else self.shape
+        """Shape in which units are saved: ``(channels,)``, or the tensor's own for neurons.
+
+        Of heads, there are as many as there are heads in the place of channels.
+        """
+        each = self.channels // self.width
+        if unit == "channel":
+            return (each,)
+        return (*self.shape[: self.axis - 1], each, *self.shape[self.axis :])
 
     def items(self, tensor: Tensor, tokens: Tensor | None = None) -> int:
         """Number of stimuli in a tensor that this site gave.
@@ -135,7 +169,7 @@ class Site:
         Returns
         -------
         tensor of shape (n_stimuli, n_units)
-            In float32 at least.
+            In float32 at least. Of heads never below 0: the root mean square over each slice.
 
         Raises
         ------
@@ -148,9 +182,21 @@ class Site:
         elif self.fold > 1:
             values = values.reshape(self.items(tensor), *self.shape)
         if unit == "neuron":
-            return self._neurons(values)
+            return self._neurons(self._slices(values, self.axis))
         if values.shape[self.axis] != self.channels:
             raise SiteError(f"{self}: {values.shape[self.axis]} channels, not {self.channels}")
+        return self._slices(self._channels(values, pooling, tokens), 1)
+
+    def _slices(self, values: Tensor, axis: int) -> Tensor:
+        """One number a slice, the root mean square of its channels; channels as they are."""
+        if self.width == 1:
+            return values
+        before, after = values.shape[:axis], values.shape[axis + 1 :]
+        slices = values.reshape(*before, -1, self.width, *after)
+        return slices.square().mean(dim=axis + 1).sqrt()
+
+    def _channels(self, values: Tensor, pooling: Pooling, tokens: Tensor | None) -> Tensor:
+        """One number a channel and stimulus."""
         if values.ndim == 2:
             return values
         if pooling in ("cls", "last") or tokens is not None:
@@ -161,7 +207,7 @@ class Site:
         return values.sum(dim=positions) if pooling == "sum" else values.mean(dim=positions)
 
     def peak(self, tensor: Tensor, tokens: Tensor | None) -> Tensor:
-        """The largest \\|output\\| of each channel at any token of a text.
+        """The largest \\|output\\| of each channel at any token of a text; of heads as there.
 
         Parameters
         ----------
@@ -217,6 +263,10 @@ class Site:
         tensor : tensor of shape (n_stimuli * fold, ...)
             What the site gave.
         """
+        if self.width > 1:
+            shaped = per_unit.view(self.unit_shape(unit))
+            along = 0 if unit == "channel" else self.axis - 1
+            per_unit = shaped.repeat_interleave(self.width, dim=along).flatten()
         if unit == "channel":
             axis = self.axis if self.fold == 1 else self.axis - 1
             if tensor.shape[axis] != len(per_unit):

@@ -11,6 +11,9 @@ block
 attn
     Inside a block, the outermost module called attention (by its class or its name) that holds no
     MLP.
+head
+    Inside that attention, the input of its last linear layer, in as many slices as there are heads
+    (:mod:`common.measure.heads`).
 mlp_hidden
     Inside a block and outside attention, the input of a linear layer that narrows again what an
     earlier one has widened: after the nonlinearity, and after the gate where there is one. Experts
@@ -36,7 +39,9 @@ from torch import Tensor, nn
 
 from common.base.errors import SiteError
 from common.measure.example import doubled, example_input, n_tokens
-from common.measure.sites import EACH_TOKEN, KINDS, Kind, Site
+from common.measure.heads import in_heads
+from common.measure.paths import inside, outermost, parent, place
+from common.measure.sites import EACH_TOKEN, HEADS, KINDS, Kind, Site
 from common.measure.trace import Call, TensorKey, is_pipeline, trace
 
 ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
@@ -53,7 +58,7 @@ def sites(
     ----------
     model : nn.Module
         Any model in evaluation mode.
-    kind : {"block", "attn", "mlp", "mlp_hidden", "op"}, default="block"
+    kind : {"block", "attn", "head", "mlp", "mlp_hidden", "op"}, default="block"
         Which places; ignored when `pattern` is given.
     pattern : str, optional
         Module paths instead, as globs with commas between them: ``layer4.*,layer3.1:input``.
@@ -198,7 +203,10 @@ class Survey:
             raise SiteError(f"no kind of site is called {kind!r}; choose one of {', '.join(KINDS)}")
         found = self.offered(kind)
         if not found:
-            raise SiteError(f"this model has no site of kind {kind}; see the sites command")
+            why = [f" ({at}: {why})" for at, why in self.left_out.items() if f":{kind}" in at]
+            raise SiteError(
+                f"this model has no site of kind {kind}{''.join(why[:1])}; see the sites command"
+            )
         return found
 
     def offered(self, kind: Kind) -> list[Site]:
@@ -219,12 +227,15 @@ class Survey:
             if kind == "attn":
                 yield from (self.site(path, "attn") for path in attention)
                 continue
+            if kind == "head":
+                yield from map(self._heads, attention)
+                continue
             narrowing = self._narrowing(block, attention)
             if kind == "mlp_hidden":
                 yield from (self.site(path, "mlp_hidden", "input") for path in narrowing)
             else:
                 around = [self._feed_forward(path, block, attention) for path in narrowing]
-                around += [path for path in map(_parent, self._experts(block)) if path != block]
+                around += [path for path in map(parent, self._experts(block)) if path != block]
                 yield from (self.site(path, "mlp") for path in dict.fromkeys(around))
 
     def _ops(self) -> Iterator[Site | None]:
@@ -248,16 +259,16 @@ class Survey:
         outer = {cls for cls in branching if not self._nested(cls, branching)}
         inner = set(branching) - outer
         blocks = [path for cls in outer for path in branching[cls]]
-        places = {_parent(path) for path in blocks} | {_place(path) for path in blocks}
+        places = {parent(path) for path in blocks} | {place(path) for path in blocks}
         beside = [
             path
             for cls, paths in groups.items()
             for path in paths
             if cls not in inner
-            and {_parent(path), _place(path)} & places
+            and {parent(path), place(path)} & places
             and not any(block.startswith(path + ".") for block in blocks)
         ]
-        return _outermost({*blocks, *beside})
+        return outermost({*blocks, *beside})
 
     def _weight_matrices(self, path: str) -> int:
         return sum(p.ndim >= 2 for p in self.modules[path].parameters())
@@ -292,7 +303,17 @@ class Survey:
             for path in named
             if any(p.startswith(path + ".") and self._is_called(p, FEED_FORWARD) for p in inside)
         }
-        return _outermost({path for path in named if path not in with_mlp})
+        return outermost({path for path in named if path not in with_mlp})
+
+    def _heads(self, attention: str) -> Site | None:
+        linear = [p for p in self.calls if p.startswith(f"{attention}.") and self._is_linear(p)]
+        before = self.site(linear[-1], "head", "input") if linear else None
+        parts = (module for path, module in self.modules.items() if inside(path, [attention]))
+        found = in_heads(before, parts)
+        if isinstance(found, str):
+            self.left_out[f"{attention}:{HEADS}"] = found
+            return None
+        return found
 
     def _acts(self, path: str) -> bool:
         """Whether a module makes something new of the stimuli (not of a table of positions)."""
@@ -313,7 +334,7 @@ class Survey:
         widened: set[tuple[int, int]] = set()
         found = []
         for path, call in self.calls.items():
-            if not path.startswith(block + ".") or _inside(path, apart):
+            if not path.startswith(block + ".") or inside(path, apart):
                 continue
             if not self._is_linear(path) or call.out is None or not call.given:
                 continue
@@ -326,7 +347,7 @@ class Survey:
     def _experts(self, block: str) -> list[str]:
         """The places of a mixture's experts: a list of modules, or one that holds all of them."""
         inside = [path for path in self.modules if path.startswith(block + ".")]
-        return [p for p in inside if p.endswith(".experts") and _parent(p) in self.calls]
+        return [p for p in inside if p.endswith(".experts") and parent(p) in self.calls]
 
     def _is_linear(self, path: str) -> bool:
         weight = getattr(self.modules[path], "weight", None)
@@ -339,12 +360,12 @@ class Survey:
         return key.shape[1 if self.modules[path].weight.ndim == 4 else -1]
 
     def _feed_forward(self, path: str, block: str, attention: list[str]) -> str:
-        best, outer = path, _parent(path)
+        best, outer = path, parent(path)
         while outer != block and outer.startswith(block + "."):
             holds_attention = any(place.startswith(outer + ".") for place in attention)
             if outer in self.calls and len(self.calls[outer].given) == 1 and not holds_attention:
                 best = outer
-            outer = _parent(outer)
+            outer = parent(outer)
         return best
 
     # --- patterns ---
@@ -375,20 +396,3 @@ class Survey:
             reason = next((self.left_out[p] for p in paths if p in self.left_out), "no such module")
             raise SiteError(f"`sites` {pattern}: {reason}; see the sites command")
         return found
-
-
-def _parent(path: str) -> str:
-    return path.rpartition(".")[0]
-
-
-def _place(path: str) -> str:
-    """A path with its numbers taken out: ``layer3.0`` lies in the place ``layer#.#``."""
-    return re.sub(r"\d+", "#", path)
-
-
-def _inside(path: str, outer: list[str]) -> bool:
-    return any(path == place or path.startswith(place + ".") for place in outer)
-
-
-def _outermost(paths: set[str]) -> list[str]:
-    return [path for path in sorted(paths) if not any(path.startswith(p + ".") for p in paths)]

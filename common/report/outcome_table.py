@@ -30,7 +30,7 @@ class Column:
         ``target`` or ``other`` where it is of one group.
     narrow : bool
         Whether it has a place where there is little room.
-    kind : {"accuracy", "drop", "effect", "p"}
+    kind : {"accuracy", "drop", "agreement", "effect", "p"}
         What its numbers are.
     """
 
@@ -95,7 +95,7 @@ def columns(results: Results) -> list[Column]:
     if _has_agreement(results):
         sides = zip(results.groups, ("target", "other"), strict=False)
         found += [
-            Column(f"agreement, {group}", "agreement", "accuracy", side, narrow=False)
+            Column(f"agreement, {group}", "agreement", "agreement", side, narrow=False)
             for group, side in sides
         ]
     if len(results.groups) == 1:

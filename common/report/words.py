@@ -178,6 +178,8 @@ def method(results: Results, run: dict[str, Any], exchangeable: bool = True) -> 
         "resample": "by its value on another stimulus, for each item one of "
         f"{len(results.donors)} of the control condition, by the seed; {_same_place(found)}",
     }.get(results.ablation, f"by {results.ablation.removeprefix('scale:')} times itself")
+    if found.unit.startswith("head"):
+        what = f"root mean square, over the channels of each head’s slice, of the {what}"
     return [
         f"The model ({results.model.name}, {results.model.dtype}, its own "
         f"preprocessing) was shown {localizer.n_target} target stimuli "

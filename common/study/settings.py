@@ -99,7 +99,8 @@ class Settings(Declared):
     ] = field(default_factory=lambda: read_controls(DEFAULT_CONTROLS))  # fmt: skip
     kind: Annotated[
         Kind,
-        Setting("Which modules are read and ablated", LOCALIZING, KINDS, label="Sites"),
+        Setting("Which modules are read and ablated; head, attention heads, a unit each",
+                LOCALIZING, KINDS, label="Sites"),
     ] = "block"  # fmt: skip
     sites: Annotated[
         str | None,
@@ -226,6 +227,20 @@ class Settings(Declared):
         for name in ("least_d_prime", "least_index"):
             if not 0 < (least := getattr(self, name)) < math.inf:
                 raise SettingError(f"`{name}` {least:g}: give a number above 0")
+        if self.kind == "head" and self.sites is None:
+            self._check_heads()
+
+    def _check_heads(self) -> None:
+        """Refuse at once what a slice of channels cannot be asked."""
+        if self.statistic == "signed":
+            raise SettingError(
+                "`statistic` signed: a head has no sign; choose magnitude or mean-magnitude"
+            )
+        if "mean" in say_ablation(self.ablation).split(","):
+            raise SettingError(
+                "`ablation` mean: a head is a slice of channels, of which the map keeps one "
+                "number; choose zero, resample or scale:X"
+            )
 
     @property
     def plan(self) -> Plan:

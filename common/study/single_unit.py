@@ -142,11 +142,10 @@ def _row(found: SelectivityMap, unit: int, rank: int) -> UnitRow:
 
 def _name(site: Site, unit: Unit, index: int) -> str:
     """Which unit of its site: channels and positions are counted from 0, as in the tensor."""
-    if unit == "channel":
-        return f"channel {index}"
-    place = [int(part) for part in np.unravel_index(index, site.shape)]
-    channel = place.pop(site.axis - 1)
-    return f"channel {channel} at {', '.join(map(str, place))}" if place else f"channel {channel}"
+    word = site.unit_word("channel")
+    place = [int(part) for part in np.unravel_index(index, site.unit_shape(unit))]
+    number = place.pop(site.axis - 1 if unit == "neuron" else 0)
+    return f"{word} {number} at {', '.join(map(str, place))}" if place else f"{word} {number}"
 
 
 def check_same(

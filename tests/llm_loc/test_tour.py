@@ -172,6 +172,19 @@ TOUR = {
     ),
 }  # fmt: skip
 
+HEADS = {
+    **dict.fromkeys(
+        ("Llama", "Mistral", "Qwen2", "Qwen3", "Gemma 2", "Gemma 3", "Phi-3", "OLMo", "OLMo 2",
+         "Mixtral", "Qwen2-MoE"),
+        ".self_attn.o_proj",
+    ),
+    "GPT-2": ".attn.c_proj", "GPT-Neo": ".attn.attention.out_proj", "GPT-J": ".attn.out_proj",
+    "Pythia": ".attention.dense", "Phi": ".self_attn.dense", "Falcon": ".self_attention.dense",
+    "OPT": ".self_attn.out_proj", "Bloom": ".self_attention.dense", "MPT": ".attn.out_proj",
+    "BERT": ".attention.output.dense", "RoBERTa": ".attention.output.dense",
+}  # fmt: skip
+"""Below a block, the layer that projects what its four heads give; Mamba has none."""
+
 CAUSAL = [name for name, stop in TOUR.items() if stop.causal]
 
 
@@ -239,6 +252,12 @@ def test_the_tour_finds_what_the_source_says(name: str) -> None:
         "mlp": (inner[1], "output", WIDTH),
         "mlp_hidden": (inner[2], "input", stop.hidden),
     }
+    projection = HEADS.get(name)
+    paths = [] if projection is None else [block.format(i) + projection for i in range(BLOCKS)]
+    found = survey(name).offered("head")
+    assert [(s.module, s.end, s.n_units("channel")) for s in found] == [
+        (path, "input", 4) for path in paths
+    ]
     for kind, (below, end, channels) in wanted.items():
         paths = [] if below is None else [block.format(i) + below for i in range(BLOCKS)]
         found = survey(name).offered(kind)

@@ -27,7 +27,7 @@ GROUPS = [0, 0, 1, 1]
 
 @dataclass(frozen=True)
 class Sites:
-    """How many sites of a kind there are, and module and channels of the first and the last."""
+    """How many sites of a kind there are, and module and channels (or heads) of first and last."""
 
     n: int
     first: tuple[str, int]
@@ -44,6 +44,7 @@ class Stop:
     attn: Sites | None = None
     mlp: Sites | None = None
     mlp_hidden: Sites | None = None
+    head: Sites | None = None
     keyword: bool = False
 
 
@@ -62,8 +63,15 @@ def from_transformers(name: str, **settings: Any) -> Callable[[], nn.Module]:
 
 
 def transformer(
-    n: int, blocks: str, attn: str, mlp: str, narrow: str, width: int, hidden: int
-) -> dict[str, Sites]:
+    n: int,
+    blocks: str,
+    attn: str,
+    mlp: str,
+    narrow: str,
+    width: int,
+    hidden: int,
+    heads: tuple[str, int] | None = None,
+) -> dict[str, Sites | None]:
     """The sites of `n` equal blocks; `blocks` is the path of one, with {} for its number."""
 
     def all_of(inner: str, channels: int) -> Sites:
@@ -75,6 +83,7 @@ def transformer(
         "attn": all_of(attn, width),
         "mlp": all_of(mlp, width),
         "mlp_hidden": all_of(narrow, hidden),
+        "head": None if heads is None else all_of(*heads),
     }
 
 
@@ -130,12 +139,16 @@ TOUR = {
     "timm/vit_tiny_patch16_224": Stop(
         from_timm("vit_tiny_patch16_224", img_size=64),
         64,
-        **transformer(12, "blocks.{}", **PLAIN_TIMM, width=192, hidden=768),
+        **transformer(
+            12, "blocks.{}", **PLAIN_TIMM, width=192, hidden=768, heads=(".attn.proj", 3)
+        ),
     ),
     "timm/deit_tiny_patch16_224": Stop(
         from_timm("deit_tiny_patch16_224", img_size=64),
         64,
-        **transformer(12, "blocks.{}", **PLAIN_TIMM, width=192, hidden=768),
+        **transformer(
+            12, "blocks.{}", **PLAIN_TIMM, width=192, hidden=768, heads=(".attn.proj", 3)
+        ),
     ),
     # Attention gives one row a window; the width doubles with each stage.
     "timm/swin_tiny_patch4_window7_224": Stop(
@@ -145,6 +158,7 @@ TOUR = {
         Sites(12, ("layers.0.blocks.0.attn", 96), ("layers.3.blocks.1.attn", 768)),
         Sites(12, ("layers.0.blocks.0.mlp", 96), ("layers.3.blocks.1.mlp", 768)),
         Sites(12, ("layers.0.blocks.0.mlp.fc2", 384), ("layers.3.blocks.1.mlp.fc2", 3072)),
+        Sites(12, ("layers.0.blocks.0.attn.proj", 3), ("layers.3.blocks.1.attn.proj", 24)),
     ),
     # Seven inverted residuals, and three blocks that hold 2, 4 and 3 transformer layers.
     "timm/mobilevit_xxs": Stop(
@@ -155,6 +169,9 @@ TOUR = {
         Sites(9, ("stages.2.1.transformer.0.mlp", 64), ("stages.4.1.transformer.2.mlp", 96)),
         Sites(
             9, ("stages.2.1.transformer.0.mlp.fc2", 128), ("stages.4.1.transformer.2.mlp.fc2", 192)
+        ),
+        Sites(
+            9, ("stages.2.1.transformer.0.attn.proj", 4), ("stages.4.1.transformer.2.attn.proj", 4)
         ),
     ),
     # Each block: an inverted residual, attention in windows, attention over a grid.
@@ -174,6 +191,11 @@ TOUR = {
             22,
             ("stages.0.blocks.0.attn_block.mlp.fc2", 128),
             ("stages.3.blocks.1.attn_grid.mlp.fc2", 1024),
+        ),
+        Sites(  # heads of 32 channels: in the first stage a single one
+            22,
+            ("stages.0.blocks.0.attn_block.attn.proj", 1),
+            ("stages.3.blocks.1.attn_grid.attn.proj", 8),
         ),
     ),
     # Two stages of inverted residuals, then two of transformers, channels first.
@@ -263,20 +285,26 @@ TOUR = {
     "transformers/ViT": Stop(
         from_transformers("ViT", **TINY_VIT),
         32,
-        **transformer(3, "vit.layers.{}", **PLAIN_HF, width=32, hidden=48),
+        **transformer(
+            3, "vit.layers.{}", **PLAIN_HF, width=32, hidden=48, heads=(".attention.o_proj", 4)
+        ),
         keyword=True,
     ),
     "transformers/DeiT": Stop(
         from_transformers("DeiT", **TINY_VIT),
         32,
-        **transformer(3, "deit.layers.{}", **PLAIN_HF, width=32, hidden=48),
+        **transformer(
+            3, "deit.layers.{}", **PLAIN_HF, width=32, hidden=48, heads=(".attention.o_proj", 4)
+        ),
         keyword=True,
     ),
     # Its table of relative positions is inside attention, and no answer to any stimulus.
     "transformers/Beit": Stop(
         from_transformers("Beit", **TINY_VIT, use_relative_position_bias=True),
         32,
-        **transformer(3, "beit.layers.{}", **PLAIN_HF, width=32, hidden=48),
+        **transformer(
+            3, "beit.layers.{}", **PLAIN_HF, width=32, hidden=48, heads=(".attention.o_proj", 4)
+        ),
         keyword=True,
     ),
     "transformers/Swin": Stop(
@@ -305,6 +333,11 @@ TOUR = {
             4,
             ("swin.encoder.layers.0.blocks.0.mlp.fc2", 64),
             ("swin.encoder.layers.1.blocks.1.mlp.fc2", 128),
+        ),
+        Sites(
+            4,
+            ("swin.encoder.layers.0.blocks.0.attention.o_proj", 2),
+            ("swin.encoder.layers.1.blocks.1.attention.o_proj", 4),
         ),
         keyword=True,
     ),
@@ -379,12 +412,13 @@ def facts(found: list[Site]) -> Sites | None:
     if not found:
         return None
     first, last = found[0], found[-1]
-    return Sites(len(found), (first.module, first.channels), (last.module, last.channels))
+    n_first, n_last = (site.n_units("channel") for site in (first, last))
+    return Sites(len(found), (first.module, n_first), (last.module, n_last))
 
 
 def test_the_tour_finds_what_the_source_says(stop: str) -> None:
     chosen, _, survey = visit(stop)
-    for kind in ("block", "attn", "mlp", "mlp_hidden"):
+    for kind in KINDS[:-1]:
         assert facts(survey.offered(kind)) == getattr(chosen, kind), kind
 
 
@@ -397,7 +431,7 @@ def test_every_site_fires_once_and_reading_it_changes_nothing(stop: str) -> None
     assert torch.equal(under, logits_of(model, pixels))
     for site in everywhere:
         assert recorder.moments[site].count == len(GROUPS)
-        assert recorder.moments[site].mean.shape == (site.channels,)
+        assert recorder.moments[site].mean.shape == (site.n_units("channel"),)
 
 
 def width_of(module: nn.Module) -> int | None:
@@ -452,7 +486,11 @@ def halves(name: str) -> tuple[dict[Kind, Mask], Prefix[Tensor]]:
         for kind, site in middle.items()
     }
     for kind, mask in masks.items():
-        assert len(mask) == mask.counts()[middle[kind]] == round(middle[kind].channels / 2)
+        assert (
+            len(mask)
+            == mask.counts()[middle[kind]]
+            == max(1, round(middle[kind].n_units("channel") / 2))
+        )
     return masks, Prefix(model, lambda: logits_of(model, pixels), [*middle.values()])
 
 

@@ -39,7 +39,8 @@ def units_by_site(found: SelectivityMap, mask: Mask, target: str = "target") -> 
     axes.margins(x=0.09)
     axes.set_xlim(left=0)
     axes.axvline(mask.percent, color=INK, lw=0.8, ls=":")
-    axes.set_xlabel(say(f"units in the mask (% of the site's {found.unit}s; dotted: even spread)"))
+    word = found.sites[0].unit_word(found.unit)
+    axes.set_xlabel(say(f"units in the mask (% of the site's {word}s; dotted: even spread)"))
     axes.set_title(say(f"The top {mask.percent:g} % for {target}, by site"), fontsize="medium")
     return figure
 

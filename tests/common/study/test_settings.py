@@ -90,6 +90,15 @@ def test_what_makes_no_sense_is_told_by_the_name_of_the_setting(
         read_settings(Settings, {"model": "m", name: value})
 
 
+def test_what_a_slice_of_channels_cannot_be_asked_is_refused_for_heads() -> None:
+    for changed in ({"statistic": "signed"}, {"ablation": "mean"}):
+        (name,) = changed
+        with pytest.raises(SettingError, match=f"`{name}` {changed[name]}: a head"):
+            read_settings(Settings, {"model": "m", "kind": "head", **changed})
+        read_settings(Settings, {"model": "m", "kind": "head", "sites": "a.*", **changed})
+    assert read_settings(Settings, {"model": "m", "kind": "head", "ablation": "resample"})
+
+
 def test_a_setting_that_is_not_there_is_an_error() -> None:
     with pytest.raises(TypeError, match="colour"):
         read_settings(Settings, {"model": "m", "colour": "red"})

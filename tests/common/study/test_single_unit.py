@@ -36,6 +36,13 @@ def test_a_neuron_is_told_with_its_channel_and_place(make_map: MapMaker) -> None
     assert _name(last, "neuron", 5 * 2 + 3) == "channel 3 at 2"
 
 
+def test_a_head_is_called_a_head(make_map: MapMaker) -> None:
+    site = replace(make_map().sites[0], kind="head", axis=2, shape=(5, 12), width=4)
+    assert str(site) == "layer0:heads"
+    assert _name(site, "channel", 2) == "head 2"
+    assert _name(site, "neuron", 3 * 4 + 1) == "head 1 at 4"
+
+
 @pytest.mark.parametrize("name", ["../x", "/etc/passwd", None, 3, "<b>"])
 def test_a_site_is_found_by_its_own_name_alone(make_map: MapMaker, name: object) -> None:
     found = make_map()
