@@ -32,7 +32,8 @@ from common.measure.control_rules import control
 from common.measure.masks import Mask, load_masks, save_masks, top_percent
 from common.measure.moments import Moments
 from common.measure.record import Recorder, record
-from common.measure.scores import SelectivityMap, split_half, welch
+from common.measure.scores import SelectivityMap, welch
+from common.measure.shares import split_half
 from common.measure.sites import Site
 from common.measure.survey import Survey, sites
 from common.measure.trace import trace

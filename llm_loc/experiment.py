@@ -267,6 +267,7 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
                 pooling=pooling,
                 statistic=settings.statistic,
                 score=settings.score,
+                exclude_massive=settings.exclude_massive,
                 protocol=protocol,
                 percents=settings.top,
                 seed=settings.seed,

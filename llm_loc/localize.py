@@ -85,6 +85,7 @@ def localize(
     pooling: Pooling = "last",
     statistic: Statistic = "magnitude",
     score: str = DEFAULT_SCORE,
+    exclude_massive: float | None = None,
     protocol: str = "full",
     percents: Sequence[float] = (1.0,),
     seed: int = 0,
@@ -110,6 +111,8 @@ def localize(
     protocol : {"full", "paper"}, default="full"
         ``paper`` reads texts one by one, cut at 12 tokens, and takes the last of these
         (AlKhamissi et al. 2024, in their published code).
+    exclude_massive : float, optional
+        See :func:`common.measure.contrast.contrast`.
     percents : sequence of float, default=(1.0,)
         Mask sizes whose split-half overlap is kept with the map.
     seed : int, default=0
@@ -133,6 +136,7 @@ def localize(
     return contrast(
         model.module, sites, stimuli.target, stimuli.control, lambda _groups: batches, score=score,
         pooling=pooling, statistic=statistic, through=model.through, left_out=FIRST,
+        exclude_massive=exclude_massive,
         percents=percents, seed=seed,
         about={"protocol": protocol, **k}, progress=progress,
     )  # fmt: skip

@@ -189,6 +189,7 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
                 pooling=settings.pooling,
                 statistic=settings.statistic,
                 score=settings.score,
+                exclude_massive=settings.exclude_massive,
                 percents=settings.top,
                 seed=settings.seed,
                 batch_size=settings.batch_size,

@@ -36,6 +36,7 @@ def localize(
     pooling: Pooling | None = None,
     statistic: Statistic = "magnitude",
     score: str = DEFAULT_SCORE,
+    exclude_massive: float | None = None,
     percents: Sequence[float] = (1.0,),
     seed: int = 0,
     batch_size: int = 64,
@@ -52,6 +53,8 @@ def localize(
         See :func:`common.measure.record.record`.
     score : str, default="welch"
         The rule that scores units; see :data:`common.measure.scores.SCORE_RULES`.
+    exclude_massive : float, optional
+        See :func:`common.measure.contrast.contrast`.
     percents : sequence of float, default=(1.0,)
         Mask sizes whose split-half overlap is kept with the map.
     seed : int, default=0
@@ -76,7 +79,8 @@ def localize(
 
     return contrast(
         model.module, sites, stimuli.target, stimuli.control, batches, score=score, unit=unit,
-        pooling=pooling, statistic=statistic, percents=percents, seed=seed, progress=progress,
+        pooling=pooling, statistic=statistic, exclude_massive=exclude_massive, percents=percents,
+        seed=seed, progress=progress,
     )  # fmt: skip
 
 

@@ -18,8 +18,9 @@ from common.effects.resample import Resampler
 from common.effects.studentized import Studentized
 from common.effects.table import Table, numbered
 from common.measure.control_rules import against, is_matched
+from common.measure.massive import MASSIVE_PARTS
 
-PARTS = ("top", "matched-part", "unmatched-part")
+PARTS = ("top", "matched-part", "unmatched-part", *MASSIVE_PARTS)
 FEWEST_LABELS = 6  # with items of a group, below which whole labels cannot be resampled
 POWER = 0.8
 

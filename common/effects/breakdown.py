@@ -11,6 +11,7 @@ from common.effects.items import Items, Outcome
 from common.effects.paired import Rate, drop, rate
 from common.effects.parts import Interval, Part
 from common.measure.masks import Mask
+from common.measure.massive import MASSIVE_PARTS
 from common.measure.matching import PARTS
 
 
@@ -66,7 +67,8 @@ def breakdown(
     found = []
     for top in (mask for mask in masks if mask.rule == "top"):
         same = [mask for mask in masks if mask.percent == top.percent]
-        rivals = [mask for mask in same if mask.rule not in ("top", *PARTS)]
+        own = ("top", *PARTS, *MASSIVE_PARTS)
+        rivals = [mask for mask in same if mask.rule not in own]
         for level, name in parts:
             inside = everything[level] == name
             correct = {

@@ -14,6 +14,7 @@ from common.effects.described import DescribedLocalizer, DescribedModel, Evaluat
 from common.effects.judgement import Judgement
 from common.effects.localized import Area, Selectivity
 from common.effects.masked import MaskResult
+from common.effects.massive import Massive
 from common.effects.measured import AGREEMENT
 from common.effects.paired import Rate
 from common.effects.parts import Part
@@ -59,6 +60,8 @@ class Results(Localized):
     """What every part of the evaluation lost, where its items have levels."""
     perplexity: tuple[TextPerplexity, ...] = ()
     """How well running texts are predicted, where they were measured (language)."""
+    massive: Massive | None = None
+    """Its massive units, and how loud every mask is."""
     donors: tuple[str, ...] = ()
     """Control stimuli whose values were put in, where units were replaced by ``resample``."""
     area: Area | None = None

@@ -132,7 +132,8 @@ def balance(found: SelectivityMap, mask: Mask, draws: Sequence[Mask]) -> Balance
     drawn = [dict(zip(draw.sites, map(draw.at, draw.sites), strict=True)) for draw in draws]
     sites = []
     for part in by_site(found, mask.units):
-        units = [part.every[each[part.site]] for each in drawn]
+        start = found.offsets[found.sites.index(part.site)]
+        units = [start + np.flatnonzero(each[part.site]) for each in drawn]
         sites.append(
             SiteBalance(
                 site=str(part.site),

@@ -20,6 +20,7 @@ from common.base import team
 from common.base.errors import DataError
 from common.base.progress import Progress, silent
 from common.measure.halves import Conditions, assign_groups, selectivity_map
+from common.measure.loudness import EXCLUDED
 from common.measure.moments import Statistic
 from common.measure.record import record
 from common.measure.rules import Watching
@@ -71,6 +72,7 @@ def contrast(
     statistic: Statistic = "magnitude",
     through: str = "",
     left_out: LeftOut | None = None,
+    exclude_massive: float | None = None,
     percents: Sequence[float] = (1.0,),
     seed: int = 0,
     about: dict[str, Any] | None = None,
@@ -93,6 +95,9 @@ def contrast(
         The rule that scores units; see :data:`common.measure.scores.SCORE_RULES`.
     unit, pooling, statistic, through, left_out
         See :func:`common.measure.record.record`.
+    exclude_massive : float, optional
+        Units from so many times the median of their site on are left out of masks; see
+        :mod:`common.measure.loudness`.
     percents : sequence of float, default=(1.0,)
         Mask sizes whose split-half overlap is kept with the map.
     seed : int, default=0
@@ -156,7 +161,8 @@ def contrast(
                 show(some[0])
             done += sum(len(batch.where) for batch in some)
             progress("localize", done, len(stimuli))
-    told = {} if left_out is None else {"left_out": left_out}
+    said = {"left_out": left_out, EXCLUDED: exclude_massive}
+    told = {name: value for name, value in said.items() if value is not None}
     return selectivity_map(recorder, percents, {**(about or {}), **told}, rule, watcher, conditions)
 
 

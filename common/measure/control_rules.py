@@ -106,7 +106,8 @@ class ControlRule:
 
 
 def _random(draw: Draw) -> np.ndarray:
-    return draw.rng.choice(draw.found.n_units, len(draw.top), replace=False)
+    pool = np.flatnonzero(~draw.found.excluded)
+    return draw.rng.choice(pool, len(draw.top), replace=False)
 
 
 def _layer_matched(draw: Draw) -> np.ndarray:
@@ -126,10 +127,16 @@ def _magnitude_matched(draw: Draw) -> np.ndarray:
 
 
 def _bottom(draw: Draw) -> np.ndarray:
-    k, n_units = len(draw.top), draw.found.n_units
+    rising = _rising(draw.found)
+    k, n_units = len(draw.top), len(rising)
     if 2 * k > n_units:
         raise MaskError(f"bottom control: {k} of {n_units} units would overlap the top")
-    return draw.found.ranking[::-1][:k]
+    return rising[:k]
+
+
+def _rising(found: SelectivityMap) -> np.ndarray:
+    """Units by rising score, without those that no mask is chosen from."""
+    return found.ranking[: int((~found.excluded).sum())][::-1]
 
 
 def _bounds(given: str) -> tuple[float, float]:
@@ -147,8 +154,8 @@ def _bounds(given: str) -> tuple[float, float]:
 def _between(draw: Draw) -> np.ndarray:
     found, top = draw.found, draw.top
     low, high = _bounds(draw.given)
-    rising = found.ranking[::-1]
-    first, last = round(found.n_units * low / 100), round(found.n_units * high / 100)
+    rising = _rising(found)
+    first, last = round(len(rising) * low / 100), round(len(rising) * high / 100)
     between = np.setdiff1d(rising[first:last], top)
     if len(between) < len(top):
         raise MaskError(

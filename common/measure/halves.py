@@ -17,8 +17,8 @@ from common.measure.scores import (
     TRUNCATED,
     SelectivityMap,
     scored,
-    split_half,
 )
+from common.measure.shares import split_half
 from common.measure.sites import Site
 from common.measure.welch import APART
 
@@ -138,9 +138,6 @@ def selectivity_map(
         )
         for one, two in halves
     )
-    agreement = asdict(split_half(first, second, percents, truncated=about.get("k") == TRUNCATED))
-    for name in ("dice", "dice_chance"):
-        agreement[name] = {f"{percent:g}": value for percent, value in agreement[name].items()}
     target, control = (
         _both(recorder.group(one), recorder.group(two))
         for one, two in (TARGET_HALVES, CONTROL_HALVES)
@@ -151,8 +148,15 @@ def selectivity_map(
         unit=recorder.unit,
         pooling=recorder.pooling,
         statistic=recorder.statistic,
-        about={**about, "split_half": agreement},
+        about={**about},
     )
+    kept = ~found.excluded
+    agreement = asdict(
+        split_half(first[kept], second[kept], percents, truncated=about.get("k") == TRUNCATED)
+    )
+    for name in ("dice", "dice_chance"):
+        agreement[name] = {f"{percent:g}": value for percent, value in agreement[name].items()}
+    found.about["split_half"] = agreement
     found.about["lower_signed"] = _lower_signed(found, target, control, percents)
     if separated := _separated(found):
         found.about["separated"] = separated

@@ -60,7 +60,8 @@ def by_site(found: SelectivityMap, units: np.ndarray) -> Iterator[SiteUnits]:
         start, stop = found.offsets[number : number + 2]
         chosen = units[(units >= start) & (units < stop)]
         if len(chosen):
-            yield SiteUnits(site, np.arange(start, stop), chosen)
+            every = np.arange(start, stop)
+            yield SiteUnits(site, every[~found.excluded[every]], chosen)
 
 
 def has_partner(found: SelectivityMap, units: np.ndarray, caliper: float = CALIPER) -> np.ndarray:

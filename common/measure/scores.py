@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ from safetensors import SafetensorError, safe_open
 
 from common.base.errors import DataError, RunError, SettingError
 from common.base.files import save_arrays
+from common.measure.loudness import EXCLUDED, times_median
 from common.measure.moments import Array, Moments, Statistic
 from common.measure.rules import Contrast, Score, ScoreRule
+from common.measure.shares import n_chosen
 from common.measure.sites import Pooling, Site, Unit
 from common.measure.welch import CONJUNCTION, WELCH, joined
 
@@ -156,8 +158,43 @@ class SelectivityMap:
 
     @cached_property
     def ranking(self) -> np.ndarray:
-        """Units by falling score, ties by rising index: array of int of shape (n_units,)."""
-        return np.argsort(-self.score.value, kind="stable")
+        """Units by falling score, ties by rising index: array of int of shape (n_units,).
+
+        Those that are left out of masks come last.
+        """
+        order = np.argsort(-self.score.value, kind="stable")
+        out = self.excluded[order]
+        return np.concatenate([order[~out], order[out]])
+
+    @property
+    def loudness(self) -> Array:
+        """What units are called massive by: the peak where it is known, or the mean."""
+        return self.magnitude if self.peak is None else self.peak
+
+    @cached_property
+    def times_median(self) -> Array:
+        """Loudness over that of the median unit of its site, shape (n_units,)."""
+        return times_median(self.loudness, self.offsets)
+
+    @cached_property
+    def excluded(self) -> np.ndarray:
+        """Units that no mask is chosen from: array of bool of shape (n_units,)."""
+        least = self.about.get(EXCLUDED)
+        if least is None:
+            return np.zeros(self.n_units, dtype=bool)
+        out: np.ndarray = self.times_median >= least
+        return out
+
+    def without(self, least: float | None) -> SelectivityMap:
+        """The same, with masks of units below so many times the median alone; of all for ``None``.
+
+        How many top units are lower by their sign is no longer known.
+        """
+        if self.about.get(EXCLUDED) == least:
+            return self
+        gone = (EXCLUDED, "lower_signed")
+        about = {name: value for name, value in self.about.items() if name not in gone}
+        return replace(self, about={**about, **({} if least is None else {EXCLUDED: least})})
 
     @cached_property
     def fingerprint(self) -> str:
@@ -170,6 +207,8 @@ class SelectivityMap:
         texts = [getattr(self, name) for name in self.of_texts]
         for values in (self.score.value, self.magnitude, self.output_control, *texts):
             digest.update(np.ascontiguousarray(values).tobytes())
+        if EXCLUDED in self.about:
+            digest.update(str(self.about[EXCLUDED]).encode())
         return digest.hexdigest()
 
     def at(self, site: Site, column: str | None = None) -> Array:
@@ -327,56 +366,3 @@ def welch(
     """
     seen = Contrast(target, control)
     return scored(seen, WELCH, unit=unit, pooling=pooling, statistic=statistic, about=about)
-
-
-@dataclass(frozen=True)
-class SplitHalf:
-    """How well two halves of the localizer agree.
-
-    Attributes
-    ----------
-    correlation : float
-        Pearson's r of the score over units, between the maps of the two halves.
-    dice : dict of float to float
-        For each percent, the Dice overlap of the two halves' top masks.
-    dice_chance : dict of float to float
-        The overlap that random masks of that size would have.
-    """
-
-    correlation: float
-    dice: dict[float, float]
-    dice_chance: dict[float, float]
-
-
-def split_half(
-    one: Array, two: Array, percents: Sequence[float], *, truncated: bool = False
-) -> SplitHalf:
-    """Compare the score of the same units, shape (n_units,) each, in two halves of the stimuli."""
-    dice, chance = {}, {}
-    for percent in percents:
-        k = n_chosen(len(one), percent, truncated=truncated)
-        shared = int((in_top(one, k) & in_top(two, k)).sum())
-        dice[percent], chance[percent] = shared / k, k / len(one)
-    varies = np.ptp(one) > 0 and np.ptp(two) > 0
-    correlation = float(np.corrcoef(one, two)[0, 1]) if varies else 0.0
-    return SplitHalf(correlation, dice, chance)
-
-
-def in_top(score: Array, k: int) -> np.ndarray:
-    """Which units are the k with the highest score, ties by rising index, without sorting them all.
-
-    Returns
-    -------
-    array of bool of shape (n_units,)
-    """
-    threshold = np.partition(score, len(score) - k)[len(score) - k]
-    chosen: np.ndarray = score > threshold
-    ties = np.flatnonzero(score == threshold)
-    chosen[ties[: k - int(chosen.sum())]] = True
-    return chosen
-
-
-def n_chosen(n_units: int, percent: float, *, truncated: bool = False) -> int:
-    """How many units a percentage is: rounded to the nearest, or cut; and never none."""
-    exact = n_units * percent / 100
-    return max(1, int(exact) if truncated else round(exact))

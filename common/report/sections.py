@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,11 +21,13 @@ from common.measure.masks import Mask, top_percent
 from common.measure.scores import SelectivityMap
 from common.report import figures
 from common.report.draws import adjusted_effects
+from common.report.loud import loud_section
 from common.report.parts import Section, Shown, part_of, profile_of
+from common.report.shown import shown
 from common.report.words import area, n_sites, reliability
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 
 def sections(results: Results, found: SelectivityMap, folder: Path) -> list[Section]:
@@ -34,17 +35,17 @@ def sections(results: Results, found: SelectivityMap, folder: Path) -> list[Sect
     target = results.localizer.name
     doses = sorted(results.doses)
     top: Mask = top_percent(found, results.headline_percent)
-    where = _shown(
+    where = shown(
         figures.units_by_site(found, top, target),
         f"{len(top):,} {'unit' if len(top) == 1 else 'units'} in all (numbers: units of a site).",
         say_sites(found, top),
     )
-    every = _shown(
+    every = shown(
         figures.selectivity_by_site(found),
         "All units of each site, not only the chosen ones.",
         f"Heat map: {found.score.words.prose} of every site’s units, sorted within the site.",
     )
-    spread = _shown(
+    spread = shown(
         figures.t_distribution(found, doses),
         "The threshold of every dose is marked: units to its right are in the mask.",
         f"Histogram of {found.score.words.prose} over {found.n_units:,} units, from "
@@ -54,6 +55,7 @@ def sections(results: Results, found: SelectivityMap, folder: Path) -> list[Sect
         _effect(results, folder),
         *_lost_parts(results),
         *_perplexities(results),
+        *loud_section(results, folder),
         *_profile(folder),
         Section("Where the units lie", [where, every]),
         Section("How selective, how reliable", [spread], [*reliability(results), *area(results)]),
@@ -63,7 +65,7 @@ def sections(results: Results, found: SelectivityMap, folder: Path) -> list[Sect
 def _effect(results: Results, folder: Path) -> Section:
     """The adjusted effect beside the draws, and both scales by dose."""
     compared = any(verdict.comparisons for verdict in results.judgement.doses)
-    beside = _shown(
+    beside = shown(
         figures.adjusted(results, adjusted_effects(folder, results)),
         "The adjusted effect of the top mask with its 95 % interval"
         + (
@@ -75,7 +77,7 @@ def _effect(results: Results, folder: Path) -> Section:
     )
     if len(results.doses) == 1:
         return Section("Against the controls" if compared else "Effect", [beside])
-    by_dose = _shown(
+    by_dose = shown(
         figures.adjusted_by_dose(results),
         "The effect that the verdict rests on as more units are ablated"
         + (", and that of the control draws." if compared else "."),
@@ -86,7 +88,7 @@ def _effect(results: Results, folder: Path) -> Section:
 
 
 def _dose_curve(results: Results) -> Shown:
-    return _shown(
+    return shown(
         figures.dose_curve(results),
         "What is left as more units are ablated. Dashed: mean of the control draws; band: their "
         "range.",
@@ -131,20 +133,10 @@ def say_sites(found: SelectivityMap, top: Mask) -> str:
     return f"Bar chart of the top mask’s units over {n_sites(len(found.sites))}; most are {most}."
 
 
-def _shown(figure: Figure, caption: str, alt: str) -> Shown:
-    return Shown(caption, alt, _png(figure))
-
-
-def _png(figure: Figure) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=190)
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
 def _lost_parts(results: Results) -> list[Section]:
     """What every level's parts lost, where the evaluation has levels."""
-    shown = [
-        _shown(
+    figures_of = [
+        shown(
             figures.lost_parts(parts),
             f"{len(parts)} parts were looked at: the largest of so many drops is large by chance "
             "too, and no interval is corrected for that.",
@@ -153,7 +145,7 @@ def _lost_parts(results: Results) -> list[Section]:
         for level, parts in results.lost_parts().items()
         if len(parts) > 1
     ]
-    return [Section("What lost most", shown)] if shown else []
+    return [Section("What lost most", figures_of)] if figures_of else []
 
 
 def say_lost(level: str, parts: Sequence[LostPart]) -> str:
@@ -165,8 +157,8 @@ def say_lost(level: str, parts: Sequence[LostPart]) -> str:
 
 def _perplexities(results: Results) -> list[Section]:
     """Perplexity by dose, where texts were measured."""
-    shown = [
-        _shown(
+    figures_of = [
+        shown(
             figures.perplexity_curve(text),
             f"How badly {text.text} is predicted as more units are ablated; lower is better. "
             f"Bars: 95 % bootstrap interval of the rise over intact, paired by window "
@@ -176,7 +168,7 @@ def _perplexities(results: Results) -> list[Section]:
         for text in results.perplexity
     ]
     told = [_say_rise(text, results.headline_percent) for text in results.perplexity]
-    return [Section("Perplexity by dose", shown, told)] if shown else []
+    return [Section("Perplexity by dose", figures_of, told)] if figures_of else []
 
 
 def _say_rise(text: TextPerplexity, dose: float) -> str:
@@ -209,7 +201,7 @@ def _profile(folder: Path) -> list[Section]:
     table = profile_of(folder)
     if table is None:
         return []
-    shown = _shown(
+    figure = shown(
         figures.response_profile(table),
         "Each unit’s activation over its own average in the localizer, averaged over the units "
         "and then over the texts of a condition.",
@@ -225,7 +217,7 @@ def _profile(folder: Path) -> list[Section]:
             "The units were chosen by the texts that are marked as the localizer’s own, so that "
             "they answer to one side of these more than to the other is no finding."
         )
-    return [Section("What the chosen units answer to", [shown], words)]
+    return [Section("What the chosen units answer to", [figure], words)]
 
 
 def say_profile(table: pd.DataFrame) -> str:

@@ -18,6 +18,7 @@ from common.effects.items import Items, Outcome
 from common.effects.margins import Design, design
 from common.measure.control_rules import ControlPlan, against, control, is_matched
 from common.measure.masks import Mask, top_percent
+from common.measure.massive import massive_mask, without_massive
 from common.measure.matching import MATCHED_PART, matched_part, unmatched_part
 from common.measure.scores import SelectivityMap
 from common.study.plan import Plan
@@ -98,7 +99,7 @@ class Drawing:
             self._begin(percent)
 
     def _begin(self, percent: float) -> None:
-        """The top mask of a dose, its two parts where it has them, and first draws of each rule."""
+        """The top mask of a dose, its parts where it has them, and first draws of each rule."""
         top = top_percent(self.found, percent)
         matched, unmatched = matched_part(self.found, top), unmatched_part(self.found, top)
         self.drawn["top", percent] = [top]
@@ -106,6 +107,11 @@ class Drawing:
             for part in (matched, unmatched):
                 if part is not None:
                     self.drawn[part.rule, percent] = [part]
+        quiet = without_massive(self.found, top)
+        loud = massive_mask(self.found, percent) if percent == self.plan.headline else None
+        for part in (quiet, loud):
+            if part is not None:
+                self.drawn[part.rule, percent] = [part]
         for rule in self.plan.controls:
             if against(rule.rule) == MATCHED_PART and matched is None:
                 continue  # no top unit has a partner, so there is nothing to draw

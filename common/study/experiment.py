@@ -24,6 +24,7 @@ from common.effects.judge import judge
 from common.effects.judgement import Judgement
 from common.effects.localized import describe_map, share_of_area
 from common.effects.masked import mask_result
+from common.effects.massive import describe_massive
 from common.effects.matching import matched_items
 from common.effects.measured import ACCURACY, AGREEMENT
 from common.effects.paired import rate
@@ -274,7 +275,7 @@ def _beside(
     outcomes: Mapping[str, Outcome],
 ) -> dict[str, Any]:
     """The parts that only some runs have."""
-    parts: dict[str, Any] = {}
+    parts: dict[str, Any] = {"massive": describe_massive(found, masks, plan.headline)}
     if described.baseline is not None:
         parts["baseline"] = described.baseline
     if described.donors:

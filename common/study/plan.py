@@ -11,6 +11,7 @@ import numpy as np
 from common.base.errors import SettingError
 from common.measure.ablate import Ablation
 from common.measure.control_rules import ControlPlan, default_controls
+from common.measure.loudness import THRESHOLD
 
 DEFAULT_CONTROLS = default_controls()
 
@@ -43,7 +44,7 @@ class Plan:
     def n_masks(self) -> int:
         """How many masks may have to be evaluated, the intact model and parts of the top among
         them."""
-        return 1 + len(self.percents) * (3 + sum(plan.draws for plan in self.controls))
+        return 1 + len(self.percents) * (5 + sum(plan.draws for plan in self.controls))
 
     @property
     def headline(self) -> float:
@@ -124,6 +125,17 @@ def parse_threshold(name: str, text: str) -> float:
         return float(Fraction(text))
     except (ValueError, ZeroDivisionError, OverflowError) as error:
         raise SettingError(f"`{name}` {text}: give a number, as in 0.5 or 1/3") from error
+
+
+def parse_loudness(text: str) -> float:
+    """Read how many times the median a massive unit is at least: a number, or ``usual``.
+
+    Raises
+    ------
+    SettingError
+        If it is neither.
+    """
+    return THRESHOLD if text == "usual" else parse_threshold("exclude_massive", text)
 
 
 def say_threshold(value: float) -> str:

@@ -15,6 +15,7 @@ from common.base.errors import SettingError
 from common.data.manifest import DATA_VARIABLE
 from common.measure.ablate import Ablation
 from common.measure.control_rules import CONTROL_RULES, ControlPlan, parse_controls
+from common.measure.loudness import THRESHOLD
 from common.measure.moments import Statistic
 from common.measure.scores import DEFAULT_SCORE, LEAST_D_PRIME, LEAST_INDEX, SCORE_RULES
 from common.measure.sites import KINDS, UNITS, Kind, Pooling, Unit
@@ -34,6 +35,7 @@ from common.study.plan import (
     Plan,
     parse_ablation,
     parse_count,
+    parse_loudness,
     parse_percents,
     parse_threshold,
     say_ablation,
@@ -145,6 +147,13 @@ class Settings(Declared):
                 "(its value on another stimulus of that, drawn by the seed) or scale:X", MASKING,
                 read=parse_ablation, say=say_ablation, label="Replacement", metavar="HOW"),
     ] = "zero"  # fmt: skip
+    exclude_massive: Annotated[
+        float | None,
+        Setting("Choose masks and controls without massive units, which are this many times as "
+                f"loud as the median unit of their site; usual takes {THRESHOLD:g}", ALWAYS,
+                read=parse_loudness, say=say_threshold, label="Leave out massive units",
+                metavar="TIMES", unset="all units"),
+    ] = None  # fmt: skip
     seed: Annotated[
         int,
         Setting("Seed of halves, control masks, bootstrap and random weights", ALWAYS, read=int,
@@ -241,6 +250,9 @@ class Settings(Declared):
                 "`ablation` mean: a head is a slice of channels, of which the map keeps one "
                 "number; choose zero, resample or scale:X"
             )
+
+        if (times := self.exclude_massive) is not None and not 1 < times < math.inf:
+            raise SettingError(f"`exclude_massive` {times:g}: give a number above 1, or usual")
 
     @property
     def plan(self) -> Plan:

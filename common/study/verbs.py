@@ -22,6 +22,7 @@ from common.effects.baseline import Baseline
 from common.effects.described import DescribedLocalizer, DescribedModel
 from common.effects.localized import describe_map
 from common.effects.results import Localized, Results
+from common.measure.loudness import EXCLUDED
 from common.measure.masks import save_masks, top_percent
 from common.measure.scores import SelectivityMap
 from common.report import make_report
@@ -86,6 +87,7 @@ def localize_only(
     at_hand = front.localizing(settings)
     asked = Asked.of(settings, at_hand.described)
     identity = {**at_hand.identity, **asked.identity, "top": list(percents)}
+    identity.update(_loudness_identity(settings))
     path = out or _default_folder(settings, identity)
     about = _about(front, "localize", settings, path, at_hand.localizer)
     with opened(path, identity, about) as folder:
@@ -154,6 +156,7 @@ def open_source(front: FrontEnd[S, Model], folder: Path, **changed: Any) -> Sour
     if described.fingerprint != known["fingerprint"]:
         raise RunError(f"{folder}: its map was made on other weights of {settings.model}")
     baseline = kept_baseline(folder)
+    found = found.without(settings.exclude_massive)
     return Source(settings, known, localizer, found, digests, model, described, baseline)
 
 
@@ -261,7 +264,14 @@ def _evaluation_identity(settings: Settings, tested: Evaluating) -> dict[str, An
         "evaluation_seed": settings.seed,
         **({} if settings.within is None else {"within": settings.within}),
         **({} if settings.items is None else {"items": settings.items}),
+        **_loudness_identity(settings),
     }
+
+
+def _loudness_identity(settings: Settings) -> dict[str, float]:
+    """What masks are chosen from; nothing where that is all units, as in older runs."""
+    least = settings.exclude_massive
+    return {} if least is None else {EXCLUDED: least}
 
 
 def _about(

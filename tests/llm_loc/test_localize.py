@@ -11,7 +11,7 @@ from scipy import stats
 
 from common.base.errors import DataError, SettingError
 from common.measure.masks import top_percent
-from common.measure.scores import n_chosen
+from common.measure.shares import n_chosen
 from llm_loc.load import load_model
 from llm_loc.localize import PAPER_TOKENS, find_sites, localize, passes_over, tokenized
 from llm_loc.models import LanguageModel

@@ -10,6 +10,7 @@ import numpy as np
 from common.effects.judgement import Comparison, Estimate, Verdict
 from common.effects.results import Results
 from common.measure.control_rules import closest
+from common.measure.massive import MASSIVE_PARTS
 from common.report.figures.canvas import (
     GREY,
     INK,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LEAST_REACH = 0.05  # of the axis to either side of 0, or rounding would look like an effect
-PARTS = ("matched-part", "unmatched-part")
+PARTS = ("matched-part", "unmatched-part", *MASSIVE_PARTS)
 
 
 def adjusted(results: Results, effects: Mapping[str, float], dose: float | None = None) -> Figure:

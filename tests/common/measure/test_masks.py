@@ -15,7 +15,8 @@ from common.base.files import save_arrays
 from common.measure.control_rules import ControlPlan, control, parse_controls, plan_masks
 from common.measure.masks import Mask, load_masks, save_masks, top_percent
 from common.measure.matching import matched_part
-from common.measure.scores import SelectivityMap, n_chosen
+from common.measure.scores import SelectivityMap
+from common.measure.shares import n_chosen
 from tests.common.conftest import MapMaker, rescored
 
 DRAWN = ("random", "layer-matched", "magnitude-matched", "range:0-60")

@@ -17,7 +17,8 @@ from common.measure.control_rules import control
 from common.measure.halves import assign_groups
 from common.measure.masks import top_percent
 from common.measure.moments import Moments, Statistic, merged
-from common.measure.scores import COLUMNS, SelectivityMap, in_top, n_chosen, split_half, welch
+from common.measure.scores import COLUMNS, SelectivityMap, welch
+from common.measure.shares import in_top, n_chosen, split_half
 from common.measure.sites import Site, Unit
 from tests.common.conftest import MapMaker, rescored
 

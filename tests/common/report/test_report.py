@@ -21,7 +21,8 @@ from common.effects.items import Items, Outcome
 from common.effects.perplexity import MeasuredText
 from common.measure.control_rules import ControlPlan
 from common.measure.masks import Mask
-from common.measure.scores import SelectivityMap, split_half
+from common.measure.scores import SelectivityMap
+from common.measure.shares import split_half
 from common.report.draws import adjusted_effects
 from common.report.likeness import likeness
 from common.study.experiment import Described, run_experiment

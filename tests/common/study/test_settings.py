@@ -16,6 +16,7 @@ TOLD: dict[str, Any] = {
     "model": "local/net", "target": "a b", "control": "c", "evaluation": "own", "top": "0.001,1,20",
     "controls": "random:2,range:20-80:3,bottom:1", "kind": "op", "sites": "layer*",
     "unit": "neuron", "pooling": "none", "statistic": "signed", "ablation": "scale:-0.5", "seed": 4,
+    "exclude_massive": "100",
     "untrained": True, "allow_overlap": True, "device": "cpu", "dtype": "float16", "batch_size": 7,
     "data_root": "data", "on_error": "skip", "score": "welch", "within": "margin",
     "untrained_seeds": 3, "items": 10, "cache_memory": 3 << 29, "plain": True,
