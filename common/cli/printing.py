@@ -97,12 +97,14 @@ def print_ended(ended: Ended, number: int, of: int) -> None:
 def print_sweep(every: Sequence[Ended], folder: Path) -> None:
     """Print the runs of a sweep in a table, and which failed."""
     table = Table(box=box.SIMPLE_HEAD)
-    for name in ("model", "localizer", "seed", "doses", "verdict", "adjusted effect", "p"):
+    several = len({ended.run.settings.ablation for ended in every}) > 1
+    looped = ("model", "localizer", "seed", "doses", *(["replaced by"] if several else []))
+    for name in (*looped, "verdict", "adjusted effect", "p"):
         table.add_column(name, justify="right" if name in ("seed", "p") else "left")
     for ended in every:
         said = say_settings(ended.run.settings)
         words = [str(said[name] or "own") for name in ("model", "localizer")]
-        words += [str(said["seed"]), str(said["top"])]
+        words += [str(said["seed"]), str(said["top"]), *([said["ablation"]] if several else [])]
         if ended.results is None:
             table.add_row(*map(escape, words), "[red]failed[/]", "", "")
             continue

@@ -1,4 +1,4 @@
-"""Many runs of one file: models times localizers times seeds times doses.
+"""Many runs of one file: models times localizers times seeds times doses times replacements.
 
 Each is a run of its own, in a folder of its own, and goes on where it stopped. Any number of
 processes, on any machines that see the folder, may be given the same file: each takes a run that
@@ -30,7 +30,13 @@ from common.study.settings import Settings
 from common.study.verbs import run
 
 PAUSE = 2.0  # seconds between two looks at what others are at
-LOOPED = {"models": "model", "localizers": "localizer", "seeds": "seed", "doses": "top"}
+LOOPED = {
+    "models": "model",
+    "localizers": "localizer",
+    "seeds": "seed",
+    "doses": "top",
+    "ablations": "ablation",
+}
 
 Value = str | bool | int | float
 
@@ -40,7 +46,7 @@ class SweepFile(BaseModel):
 
     Attributes
     ----------
-    models, localizers, seeds, doses : list
+    models, localizers, seeds, doses, ablations : list
         What is run, each with each. A localizer may be left out where models bring their own; a
         dose may be several with commas between them, which are one run then.
     settings : dict
@@ -55,6 +61,7 @@ class SweepFile(BaseModel):
     localizers: list[str | None] = Field(default=[None], min_length=1)
     seeds: list[int | None] = Field(default=[None], min_length=1)
     doses: list[Value | None] = Field(default=[None], min_length=1)
+    ablations: list[str | None] = Field(default=[None], min_length=1)
     settings: dict[str, Value | list[Value] | None] = Field(default_factory=dict)
     out: str = ""
 
@@ -107,7 +114,7 @@ def planned(kind: type[Settings], path: Path) -> tuple[list[Planned], Path]:
     said = _read(path)
     runs: dict[str, Planned] = {}
     names = [LOOPED[each] for each in LOOPED]
-    for values in product(said.models, said.localizers, said.seeds, said.doses):
+    for values in product(*(getattr(said, each) for each in LOOPED)):
         looped = {n: v for n, v in zip(names, values, strict=True) if v is not None}
         given = {**said.settings, **looped}
         try:

@@ -62,6 +62,13 @@ def test_what_is_looped_over_wins_and_what_is_not_is_that_of_the_settings(path: 
     ]  # fmt: skip
 
 
+def test_replacements_stand_beside_each_other(path: Path) -> None:
+    path.write_text("models: [toy/ear]\nablations: [zero, mean, resample]\nsettings: {eval: toy}")
+    runs, _ = planned(Settings, path)
+    assert [run.settings.ablation for run in runs] == ["zero", "mean", "resample"]
+    assert len({run.name for run in runs}) == 3
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
