@@ -12,6 +12,7 @@ from browser.events import QUIET
 from common.base.errors import SettingError
 from common.measure.ablate import NAMED
 from common.measure.control_rules import CONTROL_RULES, default_controls, parse_controls
+from common.measure.loudness import THRESHOLD
 from common.measure.scores import DEFAULT_SCORE, SCORE_RULES
 from common.study.declared import (
     Setting,
@@ -37,6 +38,7 @@ CHOSEN = (
     "kind",
     "unit",
     "controls",
+    "exclude_massive",
     "ablation",
     "untrained_seeds",
     "items",
@@ -45,12 +47,17 @@ CHOSEN = (
 )
 REPLACEMENTS = NAMED  # those that need no number
 COUNTS = {
+    "exclude_massive": {
+        "all units": "",
+        f"no massive ones ({THRESHOLD:g} ×)": f"{THRESHOLD:g}",
+    },
     "untrained_seeds": {"as fits the model": "", "none": "0", "5": "5", "10": "10"},
     "items": {"all": "", **{n: n for n in ("5", "10", "20", "50")}},
 }
 """What is offered of settings that count something: by label, as text."""
 
 INFO = {
+    "exclude_massive": "Units that many times as loud as their site’s median may explain a loss.",
     "untrained_seeds": "Random weights that are shown the localizer too: what did training add?",
     "items": "A part is evaluated sooner, with wider intervals; drawn by the seed.",
 }

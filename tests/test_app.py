@@ -28,6 +28,7 @@ PLANTED = {
     "kind": "block",
     "unit": "channel",
     "controls": "magnitude-matched:19",
+    "exclude_massive": "",
     "ablation": "zero",
     "untrained_seeds": "0",
     "items": "",

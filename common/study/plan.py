@@ -127,14 +127,18 @@ def parse_threshold(name: str, text: str) -> float:
         raise SettingError(f"`{name}` {text}: give a number, as in 0.5 or 1/3") from error
 
 
-def parse_loudness(text: str) -> float:
+def parse_loudness(text: str) -> float | None:
     """Read how many times the median a massive unit is at least: a number, or ``usual``.
+
+    An empty text leaves none out.
 
     Raises
     ------
     SettingError
         If it is neither.
     """
+    if not text:
+        return None
     return THRESHOLD if text == "usual" else parse_threshold("exclude_massive", text)
 
 

@@ -54,6 +54,7 @@ def run_chosen(
     score: str,
     kind: str,
     controls: str,
+    exclude_massive: str,
     ablation: str,
     untrained_seeds: str,
     items: str,
@@ -66,8 +67,8 @@ def run_chosen(
     """The experiment with the settings of the form."""
     settings = OFFER.chosen(
         doses, seed, model=model, localizer=localizer, evaluation=evaluation, statistic=statistic,
-        score=score, kind=kind, controls=controls, ablation=ablation,
-        untrained_seeds=untrained_seeds, items=items, match=match,
+        score=score, kind=kind, controls=controls, exclude_massive=exclude_massive,
+        ablation=ablation, untrained_seeds=untrained_seeds, items=items, match=match,
     )  # fmt: skip
     return RUNNING.show(settings, request, progress)
 

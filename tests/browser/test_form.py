@@ -42,6 +42,7 @@ VALUES: dict[str, Any] = {
     "score": "welch",
     "kind": "block",
     "controls": QUICK,
+    "exclude_massive": "",
     "ablation": "zero",
     "untrained_seeds": "",
     "items": "",

@@ -39,6 +39,7 @@ FACES = {
     "kind": "block",
     "unit": "channel",
     "controls": QUICK,
+    "exclude_massive": "",
     "ablation": "zero",
     "doses": ["1"],
     "seed": 0,

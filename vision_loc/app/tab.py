@@ -55,6 +55,7 @@ def run_chosen(
     kind: str,
     unit: str,
     controls: str,
+    exclude_massive: str,
     ablation: str,
     untrained_seeds: str,
     items: str,
@@ -67,8 +68,8 @@ def run_chosen(
     """The experiment with the settings of the form."""
     settings = OFFER.chosen(
         doses, seed, model=model, localizer=localizer, evaluation=evaluation, statistic=statistic,
-        score=score, kind=kind, unit=unit, controls=controls, ablation=ablation,
-        untrained_seeds=untrained_seeds, items=items, measure=measure,
+        score=score, kind=kind, unit=unit, controls=controls, exclude_massive=exclude_massive,
+        ablation=ablation, untrained_seeds=untrained_seeds, items=items, measure=measure,
     )  # fmt: skip
     return RUNNING.show(settings, request, progress)
 

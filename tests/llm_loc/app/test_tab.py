@@ -39,6 +39,7 @@ FORM: dict[str, Any] = {
     "score": "welch",
     "kind": "block",
     "controls": "magnitude-matched:1",
+    "exclude_massive": "",
     "ablation": "zero",
     "untrained_seeds": "0",
     "items": "",

@@ -207,6 +207,7 @@ def test_only_what_is_on_offer_is_run(changed: dict[str, Any]) -> None:
         "kind": "block",
         "unit": "channel",
         "controls": "magnitude-matched:19",
+        "exclude_massive": "",
         "ablation": "zero",
         "doses": ["1"],
         "seed": 3,
@@ -380,9 +381,11 @@ def test_a_run_fills_the_form_again_and_only_with_what_is_on_offer(home: Path) -
     offered = {**settings, "top": "5,1", "controls": "magnitude-matched:19"}
     assert visit.OFFER.filled(offered) == [
         "phantom/planted", "phantom-planted:pattern", "phantom-planted", "magnitude", "welch",
-        "block", "channel", "magnitude-matched:19", "zero", "", "", "accuracy", ["5", "1"], 0,
+        "block", "channel", "magnitude-matched:19", "", "zero", "", "", "accuracy",
+        ["5", "1"], 0,
     ]  # fmt: skip
-    assert visit.OFFER.filled({**offered, "ablation": "resample"})[8] == "resample"
+    assert visit.OFFER.filled({**offered, "ablation": "resample"})[9] == "resample"
+    assert visit.OFFER.filled({**offered, "exclude_massive": "100"})[8] == "100"
     for changed in ({"sites": "blocks.3"}, {"untrained": True}):
         (name,) = changed
         with pytest.raises(
