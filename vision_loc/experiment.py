@@ -31,7 +31,8 @@ from vision_loc.evaluate import PictureBatches, picture_donors
 from vision_loc.gallery import responses, save_gallery
 from vision_loc.localize import find_sites, localize
 from vision_loc.matching import check_intact, matched, without_classes
-from vision_loc.models import Preprocess, VisionModel, load_model
+from vision_loc.models import VisionModel, load_model
+from vision_loc.preprocess import Preprocess
 from vision_loc.settings import Settings as Settings
 from vision_loc.stimuli import (
     OCCLUSION,

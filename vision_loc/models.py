@@ -18,8 +18,7 @@ the rest, and neither ``--help`` nor the page of the app needs them.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -35,39 +34,7 @@ from common.models.load import LoadedModel, Loader, check_whole, load, local_con
 from vision_loc import phantom
 from vision_loc.classes import Classes, classes_of, timm_labels
 from vision_loc.packages import PACKAGES
-
-Geometry = Callable[[Image.Image], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Preprocess:
-    """A model's own preprocessing, cut in two.
-
-    Attributes
-    ----------
-    geometry : callable
-        From an RGB picture to the resized and cropped pixels, uint8 of shape (H, W, 3). Done once
-        a picture.
-    mean, std : tuple of float
-        Subtracted from, and divided out of, the pixels over `scale`. Done once a batch.
-    scale : float
-        What a pixel is divided by first.
-    description : str
-        Goes into the fingerprint.
-    """
-
-    geometry: Geometry
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    scale: float = 255.0
-    description: str = ""
-
-    def normalize(self, pixels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """From uint8 pixels of shape (B, 3, H, W) to what the model takes."""
-        values = pixels.to(torch.float32).div_(self.scale)
-        mean = torch.tensor(self.mean, device=pixels.device).view(-1, 1, 1)
-        std = torch.tensor(self.std, device=pixels.device).view(-1, 1, 1)
-        return values.sub_(mean).div_(std).to(dtype)
+from vision_loc.preprocess import Preprocess, noise, plain, processing
 
 
 @dataclass(frozen=True)
@@ -114,7 +81,7 @@ class VisionModel(LoadedModel):
 
     def example(self) -> Tensor:
         """One normalised picture, for finding sites: shape (1, 3, H, W)."""
-        pixels = torch.tensor(self.preprocess.geometry(_noise(256, 256))).permute(2, 0, 1)[None]
+        pixels = torch.tensor(self.preprocess.geometry(noise(256, 256))).permute(2, 0, 1)[None]
         return self.preprocess.normalize(pixels.to(self.device), self.dtype)
 
     def describe(self) -> dict[str, Any]:
@@ -125,11 +92,6 @@ class VisionModel(LoadedModel):
             "chance": 1 / self.n_classes if self.n_classes else None,
             "preprocessing": self.preprocess.description,
         }
-
-
-def _noise(width: int, height: int) -> Image.Image:
-    rng = np.random.default_rng(0)
-    return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
 def load_model(
@@ -275,7 +237,7 @@ def _from_timm(name: str, module: nn.Module) -> VisionModel:
     return VisionModel(
         name,
         module,
-        Preprocess(geometry, data["mean"], data["std"], description=_plain(data)),
+        Preprocess(geometry, data["mean"], data["std"], description=plain(data)),
         n_classes=n_classes,
         labels=labels,
         label_names=names,
@@ -292,10 +254,6 @@ def _channels_of(module: nn.Module, told: int) -> int:
 def _check_colours(name: str, channels: int) -> None:
     if channels != 3:
         raise ModelError(f"`model` {name}: takes pictures of {channels} channels, not of 3 (RGB)")
-
-
-def _plain(config: dict[str, Any]) -> str:
-    return json.dumps(config, sort_keys=True, default=str)
 
 
 # --- transformers ---
@@ -330,49 +288,10 @@ def _from_transformers(
         )
         check_whole(name, loaded, "classifier")
     _check_colours(name, getattr(config, "num_channels", 3))
-    preprocess = _processing(name, AutoImageProcessor.from_pretrained(place, **safe))
+    preprocess = processing(name, AutoImageProcessor.from_pretrained(place, **safe))
     named, n_classes = module.config.id2label or {}, module.config.num_labels
     labels = tuple(named.get(number) for number in range(n_classes))
     return VisionModel(name, module, preprocess, n_classes=n_classes, labels=labels)
-
-
-def _processing(name: str, processor: Any) -> Preprocess:
-    """An image processor cut in two, and held against the whole.
-
-    Raises
-    ------
-    ModelError
-        If it does more than resize, crop, scale and normalize.
-    """
-    once_more = getattr(processor, "include_top", False)  # EfficientNet's: divide by std twice
-    only = {"do_rescale": False, "do_normalize": False}
-    if once_more:
-        only["include_top"] = False
-
-    def geometry(picture: Image.Image) -> np.ndarray:
-        out = processor(picture, **only, return_tensors="pt")
-        return np.asarray(out["pixel_values"][0]).astype(np.uint8).transpose(1, 2, 0)
-
-    scale = 1 / processor.rescale_factor if getattr(processor, "do_rescale", False) else 1.0
-    mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    description = _plain(processor.to_dict())
-    if getattr(processor, "do_normalize", False):
-        mean, std = processor.image_mean, processor.image_std
-        if once_more:
-            std = tuple(value * value for value in std)
-        # As the library does it: pixels are not scaled, but mean and deviation are.
-        mean, std = (tuple((torch.tensor(part) * scale).tolist()) for part in (mean, std))
-        scale = 1.0
-    found = Preprocess(geometry, mean, std, scale, description)
-    picture = _noise(120, 80)
-    whole = torch.as_tensor(processor(picture, return_tensors="pt")["pixel_values"][0])
-    ours = found.normalize(torch.tensor(geometry(picture)).permute(2, 0, 1)[None])[0]
-    if whole.shape != ours.shape or not torch.allclose(whole, ours, atol=1e-4):
-        raise ModelError(
-            f"`model` {name}: its {type(processor).__name__} does more than resize, crop and "
-            "normalize; that is not supported"
-        )
-    return found
 
 
 # --- local folders ---

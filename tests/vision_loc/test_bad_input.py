@@ -616,7 +616,7 @@ def test_a_run_whose_model_gave_nan_goes_on_with_the_same_folder(
                 values[2] = torch.nan
             return values
 
-        patch.setattr("vision_loc.models.Preprocess.normalize", spoilt)
+        patch.setattr("vision_loc.preprocess.Preprocess.normalize", spoilt)
         said = refused(*words(mine, out))
     assert ".png; are the weights whole" in said
     check_resumable(out)

@@ -20,7 +20,8 @@ from common.effects.words import matched_classes
 from vision_loc.classes import classes_of, imagenet_list, words_of
 from vision_loc.evaluate import evaluate
 from vision_loc.matching import check_intact, matched
-from vision_loc.models import Preprocess, VisionModel
+from vision_loc.models import VisionModel
+from vision_loc.preprocess import Preprocess
 from vision_loc.stimuli import Benchmark, Picture
 
 LIST = imagenet_list("imagenet-1k")

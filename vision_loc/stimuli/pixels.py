@@ -12,7 +12,7 @@ import numpy as np
 from common.base.errors import DataError
 from common.base.files import digest_of
 from common.effects.described import SkippedStimulus
-from vision_loc.models import Preprocess
+from vision_loc.preprocess import Preprocess
 from vision_loc.stimuli.benchmarks import Benchmark
 from vision_loc.stimuli.localizers import Localizer
 from vision_loc.stimuli.pictures import Picture, Skipped

@@ -27,7 +27,7 @@ from common.base.cache import alone, cache_folder
 from common.base.errors import SettingError
 from common.base.files import digest_of, reserve, write_atomically
 from common.base.progress import Progress, silent
-from vision_loc.models import Preprocess
+from vision_loc.preprocess import Preprocess
 from vision_loc.stimuli.pictures import Picture
 from vision_loc.stimuli.pixels import pixel_batches
 

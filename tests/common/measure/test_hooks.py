@@ -26,7 +26,8 @@ from tests.common.measure.hooked import (
 )
 from vision_loc.evaluate import evaluate
 from vision_loc.localize import localize
-from vision_loc.models import Preprocess, VisionModel
+from vision_loc.models import VisionModel
+from vision_loc.preprocess import Preprocess
 from vision_loc.stimuli import Localizer, Picture
 
 # --- no hook is left behind ---

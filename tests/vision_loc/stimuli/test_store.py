@@ -19,7 +19,7 @@ from PIL import Image
 
 from common.base.errors import DataError, RunError, SettingError
 from common.base.progress import silent
-from vision_loc.models import Preprocess
+from vision_loc.preprocess import Preprocess
 from vision_loc.stimuli import Picture, Pixels, pixel_batches, pixel_folder, pixel_store
 from vision_loc.stimuli.boxes import Box
 
