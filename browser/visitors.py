@@ -22,7 +22,7 @@ from common.study.front import Model, S
 
 MODELS_KEPT = 2
 BAR_EVERY = 0.25  # seconds; a bar that moves more often takes its time from the work
-NAMES_A_MODEL = ("model", "untrained", "seed", "device", "dtype", "device_map")
+NAMES_A_MODEL = ("model", "untrained", "seed", "device", "dtype", "device_map", "adapter")
 
 
 class Stopped(FunclocError):

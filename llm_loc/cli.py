@@ -15,7 +15,7 @@ from common.base.errors import SettingError
 from common.base.progress import terminal
 from common.cli.main import run_command
 from common.cli.options import Given, Json, MapFolder, Quiet, takes
-from common.cli.printing import results_console
+from common.cli.printing import print_warnings, results_console
 from common.cli.verbs import Program, build
 from common.measure.survey import Survey
 from llm_loc import data
@@ -64,14 +64,25 @@ def generate(
         int, typer.Option("--max-new-tokens", help="The most tokens that are added.")
     ] = 40,
     n: Annotated[int, typer.Option("--n", help="Continuations for each mask.")] = 1,
+    chat_template: Annotated[
+        bool,
+        typer.Option(
+            "--chat-template",
+            help="The prompt is what a user says to a chat model, in the model's own template.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     if top_p < 1 and temperature == 0:
         raise SettingError(f"`top_p` {top_p:g}: does nothing without `temperature`")
     sampling = Sampling(temperature, top_p, max_new_tokens, n, given["seed"])
-    texts = generate_under(map_folder, prompt, sampling, **given)
+    told: list[str] = []
+    texts = generate_under(
+        map_folder, prompt, sampling, chat=chat_template, warn=told.append, **given
+    )
     if as_json:
-        print(json.dumps({"prompt": prompt, "texts": texts}, indent=2, ensure_ascii=False))
+        said = {"prompt": prompt, "texts": texts, **({"warnings": told} if told else {})}
+        print(json.dumps(said, indent=2, ensure_ascii=False))
         return
     # As Text: what a model writes may hold brackets, and is no markup.
     table = Table(title=Text(prompt), show_lines=True)
@@ -80,6 +91,7 @@ def generate(
     for row in zip(*texts.values(), strict=True):
         table.add_row(*map(Text, row))
     results_console().print(table)
+    print_warnings(told)
 
 
 @app.command(

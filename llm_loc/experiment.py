@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import warnings
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,7 @@ from common.study.front import (
 )
 from common.study.plan import Plan
 from common.study.together import EvaluatingTogether
+from llm_loc.chat import in_template
 from llm_loc.described import describe_texts, texts_table
 from llm_loc.donors import text_donors
 from llm_loc.evaluate import TextBatches, Tokenized
@@ -50,7 +52,13 @@ PROFILE_DRAWS = 5  # control masks beside the top one in the response profile
 
 
 def generate_under(
-    source: Path, prompt: str, sampling: Sampling, **changed: Any
+    source: Path,
+    prompt: str,
+    sampling: Sampling,
+    *,
+    chat: bool = False,
+    warn: Callable[[str], None] = warnings.warn,
+    **changed: Any,
 ) -> dict[str, list[str]]:
     """Continuations of a prompt, intact and under the masks of an earlier map, side by side.
 
@@ -60,6 +68,10 @@ def generate_under(
         A folder of :func:`run` or :func:`localize_only`.
     prompt, sampling
         What is continued, and how; all masks draw from the same seed.
+    chat : bool, default=False
+        Whether the prompt is what a user says, in the model's own template.
+    warn : callable
+        Told what a user should know of the template.
     **changed
         The settings that choose the masks; those of the localizer are the folder's own.
 
@@ -72,9 +84,14 @@ def generate_under(
     found, plan, settings = at_hand.found, at_hand.settings.plan, at_hand.settings
     masks: list[Mask | None] = [None, *_masks(found, plan)]
     donors = donors_of(settings, at_hand.model, found) if plan.ablation == "resample" else None
+    if chat:
+        prompt, warning = in_template(at_hand.model, prompt)
+        if warning:
+            warn(warning)
+    how = {"by": plan.ablation, "found": found, "donors": donors, "special": not chat}
     return {
         "intact" if mask is None else mask.name: continuations(
-            at_hand.model, prompt, sampling, mask, by=plan.ablation, found=found, donors=donors
+            at_hand.model, prompt, sampling, mask, **how
         )
         for mask in masks
     }
@@ -159,6 +176,7 @@ def open_model(settings: Settings) -> LanguageModel:
         seed=settings.seed,
         device=choose_device(settings.device),
         dtype=choose_dtype(settings.dtype),
+        adapter=settings.adapter,
         device_map=device_map,
     )
 
@@ -253,6 +271,8 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
             raise SettingError(
                 f"`unit` {settings.unit}: texts differ in length; a unit is a channel"
             )
+        if settings.adapter is not None and settings.untrained:
+            raise SettingError("`adapter`: is of trained weights; leave it or `untrained` out")
         every = localizer_of(settings)
         model, described = self.load(settings)
         stimuli, pairs = matched(model, every, settings.match)
@@ -286,6 +306,7 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
             make_map=make_map,
             more={
                 "protocol": protocol,
+                **({} if model.adapter is None else {"adapter": model.adapter}),
                 **({} if pairs is None else {"match": pairs.by}),
                 **_means_identity(pooling, settings),
             },

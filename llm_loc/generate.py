@@ -122,6 +122,7 @@ def stream(
     found: SelectivityMap | None = None,
     donors: Donors | None = None,
     use_cache: bool = True,
+    special: bool = True,
 ) -> Iterator[list[str]]:
     """What the model adds to a prompt, token by token, intact or with a mask's units replaced.
 
@@ -147,6 +148,8 @@ def stream(
         For ``by="resample"``; the prompt says who its donor is.
     use_cache : bool, default=True
         Whether keys and values are kept from token to token; the text is the same without.
+    special : bool, default=True
+        Whether the tokenizer adds its own tokens to the prompt; a template has them already.
 
     Yields
     ------
@@ -162,7 +165,7 @@ def stream(
         If the model is an encoder.
     """
     model.check_causal()
-    (ids,) = model.tokens([prompt])
+    (ids,) = model.tokens([prompt], special=special)
     total = len(ids) + sampling.max_new_tokens
     if model.context is not None and total > model.context:
         raise DataError(

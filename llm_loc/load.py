@@ -23,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from common.base.errors import ModelError, SettingError
 from common.models.load import Loader, load, local_config, on_the_hub
 from common.models.places import local_path
 from llm_loc import phantom
+from llm_loc.adapters import merged
 from llm_loc.gguf import SUFFIX
 from llm_loc.models import LanguageModel
 from llm_loc.packages import PACKAGES
@@ -48,6 +50,7 @@ def load_model(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
     device_map: str | Mapping[str, str | int] | None = None,
+    adapter: Path | None = None,
 ) -> LanguageModel:
     """Load a model by name.
 
@@ -64,6 +67,8 @@ def load_model(
     device_map : {"auto", "balanced", "balanced_low_0", "sequential"} or mapping, optional
         Instead of `device`, for a model larger than one: spread over all devices by accelerate, or
         as the mapping from module path to device says.
+    adapter : Path, optional
+        A folder with a LoRA adapter, which is merged into the weights; an untrained model has none.
 
     Raises
     ------
@@ -81,6 +86,10 @@ def load_model(
         "phantom": partial(_phantom, how),
         "pip": partial(_package, how),
     }
+    if adapter is not None and not untrained:
+        if device_map is not None:
+            raise SettingError("`adapter`: is merged on one device; leave `device_map` out")
+        loaders = {source: partial(_adapted, each, adapter) for source, each in loaders.items()}
     return load(
         name,
         loaders,
@@ -89,6 +98,14 @@ def load_model(
         seed=seed,
         device=device if device_map is None else None,
     )
+
+
+def _adapted(
+    loader: Loader[LanguageModel], adapter: Path, name: str, rest: str, untrained: bool
+) -> LanguageModel:
+    model = loader(name, rest, untrained)
+    module, checksum = merged(model.module, adapter)
+    return replace(model, module=module, adapter=checksum)
 
 
 def check_device_map(device_map: str | Mapping[str, str | int], untrained: bool) -> None:

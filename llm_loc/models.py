@@ -37,11 +37,14 @@ class LanguageModel(LoadedModel):
         Whether it predicts the next token; an encoder does not.
     area : dict of str to array
         The built-in area of a phantom: module path to channels.
+    adapter : str, optional
+        Checksum of the adapter that was merged into its weights.
     """
 
     tokenizer: Any
     causal: bool = True
     area: dict[str, np.ndarray] = field(default_factory=dict)
+    adapter: str | None = None
 
     @property
     def device(self) -> torch.device:
@@ -287,6 +290,7 @@ class LanguageModel(LoadedModel):
         """The part of ``results.json`` that says which model this is."""
         return {
             **super().describe(),
+            **({} if self.adapter is None else {"adapter": self.adapter}),
             "context": self.context,
             "preprocessing": f"{type(self.tokenizer).__name__} {_digest_of(self.tokenizer)}",
         }

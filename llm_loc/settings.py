@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from common.measure.sites import Pooling, Unit
@@ -50,6 +51,12 @@ class Settings(study.Settings):
                 "out the rest, so that the contrast is none of length", LOCALIZING, MATCHES,
                 label="Equal length"),
     ] = "none"  # fmt: skip
+    adapter: Annotated[
+        Path | None,
+        Setting("A folder with a LoRA adapter of the model, as PEFT saves one; it is merged into "
+                "the weights, so sites and masks are the model's (needs the extra "
+                "funcloc[adapters])", LOCALIZING, read=Path, metavar="FOLDER"),
+    ] = None  # fmt: skip
     target_group: Annotated[
         str | None,
         Setting("The items expected to lose: a field, phenomenon or paradigm of the benchmark",

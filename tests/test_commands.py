@@ -54,7 +54,7 @@ def test_a_verb_is_the_same_in_both_programs(verb: tuple[str, ...]) -> None:
     own = {*one, *two} - {*shared}
     assert own <= {
         "unit", "on_error", "classes", "protocol", "target_group", "other_group", "device_map",
-        "match", "measure",
+        "match", "measure", "adapter",
     }  # fmt: skip
     helps = [group(app) for app in (vision_loc.cli.app, llm_loc.cli.app)]
     for word in verb:

@@ -30,6 +30,8 @@ class DescribedModel(OpenPart):
     """How many classes it tells apart (vision)."""
     chance: float | None = None
     """The share that guessing gets right, where it is the same for all items."""
+    adapter: str | None = None
+    """Checksum of the adapter that was merged into its weights, where one was (language)."""
     context: int | None = None
     """The longest text that it reads, in tokens (language)."""
     preprocessing: str | None = None

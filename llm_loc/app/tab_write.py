@@ -19,6 +19,7 @@ from common.measure.masks import Mask, top_percent
 from common.study.plan import say_ablation
 from llm_loc import phantom
 from llm_loc.app.visit import MODELS, Found, phantom_found
+from llm_loc.chat import in_template
 from llm_loc.generate import Sampling, stream
 
 LONGEST_PROMPT = 2000  # letters
@@ -62,6 +63,10 @@ def build(found: gr.State) -> dict[str, Any]:
             hush = gr.Button("Stop writing", size="sm")
     with gr.Accordion("Sampling", open=False), gr.Row():
         sampling = _sampling_form()
+        chat = gr.Checkbox(
+            False, label="Chat template", elem_id="chat",
+            info="The prompt is what a user says, in the model's own template.",
+        )  # fmt: skip
     with gr.Row():
         texts = [
             gr.Textbox(label=label, lines=6, elem_id=name, min_width=240,
@@ -70,7 +75,7 @@ def build(found: gr.State) -> dict[str, Any]:
         ]  # fmt: skip
     note = gr.HTML(elem_id="voices-note")
     writing = gr.on(
-        [talk.click, percent.release], write, [prompt, percent, *sampling.values(), found],
+        [talk.click, percent.release], write, [prompt, percent, *sampling.values(), found, chat],
         [*texts, note, found],
         concurrency_limit=WRITERS, concurrency_id="write", trigger_mode="always_last",
         api_name="write", show_progress="minimal",
@@ -115,6 +120,7 @@ def write(
     max_new_tokens: float,
     seed: float,
     found: Found | None,
+    chat: bool = False,
     request: gr.Request | None = None,
 ) -> Iterator[tuple[str, str, str, str, Found]]:
     """A prompt continued three times, token by token, from the same draws.
@@ -129,6 +135,8 @@ def write(
         See :class:`llm_loc.generate.Sampling`.
     found : Found or None
         The visitor's own; left out, the phantom is localized first.
+    chat : bool, default=False
+        Whether the prompt is put into the model's chat template.
 
     Yields
     ------
@@ -146,7 +154,7 @@ def write(
         )
         share = _number("units ablated", percent, SMALLEST, LARGEST)
         words, here = _checked_prompt(prompt), found or phantom_found()
-        for texts in voices(here, words, share, sampling, session_of(request)):
+        for texts in voices(here, words, share, sampling, session_of(request), chat is True):
             yield (*texts, here)
     except FunclocError as error:
         raise as_notice(error) from error
@@ -168,15 +176,25 @@ def _number(what: str, value: Any, least: float, most: float) -> float:
 
 
 def voices(
-    found: Found, prompt: str, percent: float, sampling: Sampling, session: str
+    found: Found,
+    prompt: str,
+    percent: float,
+    sampling: Sampling,
+    session: str,
+    chat: bool = False,
 ) -> Iterator[tuple[str, str, str, str]]:
     """The three texts as they grow; the model is held for one token of each at a time."""
     masks, note = masks_of(found, percent)
     settings = found.settings
     texts, writing = [""] * 3, {}
     with MODELS.held(settings) as model:
+        if chat:
+            prompt, warning = in_template(model, prompt)
+            note += fragments.note(warning) if warning else ""
         for number, mask in masks.items():
-            writing[number] = stream(model, prompt, sampling, mask, by=found.by, found=found.map)
+            writing[number] = stream(
+                model, prompt, sampling, mask, by=found.by, found=found.map, special=not chat
+            )
     with VISITORS.running(f"{session} writes"):
         while writing:
             VISITORS.check(f"{session} writes")
