@@ -5,14 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import gguf
+import pandas as pd
 import pytest
 import torch
 
+from common import ablate
 from common.base.errors import ModelError
+from common.measure.masks import Mask, load_masks
+from common.measure.scores import SelectivityMap
 from common.models.packages import Packages
 from llm_loc import gguf as ours
 from llm_loc import packages
 from llm_loc.catalogue import catalogue
+from llm_loc.experiment import Settings, run
 from llm_loc.load import load_model
 from llm_loc.localize import survey_of
 from tests.llm_loc.ggufs import make_llama, rounded, save_gguf
@@ -55,6 +60,37 @@ def test_it_is_no_longer_marked_as_quantised(tmp_path: Path) -> None:
     model.module.to(torch.float32)
     model.module.save_pretrained(tmp_path / "saved")  # type: ignore[operator]
     assert (tmp_path / "saved" / "model.safetensors").is_file()
+
+
+def test_a_whole_run_on_a_file(own_files: tuple[Path, ...], tmp_path: Path) -> None:
+    path = save_gguf(tmp_path / "tiny.gguf", *make_llama(), Q8_0)
+    target, control, pairs, _ = own_files
+    settings = Settings(
+        model=f"local/{path}", target=target, control=control, evaluation=str(pairs),
+        target_group="animals", top=(25,), controls=(), kind="head", device="cpu",
+        untrained_seeds=1,
+    )  # fmt: skip
+    results, folder, _ = run(settings, tmp_path / "run")
+    assert results.selectivity.unit == "head"
+    assert results.baseline is not None
+    assert len(results.baseline.untrained) == 1
+    model = load_model(f"local/{path}")
+    with ablate(model.module, read_masks(folder)["top-25"]):
+        (good, bad) = model.tokens(["the dog sleeps here", "the dog here sleeps"])
+        with torch.inference_mode():
+            sums = [
+                model.logits(model.batch([ids]))[0, :-1].log_softmax(-1)
+                .gather(1, torch.tensor(ids)[1:, None]).sum().item()
+                for ids in (good, bad)
+            ]  # fmt: skip
+    items = pd.read_csv(folder / "items.csv")
+    row = items[(items["mask"] == "top-25")].iloc[0]
+    assert row["margin"] == pytest.approx(sums[0] - sums[1], abs=1e-3)
+
+
+def read_masks(folder: Path) -> dict[str, Mask]:
+    found = SelectivityMap.load(folder / "selectivity.safetensors")
+    return load_masks(folder / "masks.safetensors", found)
 
 
 def test_random_weights_of_its_architecture(tmp_path: Path) -> None:
