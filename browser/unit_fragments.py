@@ -7,6 +7,7 @@ from html import escape
 
 from browser import fragments
 from common.effects.masked import Effect, MaskEffects
+from common.effects.measured import AGREEMENT, WORDS
 from common.effects.paired import Rate
 from common.effects.words import between, points
 from common.measure.masks import Mask
@@ -89,19 +90,22 @@ def driven_units(rows: Sequence[tuple[UnitRow, float]], n_units: int) -> str:
 def unit_effect(alone: Alone) -> str:
     """What is lost without one unit alone, beside equally loud ones."""
     groups = [alone.target] if alone.other is None else [alone.target, alone.other]
-    rows = [("intact", *_intact(alone, groups)), ("this unit", *_effects(alone.effects, groups))]
+    agreed = alone.measure == AGREEMENT  # of which the intact model has all by definition
+    rows = [] if agreed else [("intact", *_intact(alone, groups))]
+    rows.append(("this unit", *_effects(alone.effects, groups)))
     if alone.controls:
         name = f"an equally loud one, mean of {len(alone.controls)}"
         rows.append((name, *_controls(alone.controls, groups)))
     heads = ["ablated", *(head for name in groups for head in (f"{name} %", f"drop, {name}"))]
     heads += ["interaction"] if len(groups) > 1 else []
     n = " and ".join(f"{alone.intact[name].n:,} {name}" for name in groups)
+    what = f"{WORDS[alone.measure].cells}. " if agreed else ""
     caption = (
-        f"{n}; drops in percentage points. Brackets: 95 % intervals; round ones: range over units "
-        "of the same site, matched in magnitude. One unit was chosen by looking, among many: an "
-        "interval without 0 is a hint, not a test."
+        f"{what}{n}; drops in percentage points. Brackets: 95 % intervals; round ones: range over "
+        "units of the same site, matched in magnitude. One unit was chosen by looking, among "
+        "many: an interval without 0 is a hint, not a test."
     )
-    return fragments.table(heads, rows, caption, strong=[False, True, False][: len(rows)])
+    return fragments.table(heads, rows, caption, strong=[row[0] == "this unit" for row in rows])
 
 
 def _intact(alone: Alone, groups: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from common.effects.baseline import Peaks, beside_untrained
 from common.effects.breakdown import LostPart
+from common.effects.measured import AGREEMENT
 from common.effects.perplexity import Nats, TextNats, TextPerplexity, TextUnderMask
 from common.effects.results import Results
 from common.effects.words import between, points
@@ -51,6 +52,7 @@ def losers(results: Results, folder: Path) -> list[dict[str, Any]]:
     rates = rates.assign(n=sizes, lost=sizes * (rates["intact"] - rates["top"]))
     rates = rates[(rates["n"] >= LEAST_ITEMS) & (rates["lost"] > 0)]
     worst = rates.sort_values(["lost", "n"], ascending=False, kind="stable").head(LOSERS)
+    agreed = results.evaluation.measure == AGREEMENT  # all, by definition
     rows: list[dict[str, Any]] = worst.reset_index().to_dict("records")  # type: ignore[assignment]
     return [
         {
@@ -58,7 +60,7 @@ def losers(results: Results, folder: Path) -> list[dict[str, Any]]:
             "group": row["group"],
             "side": "target" if row["group"] == results.evaluation.target else "other",
             "n": int(row["n"]),
-            "intact": f"{100 * row['intact']:.0f}",
+            "intact": "all" if agreed else f"{100 * row['intact']:.0f}",
             "ablated": f"{100 * row['top']:.0f}",
             "controls": f"{100 * row['matched']:.0f}" if "matched" in row else "",
         }

@@ -15,6 +15,7 @@ from torch import nn
 from common.base.errors import MaskError, RunError, SiteError
 from common.base.progress import Progress, silent
 from common.effects.masked import MaskEffects, mask_effects
+from common.effects.measured import Measure
 from common.effects.paired import Rate, rate
 from common.measure.contrast import Batch, Stimulus
 from common.measure.control_rules import matched_control
@@ -276,6 +277,8 @@ class Alone:
         Of the one unit.
     controls : sequence of MaskEffects
         Of one magnitude-matched unit each; empty where the site has no other.
+    measure : {"accuracy", "agreement"}
+        What counts as right.
     """
 
     target: str
@@ -283,6 +286,7 @@ class Alone:
     intact: dict[str, Rate]
     effects: MaskEffects
     controls: Sequence[MaskEffects]
+    measure: Measure = "accuracy"
 
 
 def effect_alone(
@@ -332,7 +336,7 @@ def effect_alone(
         mask_effects(intact, each, items.groups, items.target, items.other) for each in ablated
     )
     rates = {name: rate(intact[items.groups == name]) for name in effects.groups}
-    return Alone(items.target, items.other, rates, effects, controls)
+    return Alone(items.target, items.other, rates, effects, controls, items.measure)
 
 
 def _controls(found: SelectivityMap, mask: Mask, seed: int, draws: int) -> list[Mask]:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from browser import unit_fragments
 from common import ablate, judge
 from common.base.errors import DataError, FunclocError, SettingError
 from common.base.files import read_json
@@ -20,6 +21,7 @@ from common.measure.scores import SelectivityMap
 from common.report import words
 from common.report.outcome_table import columns, doses, intact_row, note
 from common.report.sections import say_doses
+from common.report.tables import losers
 from common.study.declared import read_settings
 from common.study.results import load_results
 from common.study.settings import read_controls
@@ -200,6 +202,9 @@ def test_one_unit_alone_is_judged_by_agreement_too(finished: Path, settings: Set
     unit = int(found.ranking[0])
     alone = effect_alone(FRONT, settings, load_model("phantom/planted"), found, unit, draws=2)
     assert {entry.accuracy for entry in alone.intact.values()} == {1.0}
+    shown = unit_fragments.unit_effect(alone)
+    assert "intact</" not in shown
+    assert "Agreement (predictions that stay the intact model" in shown
     for effects in (alone.effects, *alone.controls):
         assert all(0 <= each.accuracy <= 1 for each in effects.groups.values())
         assert effects.groups["coco"].drop == pytest.approx(1 - effects.groups["coco"].accuracy)
@@ -255,6 +260,13 @@ def test_two_folders_say_the_measure_and_text_is_read_back(settings: Settings) -
     said = {"model": settings.model, "evaluation": settings.evaluation}
     assert read_settings(Settings, said).measure == "agreement"
     assert replace(settings, evaluation="phantom-planted", measure="accuracy").measure == "accuracy"
+
+
+def test_the_classes_that_lost_most_say_nothing_of_the_intact_model(finished: Path) -> None:
+    (lost,) = losers(
+        results_of(finished), finished
+    )  # one class is what all of the group was seen as
+    assert (lost["group"], lost["intact"], lost["ablated"]) == ("celeba", "all", "0")
 
 
 def test_a_part_of_pictures_without_classes_is_so_many_of_each_group(
