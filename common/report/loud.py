@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from common.effects.finding import amount
+from common.effects.judgement import Judgement
 from common.effects.massive import Massive
 from common.effects.results import Results
 from common.effects.words import percent
@@ -56,8 +57,10 @@ def which(massive: Massive, dose: float) -> str:
     if not massive.n:
         return f"{said} No unit of this model is.{left}"
     first = massive.units[0]
-    channels = ", ".join(f"{channel} ({n} sites)" for channel, n in [*massive.channels.items()][:5])
-    many = f" They are {len(massive.channels)} channels: {channels}." if channels else ""
+    most = [*massive.channels.items()][:5]
+    channels = ", ".join(f"{channel} (at {n_sites(n)})" for channel, n in most)
+    several = "s are" if len(massive.channels) > 1 else " is"
+    many = f" {len(massive.channels)} channel{several} so: {channels}." if channels else ""
     in_top = massive.in_top.get(f"{dose:g}", 0)
     one = massive.n == 1
     return (
@@ -84,7 +87,7 @@ def answer(results: Results, massive: Massive, losses: Mapping[str, float], what
     if loud is not None:
         told[0] += f", all massive units of the model alone {amount(loud)}"
     told[0] += "."
-    told.append(_weighed(top or 0.0, quiet, massive, dose))
+    told.append(_weighed(top or 0.0, quiet, loud, massive, dose))
     told.append(_matched(results))
     told.append(
         "These are single masks without an interval of their own, so small differences say "
@@ -93,13 +96,21 @@ def answer(results: Results, massive: Massive, losses: Mapping[str, float], what
     return " ".join(each for each in told if each)
 
 
-def _weighed(top: float, quiet: float | None, massive: Massive, dose: float) -> str:
+def _weighed(
+    top: float, quiet: float | None, loud: float | None, massive: Massive, dose: float
+) -> str:
     if top <= 0:
         return "The top costs nothing, so there is no loss to explain."
     if quiet is not None:
         share = quiet / top
         if share >= MOST:
             left = percent(min(share, 1.0))
+            if loud is not None and loud / top >= MOST:
+                return (
+                    f"So {left} of it is left without them, but they alone cost "
+                    f"{percent(min(loud / top, 1.0))} of it, too: harms do not add up, and either "
+                    "would do, so it cannot be said whose it is."
+                )
             return f"So {left} of it is left without them: it is mostly not theirs."
         if share >= SOME:
             return f"So {percent(share)} of it is left without them: it is mostly theirs."
@@ -111,18 +122,26 @@ def _weighed(top: float, quiet: float | None, massive: Massive, dose: float) -> 
     return "The top holds none of them, so what it costs is not theirs."
 
 
+def _judged(results: Results) -> Judgement:
+    """The judgement on what the losses are of."""
+    if results.perplexity:
+        return results.text_judgements.get(results.perplexity[0].text, results.judgement)
+    return results.judgement
+
+
 def _matched(results: Results) -> str:
     """What equally loud units of the same sites say."""
-    part = results.judgement.matched_part
-    entries = (part or results.judgement.verdict).comparisons
+    judgement = _judged(results)
+    part = judgement.matched_part
+    entries = (part or judgement.verdict).comparisons
     rule = next((entry for entry in entries if entry.rule == "magnitude-matched"), None)
     if rule is None:
         return "No equally loud units were drawn to hold it against."
-    own = (part or results.judgement.verdict).adjusted.effect
+    own = (part or judgement.verdict).adjusted.effect
     whose = "the matched part of the top" if part is not None else "the top"
     return (
         f"Against equally loud units of the same sites ({rule.draws} draws): {whose} costs "
-        f"{amount(own)} by the measure of the verdict, they {amount(rule.mean)} on average "
+        f"{amount(own)}, they {amount(rule.mean)} on average "
         f"(p = {rule.p:.3f})."
     )
 

@@ -44,7 +44,7 @@ def test_it_says_which_units_and_by_what() -> None:
     assert results.massive is not None
     said = which(results.massive, 1.0)
     for part in ("100 times", PEAK, "5 units are, at 3 sites", "unit 507 of layers.7:output",
-                 "490 times as loud", "2 channels: 507 (3 sites), 17 (2 sites)",
+                 "490 times as loud", "2 channels are so: 507 (at 3 sites), 17 (at 2 sites)",
                  "The top 1 % holds 2 of them."):  # fmt: skip
         assert part in said
     none = told(n=0, in_top=0, units=[], channels={}, excluded=True).massive
@@ -63,7 +63,7 @@ def test_it_says_which_units_and_by_what() -> None:
     ],
 )
 def test_what_is_left_without_them_is_weighed(quiet: float, said: str) -> None:
-    told_of = said_of(told(), {**LOSSES, "without-massive-1": quiet})
+    told_of = said_of(told(), {**LOSSES, "without-massive-1": quiet, "massive-1": 1.5})
     assert said in told_of
     assert "the top costs +4.00" in told_of
     assert "equally loud units of the same sites (20 draws): the top costs" in told_of
@@ -71,6 +71,7 @@ def test_what_is_left_without_them_is_weighed(quiet: float, said: str) -> None:
 
 
 def test_what_cannot_be_weighed_is_said() -> None:
+    assert "but they alone cost 100.0 % of it, too: harms do not add up" in said_of(told(), LOSSES)
     assert "no loss to explain" in said_of(told(), {**LOSSES, "top-1": -0.2})
     results = told(in_top=0)
     kept = [entry for entry in results.ablations if entry.rule != "without-massive"]
