@@ -26,7 +26,7 @@ from llm_loc.app import tab, visit
 from llm_loc.app.tab_units import PAGES
 from llm_loc.app.tab_write import masks_of, voices, write
 from llm_loc.experiment import Settings, localize_only
-from llm_loc.generate import Sampling, stream
+from llm_loc.generate import Sampling, continuations, stream
 from llm_loc.stimuli import Text
 
 pytestmark = pytest.mark.draws_report
@@ -145,6 +145,17 @@ def test_a_visitor_who_ran_nothing_gets_the_phantom(
     assert found.title == "phantom-lm:language in phantom/lm"
 
 
+def test_a_prompt_in_a_template_is_written_on_from_there(
+    language: visit.Found, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with visit.MODELS.held(language.settings) as model:
+        tokenizer, turn = model.tokenizer, "the {{ messages[0].content }}"
+        monkeypatch.setattr(tokenizer, "chat_template", turn)
+        wanted = continuations(model, "the small king", SHORT, special=False)
+    *_, (intact, _, _, _) = voices(language, "small king", 5, SHORT, "", chat=True)
+    assert [intact] == wanted
+
+
 def test_most_of_a_layer_still_has_a_control(language: visit.Found) -> None:
     *_, (intact, _, _, note) = voices(language, "the small king", 60, SHORT, "")
     assert intact
@@ -165,6 +176,7 @@ def test_most_of_a_layer_still_has_a_control(language: visit.Found) -> None:
         ({"max_new_tokens": 1e9}, "max new tokens 1000000000"),
         ({"seed": -3}, "sampling seed -3"),
         ({"prompt": "the king " * 200, "max_new_tokens": 100}, "reads 128 at most"),
+        ({"chat": True}, "chat_template: phantom/lm has none"),
     ],
 )
 def test_what_makes_no_sense_gets_one_line(
