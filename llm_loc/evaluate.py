@@ -182,12 +182,6 @@ class TextBatches(Batches):
         """Tokens of each batch, padding among them."""
         return self._work
 
-    @property
-    def besides(self) -> float:
-        """Tokens of the running texts."""
-        pairs = zip(self.batches, self._work, strict=True)
-        return sum(work for (name, _), work in pairs if name != ITEMS)
-
     def give(self, number: int, passes: Passes) -> Iterator[Arrays]:
         """Log-probability of every text of a batch, under each mask."""
         name, part = self.batches[number]

@@ -208,10 +208,9 @@ class Texts(EvaluatingTogether):
         return TextBatches(self.model, self.tokens, self.settings.batch_size)
 
     @property
-    def work(self) -> tuple[float, float]:
-        """Tokens of the items, and of the running texts."""
-        shown = self.shown()
-        return sum(shown.work) - shown.besides, shown.besides
+    def work(self) -> float:
+        """Tokens of the items and of the running texts."""
+        return float(sum(self.shown().work))
 
     def illustrate(
         self,

@@ -131,9 +131,7 @@ def foreseen(
     return least, least + work * sum(n * rates.under(mask) for mask, n in later)
 
 
-def offer(
-    estimate: Estimate, shares: Mapping[int, float], besides: float = 0.0, before: float = 0.0
-) -> Estimate:
+def offer(estimate: Estimate, shares: Mapping[int, float], before: float = 0.0) -> Estimate:
     """The same with a number of items that makes a long run short.
 
     Parameters
@@ -142,17 +140,13 @@ def offer(
         Of all items.
     shares : mapping of int to float
         See :func:`fewer_items`; empty where a part of the items is evaluated already.
-    besides : float, default=0
-        The share of the evaluating that no number of items makes less: running texts.
     before : float, default=0
         Seconds of it that come before the evaluating.
     """
     if estimate.most < LONG:
         return estimate
     times = {
-        n: before + (estimate.most - before) * (besides + (1 - besides) * share)
-        for n, share in shares.items()
-        if share < 0.5
+        n: before + (estimate.most - before) * share for n, share in shares.items() if share < 0.5
     }
     short = [n for n, seconds in times.items() if seconds <= LONG] or [*times][-1:]
     if not short:

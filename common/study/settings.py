@@ -209,7 +209,7 @@ class Settings(Declared):
         int | None,
         Setting("Evaluate on N items of each class (vision) or paradigm (language), drawn by the "
                 "seed, the groups as equal as can be, for a quick first answer; versions of one "
-                "picture count once, and running texts are read whole", EVALUATING,
+                "picture count once, and of running texts the same share is read", EVALUATING,
                 read=partial(parse_count, "items", 1), label="Items of each class or paradigm",
                 metavar="N", unset="all"),
     ] = None  # fmt: skip

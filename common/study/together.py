@@ -248,15 +248,14 @@ class EvaluatingTogether(Evaluating):
         rate = SAFE * seconds / shown.work[number]
         self._rates = Rates(rate)
         before *= rate
-        items, besides = self.work
-        whole = before + rate * (items + besides) * n_masks
+        whole = before + rate * self.work * n_masks
         found = Estimate(whole, whole, bound=True)
-        tell(progress, "This run", offer(found, self._fewer, besides / (items + besides), before))
+        tell(progress, "This run", offer(found, self._fewer, before))
 
     @property
-    def work(self) -> tuple[float, float]:
-        """What is shown under each mask: of items and of running texts, in pictures or tokens."""
-        return float(len(self.items.names)), 0.0
+    def work(self) -> float:
+        """What is shown under each mask, in pictures or tokens."""
+        return float(len(self.items.names))
 
     @property
     def _fewer(self) -> dict[int, float]:
@@ -275,17 +274,15 @@ class EvaluatingTogether(Evaluating):
     ) -> None:
         """One batch is evaluated under a mask of every kind, if the work may be long."""
         shown = self.shown()
-        items, besides = self.work
-        most = (self._rates or Rates(0.0)).intact * (items + besides) * len(masks)
-        tried = TRIED * shown.work[_middle(shown)] / (items + besides)  # of one pass of all of it
+        most = (self._rates or Rates(0.0)).intact * self.work * len(masks)
+        tried = TRIED * shown.work[_middle(shown)] / self.work  # of one pass of all of it
         if len(masks) < FEWEST or most < WORTH or len(masks) < tried:
             return
         self._passes = self._for(shown, [*masks], found)
         every = [*masks, *(mask for mask, _ in later)]
         self._rates = self._tried(shown, kinds(every), self._passes)
-        times = foreseen(self._rates, items + besides, masks, later)
-        estimate = offer(Estimate(*times), self._fewer, besides / (items + besides))
-        tell(progress, "Evaluating", estimate)
+        times = foreseen(self._rates, self.work, masks, later)
+        tell(progress, "Evaluating", offer(Estimate(*times), self._fewer))
 
     def _tried(self, shown: Batches, masks: Sequence[Mask], passes: Passes) -> Rates:
         """Of a batch of middling size, the seconds that each kind of mask takes."""

@@ -22,16 +22,27 @@ from llm_loc.stimuli.tables import alternatives, items_in, one_line, read_text
 from llm_loc.stimuli.texts import digest_of_text
 
 REST, NEITHER = "rest", "neither"
-WINDOW = 128
+WINDOW, FEWEST_WINDOWS = 128, 30  # the fewest that a verdict takes
 
 
 @dataclass(frozen=True)
 class RunningText:
-    """A text whose perplexity is measured."""
+    """A text whose perplexity is measured.
+
+    Attributes
+    ----------
+    name, text : str
+        What it is called, and all of it.
+    window : int, default=128
+        Tokens that are read at a time.
+    share : float, default=1
+        Of its windows, evenly spread over the text, at least :data:`FEWEST_WINDOWS` of them.
+    """
 
     name: str
     text: str
     window: int = WINDOW
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -96,7 +107,10 @@ class Benchmark:
     def fingerprint(self) -> str:
         """Fingerprint of all of it."""
         pairs = list(zip(self.names, self.choices, self.groups.tolist(), strict=True))
-        texts = [(text.name, text.text, text.window) for text in self.texts]
+        texts = [
+            (text.name, text.text, text.window, *([] if text.share == 1 else [text.share]))
+            for text in self.texts
+        ]
         levels = {level: values.tolist() for level, values in self.levels.items()}
         return digest_of([pairs, texts, levels])
 

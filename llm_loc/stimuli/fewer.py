@@ -11,7 +11,7 @@ from llm_loc.stimuli.benchmarks import Benchmark
 def fewer(items: Benchmark, n: int, seed: int = 0) -> Benchmark:
     """Keep n items of each paradigm; see :func:`common.effects.subset.choose_items`.
 
-    An item keeps all its texts; running texts stay whole.
+    An item keeps all its texts. Of running texts the same share of windows is kept, at least 30.
 
     Raises
     ------
@@ -26,5 +26,6 @@ def fewer(items: Benchmark, n: int, seed: int = 0) -> Benchmark:
         choices=tuple(items.choices[place] for place in places),
         levels={level: values[places] for level, values in items.levels.items()},
         groups=items.groups[places],
+        texts=tuple(replace(text, share=len(places) / len(items.names)) for text in items.texts),
         subset=told,
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from common.measure.masks import top_percent
 from llm_loc.evaluate import Tokenized, evaluate, log_probabilities
 from llm_loc.localize import find_sites, localize
 from llm_loc.stimuli import RunningText, benchmark
+from llm_loc.stimuli.benchmarks import FEWEST_WINDOWS
 from llm_loc.windows import window_bytes, windows
 from tests.llm_loc.conftest import CONTEXT, SENTENCES, ModelMaker
 from tests.llm_loc.test_localize import STIMULI
@@ -226,6 +229,18 @@ def test_windows_are_consecutive_and_the_last_incomplete_one_is_dropped(
     found = windows(model, text)
     assert found.ravel().tolist() == whole[: found.size]
     assert 0 <= len(whole) - found.size < 16
+
+
+def test_a_share_of_the_windows_is_spread_over_the_text(make_model: ModelMaker) -> None:
+    model = make_model()
+    text = RunningText("prose", " ".join(SENTENCES * 40), window=16)
+    whole, sizes = windows(model, text), window_bytes(model, text)
+    assert len(whole) > 2 * FEWEST_WINDOWS
+    for share, n in ((0.01, FEWEST_WINDOWS), (0.6, math.ceil(0.6 * len(whole)))):
+        part = replace(text, share=share)
+        kept = np.arange(n) * len(whole) // n
+        assert np.array_equal(windows(model, part), whole[kept])
+        assert np.array_equal(window_bytes(model, part), sizes[kept])
 
 
 def test_texts_that_cannot_be_measured(make_model: ModelMaker, own_files: tuple[Path, ...]) -> None:

@@ -164,10 +164,9 @@ def test_a_long_run_is_offered_a_part_of_the_items() -> None:
     assert long.said() == "about 5.0 h; with `items` 10: 8 min"
     assert offer(Estimate(500, 500), shares).fewer is None
     assert offer(Estimate(9000, 9000), {}).fewer is None
-    with_texts = offer(Estimate(9000, 9000), shares, besides=0.5)
-    assert with_texts.fewer is not None
-    assert with_texts.fewer[0] == 5  # no number makes it short; the smallest is offered
-    assert with_texts.fewer[1] > 4500
+    endless = offer(Estimate(1e6, 1e6), shares)
+    assert endless.fewer is not None
+    assert endless.fewer[0] == 5  # no number makes it short; the smallest is offered
 
 
 @pytest.mark.parametrize(
