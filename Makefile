@@ -10,7 +10,7 @@ TWO := -n 2 --dist loadfile --no-loadscope-reorder
 DEPRECATED := -W error::DeprecationWarning -W error::FutureWarning -W error::PendingDeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo app test test-slow test-newest test-oldest constraints check bench bench-gpu calibrate clean
+.PHONY: help setup demo app test test-slow test-newest test-oldest constraints check bench bench-gpu bench-peers calibrate clean
 
 help:
 	@echo 'make demo         the face and language experiments on the bundled phantoms, offline'
@@ -19,7 +19,7 @@ help:
 	@echo 'make check        style, types, imports    make bench        speed and memory'
 	@echo 'make test-newest  with the newest release of every dependency'
 	@echo 'make test-oldest  with the oldest that pyproject.toml admits'
-	@echo 'make bench-gpu    the same on a GPU'
+	@echo 'make bench-gpu    the same on a GPU          make bench-peers  against other tools'
 	@echo 'make calibrate    how often the verdict is wrong where the truth is known'
 	@echo 'make constraints  let make setup install what make test-newest was run with'
 
@@ -90,8 +90,18 @@ bench: $(READY)
 	@$(RUN) $(BIN)/python -m benchmarks.language
 	@$(RUN) $(BIN)/python -m benchmarks.masks
 
+# Other tools come into an environment of their own; deeplocalizer asks for versions of its own time.
+PEERS := nnsight==0.8.1 pyvene==0.1.8
+
+.venv-peers/.ready: pyproject.toml constraints.txt
+	$(call installed,.venv-peers,with nnsight and pyvene and deeplocalizer,-c constraints.txt)
+	@.venv-peers/bin/pip install -q -c constraints.txt $(PEERS) && .venv-peers/bin/pip install -q --no-deps deeplocalizer==0.0.3
+
+bench-peers: .venv-peers/.ready
+	@$(RUN) .venv-peers/bin/python -m benchmarks.peers
+
 bench-gpu: $(READY)
 	@$(RUN) $(BIN)/python -m benchmarks.gpu
 
 clean:
-	rm -rf .venv .venv-newest .venv-oldest build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-newest .venv-oldest .venv-peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache

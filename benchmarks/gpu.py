@@ -16,8 +16,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from benchmarks.language import drawn_words, make_model
@@ -38,8 +36,8 @@ from vision_loc.localize import find_sites
 from vision_loc.models import VisionModel, load_model
 
 NETWORK = "timm/tf_efficientnet_lite0"
-BATCH, BATCHES, ROUNDS = 64, 8, 5
-TEXTS, WORDS = 240, 12  # of a side
+BATCH, BATCHES, ROUNDS = 64, 4, 3
+TEXTS, WORDS = 120, 12  # of a side
 SMALLER = (torch.bfloat16, torch.float16)
 GROUPS = 4  # two sides, two halves of each
 
@@ -174,7 +172,12 @@ def begins_in(found: SelectivityMap, stage: str, n: int) -> list[Mask]:
     return [units_mask(found, rng.choice(own, max(1, len(own) // 10), False)) for _ in range(n)]
 
 
-def of_pictures(table: Table) -> None:
+def say(model: str, what: str, goal: str, found: str) -> None:
+    """One line, as soon as it is known."""
+    print(f"{model:28} {what:42} {goal:8} {found}", flush=True)
+
+
+def of_pictures() -> None:
     """The rows of the network, in float32."""
     case = pictures()
     found = case.localize()
@@ -183,31 +186,30 @@ def of_pictures(table: Table) -> None:
         ("localize / bare passes, channel", "<= 1.05", case.localize, 1),
         ("localize / bare passes, neuron", "<= 1.15", partial(case.localize, "neuron"), 1),
         (
-            "masks of a default run / as many passes",
+            "masks of a default run / passes",
             "<= 0.20",
             partial(case.under, masks, found),
-            0,
+            len(masks),
         ),
         ("20 early masks / 20 passes", "<= 1.03", partial(case.under, early, found), len(early)),
     ]
     for what, goal, way, share in rows:
-        took = ratios(way, case.bare, share or len(masks))
-        table.add_row(NETWORK, what, goal, spread(took))
+        say(NETWORK, what, goal, spread(ratios(way, case.bare, share)))
     each = waits(case.localize) / BATCHES
-    table.add_row(NETWORK, "waits for the GPU a batch, localizing", "0", f"{each:.2f}")
+    say(NETWORK, "waits for the GPU a batch, localizing", "0", f"{each:.2f}")
 
 
-def of_texts(table: Table) -> None:
+def of_texts() -> None:
     """The rows of the language model, in float32."""
     texts = reading()
     name = texts.model.name
-    took = ratios(texts.localize, texts.bare)
-    table.add_row(name, "localize 480 texts / bare passes", "<= 1.05", spread(took))
-    took = ratios(texts.one_by_one, texts.localize)
-    table.add_row(name, "published loop / localize", ">= 2.7", spread(took))
+    what = f"localize {2 * TEXTS} texts / bare passes"
+    say(name, what, "<= 1.05", spread(ratios(texts.localize, texts.bare)))
+    loop = spread(ratios(texts.one_by_one, texts.localize))
+    say(name, "published loop / localize", ">= 2.7", loop)
 
 
-def smaller(table: Table, make: Callable[[torch.dtype], Pictures | Reading]) -> None:
+def smaller(make: Callable[[torch.dtype], Pictures | Reading]) -> None:
     """What 16-bit numbers change: the top mask, and the time of passes."""
     whole = make(torch.float32)
     found = whole.localize()
@@ -216,27 +218,20 @@ def smaller(table: Table, make: Callable[[torch.dtype], Pictures | Reading]) -> 
         case = make(dtype)
         overlap = dice(found, case.localize())
         took = statistics.median(seconds(case.bare) for _ in range(ROUNDS))
-        table.add_row(case.model.name, str(dtype), f"{overlap:.3f}", f"{base / took:.2f}")
+        what = f"{str(dtype).removeprefix('torch.')} against float32: overlap, speed"
+        say(case.model.name, what, "", f"Dice {overlap:.3f}, {base / took:.2f} times as fast")
 
 
 def main() -> None:
     """Print all of it, or in one line why not."""
     if not torch.cuda.is_available():
         sys.exit("bench-gpu: there is no GPU that CUDA sees on this machine; nothing was measured")
-    console = Console(width=120)
-    title = f"{torch.cuda.get_device_name()}, torch {torch.__version__}, batches of {BATCH}"
-    table = Table(title=title)
-    for column in ("model", "what", "goal", "ratio: median (range)"):
-        table.add_column(column)
-    of_pictures(table)
-    of_texts(table)
-    console.print(table)
-    table = Table(title="16-bit numbers against float32, random weights")
-    for column in ("model", "numbers", "overlap of the top 1 % (Dice)", "times as fast"):
-        table.add_column(column)
-    smaller(table, pictures)
-    smaller(table, reading)
-    console.print(table)
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, batches of {BATCH}")
+    print("Ratios: median (range). Weights are random, so overlaps are of noise that is ranked.")
+    of_pictures()
+    of_texts()
+    smaller(pictures)
+    smaller(reading)
 
 
 if __name__ == "__main__":
