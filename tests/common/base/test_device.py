@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from common.base import device
-from common.base.device import free_memory
+from common.base.device import choose_device, free_memory
 
 CPU = torch.device("cpu")
 
@@ -35,3 +35,11 @@ def test_a_machine_that_does_not_say_has_something(
 ) -> None:
     monkeypatch.setattr(device, "MEMINFO", tmp_path / "none")
     assert 1 << 20 < free_memory(CPU) < 1 << 50
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu"])
+def test_float32_is_not_rounded_on_a_gpu(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    choose_device(name)
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
