@@ -19,8 +19,8 @@ UNKNOWN = 1 << 32  # bytes that a machine is taken to have if it does not say
 def choose_device(name: str = "auto") -> torch.device:
     """The device of that name; ``auto`` takes CUDA, then Apple's MPS, then the CPU.
 
-    From here on float32 is float32 on CUDA, too: by itself torch lets convolutions round their input
-    to 10 bits there (TF32), which moved t by up to 0.2 on a real model.
+    From here on float32 is float32 on CUDA, too: by itself torch lets convolutions round their
+    input to 10 bits there (TF32), which moved t by up to 0.2 on a real model.
 
     Raises
     ------

@@ -236,6 +236,8 @@ class Settings(Declared):
         for name in ("least_d_prime", "least_index"):
             if not 0 < (least := getattr(self, name)) < math.inf:
                 raise SettingError(f"`{name}` {least:g}: give a number above 0")
+        if (times := self.exclude_massive) is not None and not 1 < times < math.inf:
+            raise SettingError(f"`exclude_massive` {times:g}: give a number above 1, or usual")
         if self.kind == "head" and self.sites is None:
             self._check_heads()
 
@@ -250,9 +252,6 @@ class Settings(Declared):
                 "`ablation` mean: a head is a slice of channels, of which the map keeps one "
                 "number; choose zero, resample or scale:X"
             )
-
-        if (times := self.exclude_massive) is not None and not 1 < times < math.inf:
-            raise SettingError(f"`exclude_massive` {times:g}: give a number above 1, or usual")
 
     @property
     def plan(self) -> Plan:
