@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import warnings
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -27,7 +29,7 @@ def choose_device(name: str = "auto") -> torch.device:
     SettingError
         If the device is not one that this machine has.
     """
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    round_nothing()
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -39,6 +41,15 @@ def choose_device(name: str = "auto") -> torch.device:
         reason = str(error).splitlines()[0]
         raise SettingError(f"`device` {name}: not on this machine ({reason})") from error
     return device
+
+
+@cache
+def round_nothing() -> None:
+    """Let torch round float32 nowhere on CUDA; once a process, whose warnings it holds back."""
+    with warnings.catch_warnings():
+        # The new names of it make torch refuse whoever asks by the old ones, libraries among them.
+        warnings.simplefilter("ignore")
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def choose_dtype(name: str = "float32") -> torch.dtype:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from common.base import device
-from common.base.device import choose_device, free_memory
+from common.base.device import choose_device, free_memory, round_nothing
 
 CPU = torch.device("cpu")
 
@@ -38,8 +38,10 @@ def test_a_machine_that_does_not_say_has_something(
 
 
 @pytest.mark.parametrize("name", ["auto", "cpu"])
-def test_float32_is_not_rounded_on_a_gpu(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+@pytest.mark.filterwarnings("ignore:Please use the new API settings")
+def test_float32_is_not_rounded_on_a_gpu(name: str) -> None:
+    torch.backends.cudnn.allow_tf32 = True  # as torch has it
+    round_nothing.cache_clear()
     choose_device(name)
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32
