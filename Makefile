@@ -10,10 +10,11 @@ TWO := -n 2 --dist loadfile --no-loadscope-reorder
 DEPRECATED := -W error::DeprecationWarning -W error::FutureWarning -W error::PendingDeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo app test test-slow test-newest test-oldest constraints check bench bench-gpu bench-peers calibrate clean
+.PHONY: help setup demo demo-real app test test-slow test-newest test-oldest constraints check bench bench-gpu bench-peers calibrate clean
 
 help:
 	@echo 'make demo         the face and language experiments on the bundled phantoms, offline'
+	@echo 'make demo-real    the same on real models, which come through pip; stimuli in FUNCLOC_DATA'
 	@echo 'make app          the browser app, on http://127.0.0.1:7860'
 	@echo 'make test         all quick tests          make test-slow    those that take minutes'
 	@echo 'make check        style, types, imports    make bench        speed and memory'
@@ -53,6 +54,14 @@ DEMO := \
 # Each command as one would type it, then what it prints.
 demo: $(READY)
 	@for words in $(DEMO); do printf '\n$$ %s\n' "$$words"; $(RUN) $(BIN)/$$words || exit 1; done
+
+# A part of the items and of the draws, so that two cores take a quarter of an hour.
+REAL := \
+	'vision-loc run --model pip/efficientnet_lite0 --localizer floc:faces --eval imagenet-sample --top 1 --untrained-seeds 0 --controls random:5,layer-matched:19,magnitude-matched:19' \
+	'llm-loc run --model pip/smollm2-135m-instruct --localizer langloc --eval blimp,prose --items 2 --top 1 --untrained-seeds 0 --controls random:5,layer-matched:19,magnitude-matched:19'
+
+demo-real: $(READY)
+	@for words in $(REAL); do printf '\n$$ %s\n' "$$words"; $(RUN) $(BIN)/$$words || exit 1; done
 
 app: $(READY)
 	@$(RUN) $(BIN)/python app.py

@@ -20,26 +20,23 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from benchmarks.language import drawn_words, make_model
 from benchmarks.masks import planned
-from benchmarks.speed import spread
-from common.measure.halves import selectivity_map
+from benchmarks.speed import BATCH, Case, spread
 from common.measure.masks import Mask, top_percent, units_mask
 from common.measure.prefix import Passes
-from common.measure.record import record
 from common.measure.scores import SelectivityMap
-from common.measure.sites import Site, Unit
+from common.measure.sites import Site
 from llm_loc.localize import find_sites as text_sites
 from llm_loc.localize import localize as localize_texts
 from llm_loc.models import LanguageModel
 from llm_loc.stimuli import Localizer, Text
 from vision_loc.evaluate import PictureBatches
 from vision_loc.localize import find_sites
-from vision_loc.models import VisionModel, load_model
+from vision_loc.models import load_model
 
 NETWORK = "timm/tf_efficientnet_lite0"
-BATCH, BATCHES, ROUNDS = 64, 4, 3
+BATCHES, ROUNDS = 4, 3
 TEXTS, WORDS = 120, 12  # of a side
 SMALLER = (torch.bfloat16, torch.float16)
-GROUPS = 4  # two sides, two halves of each
 
 
 def seconds(way: Callable[[], object]) -> float:
@@ -69,28 +66,8 @@ def waits(way: Callable[[], object]) -> int:
     return sum("synchronizing" in str(each.message) for each in told)
 
 
-@dataclass(frozen=True)
-class Pictures:
+class Pictures(Case):
     """A network and noise of its input size, half of it called the target."""
-
-    model: VisionModel
-    pixels: np.ndarray
-    sites: list[Site]
-
-    def bare(self) -> None:
-        """Only the passes."""
-        with torch.inference_mode():
-            for start in range(0, len(self.pixels), BATCH):
-                self.model.logits(torch.from_numpy(self.pixels[start : start + BATCH]))
-
-    def localize(self, unit: Unit = "channel") -> SelectivityMap:
-        """Passes, moments and the map."""
-        groups = np.repeat(np.arange(GROUPS), len(self.pixels) // GROUPS)
-        with torch.inference_mode(), record(self.model.module, self.sites, unit=unit) as recorder:
-            for start in range(0, len(self.pixels), BATCH):
-                recorder.expect(groups[start : start + BATCH])
-                self.model.logits(torch.from_numpy(self.pixels[start : start + BATCH]))
-        return selectivity_map(recorder, [1.0], {})
 
     def under(self, masks: Sequence[Mask | None], found: SelectivityMap) -> None:
         """All batches under all masks, as an evaluation does it."""

@@ -57,7 +57,7 @@ class Case:
             for start in range(0, len(self.pixels), BATCH):
                 self.model.logits(torch.from_numpy(self.pixels[start : start + BATCH]))
 
-    def localize(self, unit: Unit) -> SelectivityMap:
+    def localize(self, unit: Unit = "channel") -> SelectivityMap:
         """Forward passes, moments and the map."""
         groups = np.repeat(np.arange(4), len(self.pixels) // 4)
         with torch.inference_mode(), record(self.model.module, self.sites, unit=unit) as recorder:
