@@ -79,7 +79,7 @@ def masks_of(folder: Path) -> list[Mask]:
 
 def test_every_row_is_what_a_picture_by_itself_gives(finished: Path, folders: Path) -> None:
     model = load_model("phantom/planted")
-    items = pd.read_csv(finished / "items.csv")
+    items = pd.read_csv(finished / "items.csv", float_precision="round_trip")
     masks = {mask.name: mask for mask in masks_of(finished)}
     assert len(items) == 2 * N * (1 + len(masks))
     for name in masks:
@@ -100,7 +100,10 @@ def test_every_row_is_what_a_picture_by_itself_gives(finished: Path, folders: Pa
 
 
 def test_the_results_are_shares_of_predictions_that_stay(finished: Path) -> None:
-    results, items = results_of(finished), pd.read_csv(finished / "items.csv")
+    results, items = (
+        results_of(finished),
+        pd.read_csv(finished / "items.csv", float_precision="round_trip"),
+    )
     assert results.evaluation.measure == results.judgement.measure == "agreement"
     assert results.groups == ("celeba", "coco")
     assert {entry.accuracy for entry in results.intact.values()} == {1.0}
@@ -118,7 +121,9 @@ def test_the_results_are_shares_of_predictions_that_stay(finished: Path) -> None
 
 
 def test_the_verdict_comes_from_the_items_alone(finished: Path) -> None:
-    again = judge(pd.read_csv(finished / "items.csv"), "celeba", "coco")
+    again = judge(
+        pd.read_csv(finished / "items.csv", float_precision="round_trip"), "celeba", "coco"
+    )
     assert again == results_of(finished).judgement
 
 
