@@ -19,17 +19,15 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from benchmarks.language import drawn_words, make_model
-from benchmarks.masks import planned
+from benchmarks.masks import begins_in, evaluate_all, planned
 from benchmarks.speed import BATCH, Case, spread
-from common.measure.masks import Mask, top_percent, units_mask
-from common.measure.prefix import Passes
+from common.measure.masks import Mask, top_percent
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site
 from llm_loc.localize import find_sites as text_sites
 from llm_loc.localize import localize as localize_texts
 from llm_loc.models import LanguageModel
 from llm_loc.stimuli import Localizer, Text
-from vision_loc.evaluate import PictureBatches
 from vision_loc.localize import find_sites
 from vision_loc.models import load_model
 
@@ -71,12 +69,7 @@ class Pictures(Case):
 
     def under(self, masks: Sequence[Mask | None], found: SelectivityMap) -> None:
         """All batches under all masks, as an evaluation does it."""
-        labels = np.zeros(len(self.pixels), dtype=int)
-        shown = PictureBatches(self.model, self.pixels, labels, batch_size=BATCH)
-        passes = Passes(self.model.module, masks, "zero", found)
-        with torch.inference_mode():
-            for number in range(len(shown.places)):
-                [*shown.give(number, passes)]
+        evaluate_all(self.model, self.pixels, BATCH, masks, found)
 
 
 def pictures(dtype: torch.dtype = torch.float32) -> Pictures:
@@ -140,13 +133,6 @@ def dice(one: SelectivityMap, other: SelectivityMap) -> float:
     """Overlap of the two top masks of 1 %."""
     units = [set(top_percent(found, 1.0).units.tolist()) for found in (one, other)]
     return 2 * len(units[0] & units[1]) / sum(map(len, units))
-
-
-def begins_in(found: SelectivityMap, stage: str, n: int) -> list[Mask]:
-    """Masks of a tenth of one site's units."""
-    number = next(i for i, site in enumerate(found.sites) if site.module.startswith(stage))
-    own, rng = np.flatnonzero(found.site_of_unit == number), np.random.default_rng(0)
-    return [units_mask(found, rng.choice(own, max(1, len(own) // 10), False)) for _ in range(n)]
 
 
 def say(model: str, what: str, goal: str, found: str) -> None:

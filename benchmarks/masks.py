@@ -62,20 +62,32 @@ class Case:
 
     def under(self, masks: Sequence[Mask | None]) -> None:
         """All of it, as an evaluation does it: an intact pass that is kept, and each mask's."""
-        labels = np.zeros(len(self.pixels), dtype=int)
-        shown = PictureBatches(self.model, self.pixels, labels, batch_size=BATCH)
-        passes = Passes(self.model.module, masks, "zero", self.found)
-        with torch.inference_mode():
-            for number in range(BATCHES):
-                [*shown.give(number, passes)]
+        evaluate_all(self.model, self.pixels, BATCH, masks, self.found)
 
-    def begins_in(self, stage: str, n: int) -> list[Mask]:
-        """Masks of a tenth of the units of one site, which lies in a stage of the model."""
-        site = next(site for site in self.found.sites if site.module.startswith(stage))
-        own = np.flatnonzero(self.found.site_of_unit == self.found.sites.index(site))
-        rng = np.random.default_rng(0)
-        size = max(1, len(own) // 10)
-        return [units_mask(self.found, rng.choice(own, size, replace=False)) for _ in range(n)]
+
+def evaluate_all(
+    model: VisionModel,
+    pixels: np.ndarray,
+    batch_size: int,
+    masks: Sequence[Mask | None],
+    found: SelectivityMap,
+) -> None:
+    """All pictures under all masks, batches outside, as an evaluation does it."""
+    labels = np.zeros(len(pixels), dtype=int)
+    shown = PictureBatches(model, pixels, labels, batch_size=batch_size)
+    passes = Passes(model.module, masks, "zero", found)
+    with torch.inference_mode():
+        for number in range(len(shown.places)):
+            [*shown.give(number, passes)]
+
+
+def begins_in(found: SelectivityMap, stage: str, n: int) -> list[Mask]:
+    """Masks of a tenth of the units of one site, which lies in a stage of the model."""
+    site = next(site for site in found.sites if site.module.startswith(stage))
+    own = np.flatnonzero(found.site_of_unit == found.sites.index(site))
+    rng = np.random.default_rng(0)
+    size = max(1, len(own) // 10)
+    return [units_mask(found, rng.choice(own, size, replace=False)) for _ in range(n)]
 
 
 def make_case(root: Path | None = None) -> Case:
@@ -122,7 +134,7 @@ def planned(found: SelectivityMap) -> list[Mask | None]:
 
 def one_more(case: Case) -> str:
     """What a further mask costs that begins late, against a plain pass in the same layout."""
-    few, many = case.begins_in(LATE, 6), case.begins_in(LATE, 26)
+    few, many = begins_in(case.found, LATE, 6), begins_in(case.found, LATE, 26)
     found = []
     for _ in range(ROUNDS):
         less, more, plain = (
@@ -160,7 +172,7 @@ def main(root: Path | None = None) -> None:
     with in_layout(case.model.module, layout):
         words = f"one more mask that begins in {LATE}* / a pass in the layout {layout}"
         table.add_row(words, "<= 0.13", one_more(case))
-        early = case.begins_in(FIRST, 20)
+        early = begins_in(case.found, FIRST, 20)
         words = f"20 masks that begin in {FIRST}* / 20 passes in the layout {layout}"
         table.add_row(words, "<= 1.03", ratio(partial(case.under, early), case.plain, 20))
     console.print(table)

@@ -26,8 +26,8 @@ def n_heads(modules: Iterable[nn.Module]) -> int | None:
     Parameters
     ----------
     modules : iterable of nn.Module
-        The attention and what lies between it and its projection, the innermost first: the first
-        to say it is believed, and one that does not say it itself may have a configuration.
+        The attention and what lies in it: the first to say it is believed, and one that does not
+        say it itself may have a configuration.
 
     Returns
     -------
