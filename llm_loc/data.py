@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from common.base.tables import is_table, read_table, read_text
 from common.cli.data_command import data_app
-from llm_loc.stimuli.tables import OLD_ENCODING, read_table, read_text
+from llm_loc.stimuli.tables import OLD_ENCODING
 
 
 def _read(path: Path) -> None:
-    if path.suffix.lower() == ".csv":
+    if is_table(path):
         read_table(path)
     else:
         read_text(path, OLD_ENCODING)

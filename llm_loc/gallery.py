@@ -10,6 +10,7 @@ import numpy as np
 from common.base.errors import MaskError
 from common.base.files import save_json
 from common.base.progress import Progress, silent
+from common.base.tables import lines_of
 from common.measure.ablate import Ablation
 from common.measure.control_rules import control
 from common.measure.donors import Donors
@@ -38,7 +39,7 @@ def prompts(items: Benchmark, seed: int = 0) -> list[str]:
     Lines of running text if there is any, for they are the more natural ones, or else good
     sentences. Each prompt comes once, and leaves words of its source unsaid.
     """
-    lines = [line for text in items.texts for line in text.text.splitlines()]
+    lines = [line for text in items.texts for line in lines_of(text.text)]
     sources = [source.split() for source in lines or items.good]
     starts = [" ".join(words[:WORDS]) for words in sources if len(words) > WORDS]
     offered = [*dict.fromkeys(starts or [" ".join(words) for words in sources if words])]

@@ -12,6 +12,7 @@ from rich.console import Console
 from common.base.errors import DataError, SettingError
 from common.base.files import write_atomically
 from common.base.progress import terminal
+from common.base.tables import is_table, read_table
 from common.cli import options
 from common.cli.data_command import data_app
 from common.cli.printing import print_warnings
@@ -26,6 +27,8 @@ from vision_loc.stimuli.pictures import Skipped, open_picture
 def _read(path: Path) -> None:
     if path.suffix.lower() in SUFFIXES:
         open_picture(path)
+    elif is_table(path):
+        read_table(path)
     else:
         path.read_bytes()
 

@@ -33,6 +33,7 @@ from common.base.cache import PARTIAL, STAMP, alone
 from common.base.errors import DataError
 from common.base.files import digest_of, mismatch, sha256_of
 from common.base.progress import Progress, silent
+from common.base.tables import lines_of
 from common.data.transfer import get
 
 BROKEN_ARCHIVE = (
@@ -138,7 +139,7 @@ def read_checksums(file: Traversable) -> dict[str, str]:
         If the table cannot be read, or a line of it is none of the kind.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = lines_of(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{file}: cannot be read ({error})") from error
     checksums = {}

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from common.base.errors import DataError, RunError
 from common.base.files import read_json, save_json
+from common.base.tables import read_large
 from common.effects.finding import finding
 from common.effects.judge import judge
 from common.effects.results import Localized, Results
@@ -110,8 +111,8 @@ def read_items(path: Path) -> pd.DataFrame:
     words = dict.fromkeys(("item", "group", "label", "mask", "rule", "margin"), str)
     empty = {name: [""] for name in ("percent", "correct")}
     try:
-        items = pd.read_csv(path, dtype=words, keep_default_na=False, na_values=empty)
+        items = read_large(path, dtype=words, keep_default_na=False, na_values=empty)
         # As Python reads numbers, to the last bit.
         return items.assign(margin=items["margin"].astype(float))
-    except (OSError, KeyError, ValueError) as error:
+    except (KeyError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as a table of items ({error})") from error

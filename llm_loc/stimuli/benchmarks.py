@@ -13,12 +13,13 @@ import pandas as pd
 
 from common.base.errors import DataError, ManifestError, SettingError
 from common.base.files import digest_of
+from common.base.tables import is_table, lines_of, one_line, read_text
 from common.data.manifest import Manifest, Pairs, check_kind, data_folder, load_manifest
 from common.effects.described import Subset
 from llm_loc import phantom
 from llm_loc.stimuli import arithmetic
 from llm_loc.stimuli.localizers import condition
-from llm_loc.stimuli.tables import alternatives, items_in, one_line, read_text
+from llm_loc.stimuli.tables import LINES, alternatives, items_in
 from llm_loc.stimuli.texts import digest_of_text
 
 REST, NEITHER = "rest", "neither"
@@ -128,7 +129,7 @@ class Benchmark:
         lines = [
             (f"{text.name}:{number}", digest_of_text(line))
             for text in self.texts
-            for number, line in enumerate(text.text.splitlines(), 1)
+            for number, line in enumerate(lines_of(text.text), 1)
             if line.strip()
         ]
         return sentences + lines
@@ -151,7 +152,7 @@ def benchmark(
     Parameters
     ----------
     names : str
-        Manifests, ``.csv`` files of items (see :func:`llm_loc.stimuli.tables.items_in`) and
+        Manifests, tables of items (see :func:`llm_loc.stimuli.tables.items_in`) and
         ``.txt`` files with commas between them: ``blimp,prose``.
     target, other : str, optional
         The two groups that are contrasted: a part of any level (a field, a phenomenon, a paradigm),
@@ -219,9 +220,9 @@ def _joined(sets: Sequence[_Items]) -> _Items:
 
 def _own_evaluation(name: str) -> _Items | RunningText | None:
     path = Path(name)
-    if path.suffix.lower() == ".txt":
+    if path.suffix.lower() in LINES:
         return RunningText(path.stem, read_text(path))
-    if path.suffix.lower() != ".csv":
+    if not is_table(path):
         return None
     table = items_in(path)
     if "group" not in table:
@@ -283,7 +284,7 @@ def _drawn_items(manifest: Manifest, entry: Pairs) -> pd.DataFrame:
 
 def _pairs_in(path: Path, entry: Pairs) -> pd.DataFrame:
     rows = []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    for number, line in enumerate(lines_of(read_text(path)), 1):
         try:
             item = json.loads(line)
             row = {"choices": (item[entry.good], item[entry.bad])}

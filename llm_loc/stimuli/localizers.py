@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from common.base.errors import DataError, ManifestError
+from common.base.tables import read_table, read_text
 from common.data.manifest import Condition, Manifest, check_kind, data_folder, load_manifest
 from llm_loc import phantom
 from llm_loc.stimuli import arithmetic, formal
-from llm_loc.stimuli.tables import OLD_ENCODING, read_table, read_text, texts_in
+from llm_loc.stimuli.tables import OLD_ENCODING, texts_in
 from llm_loc.stimuli.texts import Text
 
 LEAST_TEXTS = 4  # of a side: two for each half
@@ -145,15 +146,12 @@ def _stories(paths: Sequence[Path], folder: Path, name: str, entry: Condition) -
 
 
 def _rows(path: Path, folder: Path, name: str, entry: Condition) -> list[Text]:
-    table = read_table(path)
-    if missing := [c for c in (*entry.words, *entry.where) if c not in table.columns]:
-        raise DataError(f"{path}: has no column {missing[0]!r}; it has {', '.join(table.columns)}")
+    table = read_table(path, [*entry.words, *entry.where])
     for column, value in entry.where.items():
         table = table[table[column].str.strip() == value]
     where = path.relative_to(folder)
-    lines = [number + 2 for number in table.index]
     joined = [" ".join(cell.strip() for cell in row) for row in table[list(entry.words)].to_numpy()]
     return [
         Text(f"{where}:{line}", name, text.lower() if entry.lower else text)
-        for line, text in zip(lines, joined, strict=True)
+        for line, text in zip(table.index, joined, strict=True)
     ]

@@ -8,92 +8,51 @@ from pathlib import Path
 import pandas as pd
 
 from common.base.errors import DataError
+from common.base.tables import TABLES, is_table, lines_of, read_table, read_text
 
 TEXT_COLUMNS = ("text", "sentence", "stimulus")
+LINES = (".txt", ".text")  # files of one text a line
 OLD_ENCODING = "cp1252"  # of files that were written before everything was UTF-8
 PAIR, CHOICE = ("good", "bad"), ("prompt", "answer")
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """A CSV table, every cell of it text: ``NA`` is a word here and no gap.
-
-    Raises
-    ------
-    DataError
-        If it cannot be read or has no rows.
-    """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except pd.errors.EmptyDataError as error:
-        raise DataError(f"{path}: is empty") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as a table ({one_line(error)})") from error
-    if table.empty:
-        raise DataError(f"{path}: has a header and no rows")
-    return table
-
-
-def read_text(path: Path, otherwise: str | None = None) -> str:
-    """A text file.
-
-    Parameters
-    ----------
-    path : Path
-        Where it is.
-    otherwise : str, optional
-        The encoding of a file that is not UTF-8, where old ones are to be expected.
-
-    Raises
-    ------
-    DataError
-        If it cannot be read, or holds nothing.
-    """
-    try:
-        content = path.read_bytes()
-        text = _decoded(content, otherwise)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as text ({one_line(error)})") from error
-    if not text.strip():
-        raise DataError(f"{path}: is empty")
-    return text.replace("\r\n", "\n")
-
-
-def _decoded(content: bytes, otherwise: str | None) -> str:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        if otherwise is None:
-            raise
-        return content.decode(otherwise)
-
-
-def one_line(error: Exception) -> str:
-    """What an exception says, in one line."""
-    return " ".join(str(error).split())
-
-
 def texts_in(path: Path) -> list[tuple[int, str]]:
-    """Number and text of each line of a text file, or of each row of a CSV table.
+    """Number and text of each line of a text file, or of each row of a table.
 
     Raises
     ------
     DataError
         If the file cannot be read or is empty, or nobody could tell which column holds the texts.
     """
-    if path.suffix.lower() != ".csv":
-        lines = enumerate(read_text(path).splitlines(), 1)
-        return [(number, line.strip()) for number, line in lines if line.strip()]
+    if not is_table(path):
+        return _lines_in(path)
     table = read_table(path)
     column = next((c for c in TEXT_COLUMNS if c in table.columns), None)
     if column is None:
-        if len(table.columns) > 1:
-            raise DataError(f"{path}: name the column of its texts {TEXT_COLUMNS[0]!r}")
-        column = table.columns[0]
-    return [(row, cell) for row, cell in enumerate(table[column].str.strip(), 2) if cell]
+        raise DataError(
+            f"{path}: name the column of its texts {TEXT_COLUMNS[0]!r}, in its first row; it has "
+            f"{', '.join(table.columns)[:80]}"
+        )
+    cells = zip(table.index.tolist(), table[column].str.strip(), strict=True)
+    return [(row, cell) for row, cell in cells if cell]
+
+
+def _lines_in(path: Path) -> list[tuple[int, str]]:
+    """Number and text of each line that says something."""
+    if path.suffix.lower() not in LINES:
+        raise DataError(
+            f"{path}: texts are read from files called {', '.join(LINES)} (one a line) or "
+            f"{', '.join(TABLES)} (a table)"
+        )
+    stripped = enumerate(map(str.strip, lines_of(read_text(path))), 1)
+    lines = [(number, line) for number, line in stripped if line]
+    tabs = {line.count("\t") for _, line in lines}
+    if len(lines) > 1 and len(tabs) == 1 and 0 not in tabs:
+        raise DataError(
+            f"{path}: has {tabs.pop()} tabs in every line, so it is a table; call it "
+            f"{path.with_suffix('.tsv').name}, its first row the names of its columns"
+        )
+    return lines
 
 
 def items_in(path: Path) -> pd.DataFrame:
@@ -123,12 +82,12 @@ def items_in(path: Path) -> pd.DataFrame:
             f"{path}: has the columns {', '.join(table.columns)}; it needs good and bad for pairs, "
             "or prompt, answer and one more column for each wrong choice; group is optional"
         )
-    for line, item in enumerate(choices, 2):
+    for row, item in zip(table.index, choices, strict=True):
         if len(set(item)) < 2 or not all(text.strip() for text in item):
-            raise DataError(f"{path}: line {line} leaves nothing to choose between")
-    found = pd.DataFrame({"name": [f"{path.name}:{line}" for line in range(2, len(table) + 2)]})
+            raise DataError(f"{path}: row {row} leaves nothing to choose between")
+    found = pd.DataFrame({"name": [f"{path.name}:{row}" for row in table.index]})
     found["choices"] = choices
-    return found if "group" not in table else found.assign(group=table["group"].str.strip())
+    return found if "group" not in table else found.assign(group=[*table["group"].str.strip()])
 
 
 def alternatives(prompt: str, answer: str, wrong: Iterable[str]) -> tuple[str, ...]:

@@ -161,7 +161,7 @@ def spoil_table(folder: Path) -> None:
         (add, "cat has 5 files where 4 belong"),
         (point_elsewhere, "1 of 14 files are missing, the first: gone.png"),
         (drop_table, "holds no labels.csv; is the folder complete?"),
-        (spoil_table, "labels.csv: cannot be read as a table"),
+        (spoil_table, "labels.csv: has no column 'file'; it has a, b"),
     ],
 )
 def test_check_of_a_set_that_is_not_whole(

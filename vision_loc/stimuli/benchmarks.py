@@ -11,6 +11,7 @@ from typing import Literal
 import pandas as pd
 
 from common.base.errors import DataError, ManifestError
+from common.base.tables import read_table
 from common.data.manifest import (
     Evaluation,
     Within,
@@ -24,7 +25,7 @@ from common.effects.described import ClassMatch, Occlusion, Subset, WithinClass
 from vision_loc import phantom
 from vision_loc.stimuli import own
 from vision_loc.stimuli.boxes import COLUMN, Boxes, boxes_of, known_boxes
-from vision_loc.stimuli.classes import by_index
+from vision_loc.stimuli.classes import by_index, class_numbers
 from vision_loc.stimuli.files import check_files
 from vision_loc.stimuli.pictures import Picture, Skipped, drawn, open_picture
 from vision_loc.stimuli.unlabelled import named_folders, pictures_of
@@ -181,17 +182,9 @@ def _from_table(
     name: str, entry: Evaluation, folder: Path, skip: bool, more_others: bool
 ) -> Benchmark:
     path = folder / (entry.table or "")
-    try:
-        table = pd.read_csv(path, dtype={entry.file: str, entry.group: str})
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as a table ({error})") from error
     optional = filter(None, [entry.wnid, entry.class_name])
-    columns = [entry.file, entry.label, entry.group, *optional]
-    if missing := [column for column in columns if column not in table.columns]:
-        raise DataError(f"{path}: has no column {missing[0]!r}; it has {', '.join(table.columns)}")
-    table[entry.label] = pd.to_numeric(table[entry.label], errors="coerce")
-    if table[entry.label].isna().any():
-        raise DataError(f"{path}: column {entry.label!r} holds something that is no class index")
+    table = read_table(path, [entry.file, entry.label, entry.group, *optional])
+    table = table.assign(**{entry.label: class_numbers(path, table[entry.label])})
     if more_others:
         table = _with_more_others(path, table, entry)
     whole, table = table, table[table[entry.group].isin([entry.target, entry.other])]

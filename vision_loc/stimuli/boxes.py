@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from common.base.errors import DataError
 from common.base.files import sha256_of
+from common.base.tables import read_table
 from common.data.manifest import FoundBoxes
 
 COLUMN = "boxes"
@@ -95,10 +95,10 @@ def known_boxes(entry: FoundBoxes | None) -> Boxes:
     try:
         if (found := sha256_of(entry.table)) != entry.sha256:
             raise DataError(f"{entry.table}: SHA-256 should be {entry.sha256} but is {found}")
-        table = pd.read_csv(entry.table, dtype=str)
-        return boxes_of(entry.table, table["file"].tolist(), table[COLUMN].tolist())
-    except (OSError, ValueError, KeyError) as error:
+    except OSError as error:
         raise DataError(f"{entry.table}: cannot be read as a table of boxes ({error})") from error
+    table = read_table(entry.table, ["file", COLUMN])
+    return boxes_of(entry.table, table["file"].tolist(), table[COLUMN].tolist())
 
 
 # --- in pixels ---

@@ -10,8 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from common.base.errors import DataError
+from common.base.tables import is_table, lines_of, read_text
 from vision_loc.classes import BASE, WNID, imagenet_list
-from vision_loc.stimuli.files import beside, lines_of, read_table
+from vision_loc.stimuli.files import beside, read_table
 
 TABLE = "labels.csv"
 SOLUTION = "LOC_val_solution.csv"
@@ -47,15 +48,27 @@ def add_classes(path: Path, table: pd.DataFrame) -> pd.DataFrame:
         else:
             table["class_index"] = [_class_index(path, word) for word in words]
         return table
-    numbers = pd.to_numeric(table["class_index"], errors="coerce")
+    table["class_index"] = class_numbers(path, table["class_index"])
+    return table
+
+
+def class_numbers(path: Path, column: pd.Series[str]) -> pd.Series[int]:
+    """A table's column of class numbers.
+
+    Raises
+    ------
+    DataError
+        If a row holds something else; names it.
+    """
+    numbers = pd.to_numeric(column, errors="coerce")
     wrong = numbers.isna() | (numbers % 1 != 0)
     if wrong.any():
         raise DataError(
-            f"{path}: column 'class_index' holds {table['class_index'][wrong].iloc[0]!r}, which is "
-            "no class index"
+            f"{path}: column {column.name!r} holds {column[wrong].iloc[0]!r} in row "
+            f"{wrong.idxmax()}, which is no class "
+            "index"
         )
-    table["class_index"] = numbers.astype(int)
-    return table
+    return numbers.astype(int)
 
 
 def of_imagenet(wnids: Iterable[str]) -> bool:
@@ -83,7 +96,7 @@ def by_index(path: Path, table: pd.DataFrame, label: str, column: str) -> dict[i
     DataError
         If it says two things of one number.
     """
-    known = table[[label, column]].dropna().drop_duplicates()
+    known = table[[label, column]].replace("", None).dropna().drop_duplicates()
     found: dict[int, str] = {}
     for index, value in zip(known[label].astype(int), known[column].astype(str), strict=True):
         if found.setdefault(index, value) != value:
@@ -95,7 +108,7 @@ def by_index(path: Path, table: pd.DataFrame, label: str, column: str) -> dict[i
 
 def _class_words(path: Path, files: pd.Series[str]) -> list[str]:
     """What stands for the class of each file: a number, a WordNet id, or a folder's name."""
-    truth = _ground_truth(path.parent if path.suffix.lower() == ".csv" else path)
+    truth = _ground_truth(path.parent if is_table(path) else path)
     return [truth.get(Path(file).stem) or _word_of_file(path, file) for file in files]
 
 
@@ -147,7 +160,7 @@ def _ground_truth(folder: Path) -> dict[str, str]:
             for image, prediction in zip(table["ImageId"], table["PredictionString"], strict=True)
         }
     if (path := beside(folder, CAFFE)) is not None:
-        return dict(_caffe_line(path, line) for line in lines_of(path) if line.strip())
+        return dict(_caffe_line(path, line) for line in lines_of(read_text(path)) if line.strip())
     return {}
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from common.base import tables
 from common.base.errors import DataError
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
@@ -40,34 +41,20 @@ def picture_names(folder: Path) -> list[str]:
 
 
 def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
-    """Read a CSV table, everything as text.
+    """Read a table, everything as text; see :func:`common.base.tables.read_table`.
 
     Raises
     ------
     DataError
-        If it cannot be read, is empty, lacks a column, or names a file twice.
+        If it cannot be read, is empty, lacks a column or one of its cells, or names a file twice.
     """
-    try:
-        table = pd.read_csv(path, dtype=str, encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such table") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as a table ({error})") from error
-    if missing := [name for name in columns if name not in table.columns]:
-        has = ", ".join(map(str, table.columns))
-        raise DataError(f"{path}: has no column {missing[0]!r}; it has {has}")
-    if table.empty:
-        raise DataError(f"{path}: has no rows")
+    table = tables.read_table(path, columns)
     for name in columns:
-        if table[name].isna().any():
-            raise DataError(f"{path}: column {name!r} is empty in row {_first(table[name].isna())}")
+        if (gaps := table[name].str.strip() == "").any():
+            raise DataError(f"{path}: column {name!r} is empty in row {gaps.idxmax()}")
     if "file" in columns and (twice := table["file"].duplicated()).any():
         raise DataError(f"{path}: {table['file'][twice].iloc[0]} is in the table twice")
     return table
-
-
-def _first(where: pd.Series[bool]) -> int:
-    return int(where.to_numpy().argmax()) + 2  # line of the file; the header is line 1
 
 
 def check_files(table: Path, folder: Path, files: Sequence[str]) -> None:
@@ -90,10 +77,3 @@ def beside(folder: Path, name: str) -> Path | None:
     """A file of that name in the folder, or in the one above."""
     places = (folder / name, folder.resolve().parent / name)
     return next((place for place in places if place.is_file()), None)
-
-
-def lines_of(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from common.base.tables import is_table
 from common.data.manifest import known_manifests
 from vision_loc.stimuli.classes import TABLE, add_classes, by_index
 from vision_loc.stimuli.files import check_files, picture_names, read_table
@@ -64,7 +65,7 @@ def is_own(name: str) -> bool:
     if name in known_manifests() or name.endswith((".yaml", ".yml")):
         return False
     path = Path(name)
-    return name.endswith(".csv") or len(path.parts) > 1 or path.is_dir()
+    return is_table(path) or len(path.parts) > 1 or path.is_dir()
 
 
 def own_set(path: Path, *, skip: bool = False, labelled: bool = True) -> OwnSet:
@@ -85,16 +86,16 @@ def own_set(path: Path, *, skip: bool = False, labelled: bool = True) -> OwnSet:
         If something is missing, broken, or cannot be told: which class, which group, or which of
         the groups is the target.
     """
-    folder = path.parent if path.suffix.lower() == ".csv" else path
+    folder = path.parent if is_table(path) else path
     table = _rows(path)
     if "group" not in table:
         files = table["file"].tolist()
         table["group"], warning = groups_of(folder, files, by_folder=not labelled)
     else:
         warning = made_by_detector(table)
-    table["group"] = table["group"].fillna("").str.strip()
+    table["group"] = table["group"].str.strip()
     target, other = choose_groups(path, table["group"].tolist())
-    table = table[table["group"].isin([target, other])].reset_index(drop=True)
+    table = table[table["group"].isin([target, other])]
     if not skip:
         check_files(path, folder, table["file"].tolist())
     if not labelled:
@@ -120,7 +121,7 @@ def own_set(path: Path, *, skip: bool = False, labelled: bool = True) -> OwnSet:
 
 
 def _rows(path: Path) -> pd.DataFrame:
-    if path.suffix.lower() == ".csv":
+    if is_table(path):
         return read_table(path, ["file"])
     if path.is_dir() and (path / TABLE).is_file():
         return read_table(path / TABLE, ["file"])

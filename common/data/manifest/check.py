@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-import pandas as pd
-
 from common.base.errors import DataError
 from common.base.files import sha256_of
 from common.base.progress import Progress, silent
+from common.base.tables import read_table
 from common.data.download import Download
 from common.data.manifest.schema import Evaluation, Manifest
 
@@ -112,11 +111,7 @@ def _rows(entry: Evaluation, folder: Path) -> list[str]:
     path = folder / (entry.table or "")
     if not path.is_file():
         return []
-    try:
-        table = pd.read_csv(path, usecols=[entry.file], dtype=str)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as a table ({error})") from error
-    return [str(file) for file in table[entry.file]]
+    return [str(file) for file in read_table(path, [entry.file])[entry.file]]
 
 
 @dataclass(frozen=True)

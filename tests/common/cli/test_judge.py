@@ -76,7 +76,8 @@ def test_the_groups_can_be_said(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "cannot be read as a table of items"),
+        ("", "mine.csv: is empty"),
+        ("item,group,margin\na,b,1,\n", "row 2 has 4 cells"),
         ("item,group\na,b\n", "cannot be read as a table of items"),
         ("item,group,margin\na,b,1\n", "lacks the columns label, mask, rule, percent"),
     ],

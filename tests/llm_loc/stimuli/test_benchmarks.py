@@ -131,9 +131,9 @@ def test_sets_without_groups_are_groups_of_each_other(root: Path, tmp_path: Path
         ("good,bad,group\n", "no rows"),
         ("good,worse\na,b\n", "it needs good and bad for pairs, or prompt, answer"),
         ("prompt,answer\na,b\n", "it needs good and bad"),
-        ("good,bad\na,b\nsame,same\n", "line 3 leaves nothing to choose between"),
-        ("good,bad\na,\n", "line 2 leaves nothing"),
-        ("prompt,answer,other\na,b,b\n", "line 2 leaves nothing"),
+        ("good,bad\na,b\nsame,same\n", "row 3 leaves nothing to choose between"),
+        ("good,bad\na,\n", "row 2 leaves nothing"),
+        ("prompt,answer,other\na,b,b\n", "row 2 leaves nothing"),
     ],
 )
 def test_own_items_that_cannot_be_read(text: str, message: str, tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ import yaml
 from common.base.cache import STAMP
 from common.base.errors import DataError, ManifestError
 from common.base.files import sha256_of
+from common.base.tables import read_table
 from common.data.manifest import bundled_folder
 from llm_loc.stimuli import (
     localizer,
     localizer_of_files,
 )
-from llm_loc.stimuli.tables import read_table
 from tests.common.data.server import Server
 
 

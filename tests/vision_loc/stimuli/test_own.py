@@ -168,20 +168,32 @@ def test_not_two_groups(groups: list[str]) -> None:
     ("lines", "message"),
     [
         (["name,class_index,group", "a.png,1,x"], "no column 'file'"),
-        (["file,class_index,group"], "has no rows"),
-        (["file,class_index,group", "a.png,one,x", "b.png,2,y"], "'one', which is no class index"),
-        (["file,class_index,group", "a.png,1.5,x", "b.png,2,y"], "'1.5', which is no class index"),
+        (["file,class_index,group"], "has a header and no rows"),
+        (["file,class_index,group", "a.png,one,x", "b.png,2,y"], "holds 'one' in row 2"),
+        (["file,class_index,group", "a.png,1,x", "b.png,1.5,y"], "holds '1.5' in row 3"),
+        (["file,class_index,group", "a.png,1,x,", "b.png,2,y,"], "row 2 has 4 cells"),
+        (["file,class_index,group", "a.png,1,x", "b.png,2"], "row 3 has 2 cells"),
+        (["file,class_index,group", "a.png,1,x", "b, c.png,2,y"], "row 3 has 4 cells"),
         (["file,class_index,group", "a.png,,x", "b.png,2,y"], "no class index"),
         (["file,class_index,group", "a.png,1,x", "a.png,1,y"], "a.png is in the table twice"),
         (["file,class_index,group", "a.png,1,x", ",2,y"], "'file' is empty in row 3"),
         (["file,group", "a.png,x", "b.png,y"], "nothing says which class a.png is"),
-        (['"', "x"], "cannot be read as a table"),
-        ([""], "cannot be read as a table"),
+        (['"', "x"], "row 1 cannot be read"),
+        ([""], "is empty"),
     ],
 )
 def test_broken_table(tmp_path: Path, lines: list[str], message: str) -> None:
     folder_of(tmp_path, "a.png", "b.png")
     assert message in complaint(write(tmp_path / "labels.csv", *lines))
+
+
+def test_a_table_with_semicolons_is_read(tmp_path: Path) -> None:
+    folder_of(tmp_path, "a, b.png", "c.png")
+    write(tmp_path / "labels.csv", "file;class_index;group", "a, b.png;1;x", "c.png;2;y")
+    assert labels(tmp_path) == {"a, b.png": 1, "c.png": 2}
+    (tmp_path / "labels.csv").rename(tmp_path / "mine.tsv")
+    write(tmp_path / "mine.tsv", "file\tclass_index\tgroup", "a, b.png\t3\tx", "c.png\t4\ty")
+    assert labels(tmp_path / "mine.tsv") == {"a, b.png": 3, "c.png": 4}
 
 
 def test_missing_files_are_counted(tmp_path: Path) -> None:
@@ -194,7 +206,7 @@ def test_missing_files_are_counted(tmp_path: Path) -> None:
 
 def test_no_such_folder_or_table(tmp_path: Path) -> None:
     assert "no such folder" in complaint(tmp_path / "none")
-    assert "no such table" in complaint(tmp_path / "none.csv")
+    assert "no such file" in complaint(tmp_path / "none.csv")
     (tmp_path / "empty").mkdir()
     assert "holds no pictures" in complaint(tmp_path / "empty")
 
