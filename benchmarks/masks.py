@@ -77,7 +77,7 @@ def evaluate_all(
     shown = PictureBatches(model, pixels, labels, batch_size=batch_size)
     passes = Passes(model.module, masks, "zero", found)
     with torch.inference_mode():
-        for number in range(len(shown.places)):
+        for number in range(len(shown.parts)):
             [*shown.give(number, passes)]
 
 

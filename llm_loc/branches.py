@@ -73,6 +73,12 @@ class RowPart:
         return float(len(self.rows) * self._width)
 
     @property
+    def halves(self) -> tuple[RowPart, RowPart] | None:
+        """The same in two passes; nothing, if it is one item."""
+        middle = len(self.rows) // 2
+        return (RowPart(self.rows[:middle]), RowPart(self.rows[middle:])) if middle else None
+
+    @property
     def _width(self) -> int:
         return max(row.length for row in self.rows)
 

@@ -18,8 +18,8 @@ from common.measure.donors import Donors
 from common.measure.masks import Mask
 from common.measure.prefix import Passes
 from common.measure.scores import SelectivityMap
+from common.study.batches import Batches, under_masks
 from common.study.journal import Arrays
-from common.study.together import Batches, under_masks
 from llm_loc.branches import RowPart, branches, parts_of_rows, pays, rows_of
 from llm_loc.models import Ids, LanguageModel
 from llm_loc.stimuli import Benchmark
@@ -156,7 +156,83 @@ def evaluate_masks(
     return under_masks(shown, Passes(model.module, masks, by, found, donors=donors), progress)
 
 
-class TextBatches(Batches):
+@dataclass(frozen=True)
+class TextPart:
+    """Some texts that are read in one pass.
+
+    Attributes
+    ----------
+    where : array of int of shape (n_part,)
+        Their places among all texts.
+    first : array of int of shape (n_part,)
+        The first token of each that counts.
+    longest : int
+        Tokens of the longest.
+    """
+
+    where: np.ndarray
+    first: np.ndarray
+    longest: int
+
+    @property
+    def work(self) -> float:
+        """Tokens of the pass, padding among them."""
+        return float(len(self.where) * self.longest)
+
+    @property
+    def halves(self) -> tuple[TextPart, TextPart] | None:
+        """The same in two passes; nothing, if it is one text."""
+        middle = len(self.where) // 2
+        if not middle:
+            return None
+        return self._some(slice(None, middle)), self._some(slice(middle, None))
+
+    def _some(self, which: slice) -> TextPart:
+        # Both may be as long as all are: that serves estimates alone.
+        return TextPart(self.where[which], self.first[which], self.longest)
+
+    def sums(
+        self,
+        model: LanguageModel,
+        ids: Sequence[Ids],
+        passes: Passes,
+        owners: Sequence[str] | None = None,
+    ) -> Iterator[np.ndarray]:
+        """Under each mask, sums of the log-probabilities of each text's tokens from `first` on.
+
+        `owners` says for each of the texts which item it belongs to.
+
+        Raises
+        ------
+        DataError
+            If one is not finite.
+        """
+        own = [ids[i] for i in self.where]
+        begin = int(self.first.min())
+        # The last token is predicted and predicts nothing, so the model need not read it.
+        batch = model.batch([text[:-1] for text in own])
+        following = model.batch(own)["input_ids"][:, begin:]
+
+        def compute() -> Tensor:
+            logits = model.logits(batch, begin - 1)
+            return cross_entropy(logits.flatten(0, 1), following.flatten(), reduction="none")
+
+        place = np.arange(begin, begin + following.shape[1])
+        sizes = np.array([len(text) for text in own])
+        counts = (place >= self.first[:, None]) & (place < sizes[:, None])
+        items = [] if owners is None else [owners[i] for i in self.where]
+        for nats in passes(compute, (begin, following.shape), items):
+            rows = -nats.view(following.shape).cpu().double().numpy()
+            sums = np.where(counts, rows, 0).sum(axis=1)
+            if not np.isfinite(sums).all():
+                raise DataError(f"{model.name}: log-probabilities are NaN or infinite")
+            yield sums
+
+
+Part = tuple[str, TextPart | RowPart]  # of the items or of a running text, by name
+
+
+class TextBatches(Batches[Part]):
     """Items and running texts in batches, and what a model makes of each.
 
     Parameters
@@ -168,31 +244,36 @@ class TextBatches(Batches):
     def __init__(self, model: LanguageModel, tokens: Tokenized, batch_size: int = 64) -> None:
         self.model, self.module, self.tokens = model, model.module, tokens
         rows = {name: text.tolist() for name, text in tokens.texts.items()}
-        self.read = {ITEMS: tokens.sentences, **rows}
-        self.batches: list[tuple[str, TextPart | RowPart]] = [
+        self.ids = {ITEMS: tokens.sentences, **rows}
+        self.parts: list[Part] = [
             (ITEMS, part) for part in _parts_of_items(model, tokens, batch_size)
         ]
         for name, ids in rows.items():
-            self.batches += [(name, part) for part in parts_of(model, ids, batch_size)]
-        self.sizes = [len(part.where) for _, part in self.batches]
-        self._work = [part.work for _, part in self.batches]
+            self.parts += [(name, part) for part in parts_of(model, ids, batch_size)]
+        self.sizes = [len(part.where) for _, part in self.parts]
+        self._work = [part.work for _, part in self.parts]
 
     @property
     def work(self) -> Sequence[float]:
         """Tokens of each batch, padding among them."""
         return self._work
 
-    def give(self, number: int, passes: Passes) -> Iterator[Arrays]:
-        """Log-probability of every text of a batch, under each mask."""
-        name, part = self.batches[number]
-        ids = self.read[name]
-        for sums in part.sums(self.model, ids, passes, self.tokens.owners[name]):
+    def read(self, part: Part, passes: Passes) -> Iterator[Arrays]:
+        """Log-probability of every text of a part, under each mask."""
+        name, texts = part
+        for sums in texts.sums(self.model, self.ids[name], passes, self.tokens.owners[name]):
             yield {"sums": sums}
+
+    def halves(self, part: Part) -> tuple[Part, Part] | None:
+        """The shorter texts and the longer ones; those of a row stay together."""
+        name, texts = part
+        halves = texts.halves
+        return None if halves is None else ((name, halves[0]), (name, halves[1]))
 
     def outcome(self, parts: Sequence[Arrays]) -> Outcome:
         """The batches at their places: margins of the items, nats a token of the windows."""
-        found = {name: np.zeros(len(ids)) for name, ids in self.read.items()}
-        for (name, part), arrays in zip(self.batches, parts, strict=True):
+        found = {name: np.zeros(len(ids)) for name, ids in self.ids.items()}
+        for (name, part), arrays in zip(self.parts, parts, strict=True):
             found[name][part.where] = arrays["sums"]
         scores = found.pop(ITEMS)
         nats = {
@@ -242,67 +323,6 @@ def log_probabilities(
     for part in parts_of(model, ids, batch_size, starts):
         found[part.where] = next(part.sums(model, ids, intact))
     return found
-
-
-@dataclass(frozen=True)
-class TextPart:
-    """Some texts that are read in one pass.
-
-    Attributes
-    ----------
-    where : array of int of shape (n_part,)
-        Their places among all texts.
-    first : array of int of shape (n_part,)
-        The first token of each that counts.
-    longest : int
-        Tokens of the longest.
-    """
-
-    where: np.ndarray
-    first: np.ndarray
-    longest: int
-
-    @property
-    def work(self) -> float:
-        """Tokens of the pass, padding among them."""
-        return float(len(self.where) * self.longest)
-
-    def sums(
-        self,
-        model: LanguageModel,
-        ids: Sequence[Ids],
-        passes: Passes,
-        owners: Sequence[str] | None = None,
-    ) -> Iterator[np.ndarray]:
-        """Under each mask, sums of the log-probabilities of each text's tokens from `first` on.
-
-        `owners` says for each of the texts which item it belongs to.
-
-        Raises
-        ------
-        DataError
-            If one is not finite.
-        """
-        own = [ids[i] for i in self.where]
-        begin = int(self.first.min())
-        # The last token is predicted and predicts nothing, so the model need not read it.
-        batch = model.batch([text[:-1] for text in own])
-        following = model.batch(own)["input_ids"][:, begin:]
-
-        def compute() -> Tensor:
-            logits = model.logits(batch, begin - 1)
-            return cross_entropy(logits.flatten(0, 1), following.flatten(), reduction="none")
-
-        place = np.arange(begin, begin + following.shape[1])
-        sizes = np.array([len(text) for text in own])
-        counts = (place >= self.first[:, None]) & (place < sizes[:, None])
-        items = [] if owners is None else [owners[i] for i in self.where]
-        for nats in passes(compute, (begin, following.shape), items):
-            rows = -nats.view(following.shape).cpu().double().numpy()
-            sums = np.where(counts, rows, 0).sum(axis=1)
-            if not np.isfinite(sums).all():
-                raise DataError(f"{model.name}: log-probabilities are NaN or infinite")
-            yield sums
 
 
 def _parts_of_items(

@@ -151,8 +151,17 @@ def read(
 ) -> Iterator[Batch]:
     """Texts in batches, as :func:`passes_over` sorts them; the base alone reads them."""
     for where in passes_over(ids, protocol, batch_size):
-        batch = model.batch([ids[i] for i in where], padding)
-        yield Batch(where, partial(model.base, **batch, **model.quiet), batch["attention_mask"])
+        yield _batch(model, ids, where, padding)
+
+
+def _batch(model: LanguageModel, ids: Sequence[Ids], where: np.ndarray, padding: Side) -> Batch:
+    texts = model.batch([ids[i] for i in where], padding)
+    return Batch(
+        where,
+        partial(model.base, **texts, **model.quiet),
+        texts["attention_mask"],
+        lambda which: _batch(model, ids, where[which], padding),
+    )
 
 
 def passes_over(ids: Sequence[Ids], protocol: str, batch_size: int) -> list[np.ndarray]:

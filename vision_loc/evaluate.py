@@ -17,8 +17,8 @@ from common.measure.donors import Donors, offered, read_donors
 from common.measure.masks import Mask
 from common.measure.prefix import Passes
 from common.measure.scores import SelectivityMap
+from common.study.batches import Batches, under_masks
 from common.study.journal import Arrays
-from common.study.together import Batches, under_masks
 from vision_loc.models import VisionModel
 from vision_loc.stimuli import Picture, Pixels, pixel_batches
 
@@ -95,7 +95,7 @@ def evaluate_masks(
     return under_masks(shown, Passes(model.module, masks, by, found, donors=donors), progress)
 
 
-class PictureBatches(Batches):
+class PictureBatches(Batches[slice]):
     """Pictures in batches, and what a model makes of each.
 
     Parameters
@@ -117,22 +117,28 @@ class PictureBatches(Batches):
         self.pixels, self.labels, self.choose_from = pixels, labels, choose_from
         self.names = [*map(str, range(len(pixels)))] if names is None else [*names]
         starts = range(0, len(pixels), batch_size)
-        self.places = [slice(start, start + batch_size) for start in starts]
-        self.sizes = [min(batch_size, len(pixels) - start) for start in starts]
+        self.parts = [slice(start, min(start + batch_size, len(pixels))) for start in starts]
+        self.sizes = [part.stop - part.start for part in self.parts]
 
-    def give(self, number: int, passes: Passes) -> Iterator[Arrays]:
-        """Prediction and margin of every picture of a batch, under each mask."""
-        where = self.places[number]
-        batch = torch.from_numpy(self.pixels[where].copy())
-        right = None if self.labels is None else torch.from_numpy(self.labels[where])
+    def read(self, part: slice, passes: Passes) -> Iterator[Arrays]:
+        """Prediction and margin of every picture of a part, under each mask."""
+        batch = torch.from_numpy(self.pixels[part].copy())
+        right = None if self.labels is None else torch.from_numpy(self.labels[part])
         if right is None and any(mask is not None for mask in passes.masks):
             raise ValueError("without labels the intact predictions must be known first")
         compute = partial(self.model.logits, batch)
-        for logits in passes(compute, batch.shape, self.names[where]):
+        for logits in passes(compute, batch.shape, self.names[part]):
             among = _among(logits.cpu(), self.choose_from)
             prediction = among.argmax(dim=1)
             margin = _margin(among, prediction if right is None else right)
             yield {"prediction": prediction.numpy(), "margin": margin.numpy()}
+
+    def halves(self, part: slice) -> tuple[slice, slice] | None:
+        """The pictures before the middle one, and the others."""
+        middle = (part.start + part.stop) // 2
+        if middle == part.start:
+            return None
+        return slice(part.start, middle), slice(middle, part.stop)
 
     def outcome(self, parts: Sequence[Arrays]) -> Outcome:
         """The batches one after another."""

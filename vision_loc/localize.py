@@ -95,7 +95,15 @@ def shown(
     pictures = [*stimuli.target, *stimuli.control]
     places = np.arange(len(pictures)) if order is None else order
     for where, batch in _batches([pictures[i] for i in places], places, model, batch_size, pixels):
-        yield Batch(places[where], partial(model.logits, torch.from_numpy(batch)))
+        yield _batch(model, places[where], batch)
+
+
+def _batch(model: VisionModel, places: np.ndarray, pixels: np.ndarray) -> Batch:
+    return Batch(
+        places,
+        partial(model.logits, torch.from_numpy(pixels)),
+        part=lambda which: _batch(model, places[which], pixels[which]),
+    )
 
 
 def _batches(

@@ -25,6 +25,7 @@ from common.measure.moments import Statistic
 from common.measure.record import record
 from common.measure.rules import Watching
 from common.measure.scores import DEFAULT_SCORE, SelectivityMap, score_rule
+from common.measure.shortage import is_shortage, no_room, release
 from common.measure.sinks import LeftOut
 from common.measure.sites import Pooling, Site, Unit, check_pooling
 
@@ -52,11 +53,45 @@ class Batch:
         Calls the model once, and gives its output.
     tokens : tensor of shape (n_stimuli, n_positions), optional
         1 for a real token and 0 for padding.
+    part : callable, optional
+        From a slice to a batch of these stimuli alone, for where memory runs out in all of it.
     """
 
     where: np.ndarray
     run: Callable[[], Any]
     tokens: Tensor | None = None
+    part: Callable[[slice], Batch] | None = None
+
+
+class Fitting:
+    """Shows batches, in halves where memory runs out, and so all of them from then on."""
+
+    def __init__(self, show: Callable[[Batch], None]) -> None:
+        self.show = show
+        self._halved = 0
+
+    def __call__(self, batch: Batch, depth: int = 0) -> None:
+        """Show a batch; what a pass gives must count when it has ended, and not before.
+
+        Raises
+        ------
+        ModelError
+            If memory runs out for a single stimulus, too.
+        """
+        part, middle = batch.part, len(batch.where) // 2
+        if depth >= self._halved or part is None or not middle:
+            try:
+                self.show(batch)
+                return
+            except Exception as error:
+                if not is_shortage(error):
+                    raise
+                if part is None or not middle:
+                    raise no_room() from error
+                self._halved = depth + 1
+            release()
+        for which in (slice(None, middle), slice(middle, None)):
+            self(part(which), depth + 1)
 
 
 def contrast(
@@ -150,15 +185,16 @@ def contrast(
                 watcher.expect(groups[batch.where], batch.tokens)
                 watcher.after(batch.run())
 
+        fitting = Fitting(show)
         # A watcher gathers what no other process can give it: each then sees all of it.
         every = batches(groups)
         for some in team.rounds(every) if watcher is None else ([batch] for batch in every):
             if watcher is None:
                 with recorder.in_turn():
                     for batch in some[team.rank() : team.rank() + 1]:
-                        show(batch)
+                        fitting(batch)
             else:
-                show(some[0])
+                fitting(some[0])
             done += sum(len(batch.where) for batch in some)
             progress("localize", done, len(stimuli))
     said = {"left_out": left_out, EXCLUDED: exclude_massive}

@@ -186,8 +186,8 @@ class Settings(Declared):
     ] = "float32"  # fmt: skip
     batch_size: Annotated[
         int,
-        Setting("Stimuli a pass", (*WITH_STIMULI, "lm-eval"), read=int, metavar="N",
-                least=1),
+        Setting("Stimuli a pass at most; fewer where memory does not hold as many",
+                (*WITH_STIMULI, "lm-eval"), read=int, metavar="N", least=1),
     ] = 64  # fmt: skip
     data_root: Annotated[
         Path | None,

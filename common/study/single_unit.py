@@ -17,7 +17,7 @@ from common.base.progress import Progress, silent
 from common.effects.masked import MaskEffects, mask_effects
 from common.effects.measured import Measure
 from common.effects.paired import Rate, rate
-from common.measure.contrast import Batch, Stimulus
+from common.measure.contrast import Batch, Fitting, Stimulus
 from common.measure.control_rules import matched_control
 from common.measure.masks import Mask, units_mask
 from common.measure.respond import respond_each
@@ -253,9 +253,14 @@ def answers_of(
     responses = np.empty((len(stimuli), len(mask)), dtype=np.float32)
     done = 0
     with torch.inference_mode(), respond_each(module, mask, found, through) as answered:
-        for batch in batches:
+
+        def show(batch: Batch) -> None:
             batch.run()
             responses[batch.where] = answered.pop()
+
+        fitting = Fitting(show)
+        for batch in batches:
+            fitting(batch)
             done += len(batch.where)
             progress("respond", done, len(stimuli))
     sides = np.arange(len(stimuli)) < len(target)

@@ -7,21 +7,21 @@ so any number of masks can share a batch and a kill loses seconds.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import torch
-from torch import nn
 
 from common.base import team
 from common.base.device import free_memory
 from common.base.errors import RunError
 from common.base.files import read_json, save_json
-from common.base.progress import PART, Progress, silent
+from common.base.progress import Progress, silent
 from common.effects.items import Outcome
 from common.effects.measured import AGREEMENT
 from common.measure.donors import Donors
@@ -29,10 +29,11 @@ from common.measure.layout import LAYOUTS, Layout, fastest_layout, in_layout, la
 from common.measure.masks import Mask
 from common.measure.prefix import FEWEST, Passes, first_site
 from common.measure.scores import SelectivityMap
+from common.measure.shortage import FEW, most_at_once
+from common.study.batches import Batches, under_masks
 from common.study.estimate import (
     WORTH,
     Estimate,
-    Left,
     Rates,
     fewer_items,
     foreseen,
@@ -42,7 +43,7 @@ from common.study.estimate import (
     timed,
 )
 from common.study.front import Evaluating
-from common.study.journal import Arrays, Journal, mask_key
+from common.study.journal import Journal, mask_key
 from common.study.plan import say_ablation
 from common.study.settings import Settings
 
@@ -54,130 +55,24 @@ TRIED = 100  # passes of a batch from which on ten more for an estimate are few
 SHARE = 0.25  # of the memory that is free, for what the passes of masks begin with
 
 
-class Batches(ABC):
-    """Stimuli in batches, and what a model makes of them.
+@dataclass(frozen=True)
+class Pace:
+    """What suits the machine that a run began on.
 
     Attributes
     ----------
-    module : nn.Module
-        The model's module.
-    sizes : sequence of int
-        Stimuli of each batch.
+    layout : {"plain", "channels_last"}
+        Where the model's numbers lie.
+    batch_size : int, optional
+        Stimuli a pass, where memory does not hold as many as are wanted.
     """
 
-    module: nn.Module
-    sizes: Sequence[int]
-
-    @property
-    def work(self) -> Sequence[float]:
-        """What each batch costs, in pictures or tokens; its stimuli, as it stands."""
-        return self.sizes
-
-    @abstractmethod
-    def give(self, number: int, passes: Passes) -> Iterator[Arrays]:
-        """What a batch gives under each of the masks of `passes`, in their order."""
-
-    @abstractmethod
-    def outcome(self, parts: Sequence[Arrays]) -> Outcome:
-        """The outcome under a mask, from what each batch gave."""
+    layout: Layout = "plain"
+    batch_size: int | None = None
 
 
-def under_masks(
-    shown: Batches,
-    passes: Passes,
-    progress: Progress = silent,
-    journal: Journal | None = None,
-    rates: Rates | None = None,
-) -> list[Outcome]:
-    """The outcomes under many masks.
-
-    Parameters
-    ----------
-    shown : Batches
-        What is evaluated.
-    passes : Passes
-        The masks.
-    progress : Progress
-        Told of every batch under every mask, as a part of the step under way; may raise to stop.
-    journal : Journal, optional
-        What is known already, and where the rest is kept.
-    rates : Rates, optional
-        What the work takes, to tell how much of the time is left.
-
-    Returns
-    -------
-    list of Outcome
-        In the order of the masks.
-    """
-    kept = Journal(None) if journal is None else journal
-    keys = [mask_key(mask) for mask in passes.masks]
-    done, total = 0, sum(shown.sizes) * len(keys)
-    rest = _rest(shown, passes.masks, keys, kept, rates or Rates(1.0))
-    left = Left(sum(map(sum, rest.values())), progress if rates else silent)
-    try:
-        with torch.inference_mode():
-            for some in team.rounds(enumerate(shown.sizes)):
-                own: dict[int, list[tuple[int, Arrays]]] = {}
-                for number, size in some[team.rank() : team.rank() + 1]:
-                    todo = [at for at, key in enumerate(keys) if kept.get(number, key) is None]
-                    done += size * (len(keys) - len(todo))
-                    given = shown.give(number, passes.of([passes.masks[at] for at in todo]))
-                    own[number] = []
-                    for at, arrays, seconds in zip(todo, given, rest[number], strict=True):
-                        kept.keep(number, keys[at], arrays)
-                        own[number].append((at, arrays))
-                        done += size
-                        progress(PART, done, total)
-                        left.did(seconds)
-                done += _keep_others(kept, keys, team.exchanged(own), shown.sizes)
-    except BaseException:
-        kept.flush()  # somebody stopped it: the same command goes on from here
-        raise
-    return [shown.outcome(_parts(kept, len(shown.sizes), key)) for key in keys]
-
-
-def _keep_others(
-    kept: Journal,
-    keys: Sequence[str],
-    given: Sequence[Mapping[int, Sequence[tuple[int, Arrays]]]],
-    sizes: Sequence[int],
-) -> int:
-    """Keep what other processes' batches gave; how many stimuli times masks these are."""
-    done = 0
-    for place, batches in enumerate(given):
-        if place != team.rank():
-            for number, each in batches.items():
-                for at, arrays in each:
-                    kept.keep(number, keys[at], arrays)
-                done += sizes[number] * len(keys)
-    return done
-
-
-def _rest(
-    shown: Batches,
-    masks: Sequence[Mask | None],
-    keys: Sequence[str],
-    kept: Journal,
-    rates: Rates,
-) -> dict[int, list[float]]:
-    """By batch, seconds that each mask of it should take that is not known yet."""
-    each = [rates.under(mask) for mask in masks]
-    found = {}
-    for number, work in enumerate(shown.work):
-        todo = [at for at, key in enumerate(keys) if kept.get(number, key) is None]
-        found[number] = [work * each[at] for at in todo]
-        if len(todo) >= FEWEST:
-            found[number][0] += work * rates.begin
-    return found
-
-
-def _parts(kept: Journal, n_batches: int, key: str) -> list[Arrays]:
-    found = (kept.get(number, key) for number in range(n_batches))
-    return [arrays for arrays in found if arrays is not None]
-
-
-def kept_layout(note: Path) -> Layout | None:
-    """The layout that a run has noted; nothing, if it has noted none.
+def kept_pace(note: Path) -> Pace | None:
+    """What a run has noted; nothing, if it has noted nothing.
 
     Raises
     ------
@@ -187,11 +82,14 @@ def kept_layout(note: Path) -> Layout | None:
     if not note.exists():
         return None
     told = read_json(note)
-    said = told.get("layout") if isinstance(told, dict) else None
-    found = next((layout for layout in LAYOUTS if layout == said), None)
-    if found is None:
+    said = told if isinstance(told, dict) else {}
+    layout = next((each for each in LAYOUTS if each == said.get("layout")), None)
+    if layout is None:
         raise RunError(f"{note}: names no layout that there is; delete the run folder")
-    return found
+    size = said.get("batch_size")
+    if size is not None and (type(size) is not int or size < 1):
+        raise RunError(f"{note}: names no batch size that there is; delete the run folder")
+    return Pace(layout, size)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -213,7 +111,7 @@ class EvaluatingTogether(Evaluating):
     """How many items are one: the versions of a picture."""
 
     @abstractmethod
-    def shown(self) -> Batches:
+    def shown(self) -> Batches[Any]:
         """What is evaluated, in batches of the size that the settings want."""
 
     def read_donors(self, found: SelectivityMap) -> Donors:
@@ -226,7 +124,7 @@ class EvaluatingTogether(Evaluating):
             self._donors = self.read_donors(found)
         return self._donors
 
-    def sample(self) -> tuple[Batches, int]:
+    def sample(self) -> tuple[Batches[Any], int]:
         """Some of what is evaluated before it is prepared, and the batch of it to be tried."""
         shown = self.shown()
         return shown, _middle(shown)
@@ -284,7 +182,7 @@ class EvaluatingTogether(Evaluating):
         times = foreseen(self._rates, self.work, masks, later)
         tell(progress, "Evaluating", offer(Estimate(*times), self._fewer))
 
-    def _tried(self, shown: Batches, masks: Sequence[Mask], passes: Passes) -> Rates:
+    def _tried(self, shown: Batches[Any], masks: Sequence[Mask], passes: Passes) -> Rates:
         """Of a batch of middling size, the seconds that each kind of mask takes."""
         number = _middle(shown)
         work = shown.work[number]
@@ -299,26 +197,40 @@ class EvaluatingTogether(Evaluating):
 
     @contextmanager
     def arranged(self, note: Path, begun: bool) -> Iterator[None]:
-        """Compute in the layout that is fastest here, or in the one that the run began with."""
-        shown = self.shown()
-        layout = kept_layout(note)
-        if layout is None:
-            plain = begun or self.settings.plain or len(layouts_of(shown.module)) == 1
-            tried: Layout = "plain" if plain else self._found_layout(shown, note)
-            layout = team.from_first(tried)  # each process may have found another one
-        with in_layout(shown.module, layout or "plain"):
+        """Compute in the layout that is fastest here and in batches that fit, or as it began."""
+        pace = kept_pace(note)
+        if pace is None:
+            tried = Pace() if begun or self.settings.plain else self._found_pace(note)
+            pace = team.from_first(tried)  # each process may have found another one
+        if pace.batch_size is not None:
+            fits = min(pace.batch_size, self.settings.batch_size)
+            self.settings = replace(self.settings, batch_size=fits)
+        with in_layout(self.shown().module, pace.layout):
             yield
 
-    def _found_layout(self, shown: Batches, note: Path) -> Layout:
-        passes = Passes(shown.module, [None])
+    def _found_pace(self, note: Path) -> Pace:
+        wanted = self.settings.batch_size
+        fits = self._that_fit(wanted)
+        less = {} if fits >= wanted else {"batch_size": fits}
+        self.settings = replace(self.settings, batch_size=fits)
+        shown = self.shown()
+        if len(layouts_of(shown.module)) == 1 and not less:
+            return Pace()
+        layout, seconds = fastest_layout(shown.module, _intact(shown, 0), len(shown.sizes))
+        save_json(note, {"layout": layout, "seconds_a_batch": seconds, **less})
+        return Pace(layout, **less)
 
-        def compute() -> None:
-            with torch.inference_mode():
-                [*shown.give(0, passes)]  # its numbers are moved to the processor, so it is done
-
-        layout, seconds = fastest_layout(shown.module, compute, len(shown.sizes))
-        save_json(note, {"layout": layout, "seconds_a_batch": seconds})
-        return layout
+    def _that_fit(self, wanted: int) -> int:
+        """Stimuli a pass, by what a few take that are as large as any."""
+        if wanted <= FEW:
+            return wanted
+        self.settings = replace(self.settings, batch_size=FEW)
+        few = self.shown()
+        largest = max(range(len(few.work)), key=lambda number: few.work[number])
+        device = next(few.module.parameters(), torch.empty(0)).device
+        compute = _intact(few, largest)
+        compute()  # the first time libraries take memory of their own
+        return most_at_once(device, compute, few.sizes[largest], wanted)
 
     def outcome(
         self, mask: Mask | None, found: SelectivityMap, progress: Progress = silent
@@ -358,7 +270,9 @@ class EvaluatingTogether(Evaluating):
         numbers = len(self.items.names) + sum(len(text.bytes) for text in self.texts)
         return max(1, KEPT // (BYTES * max(1, numbers)))
 
-    def _for(self, shown: Batches, masks: Sequence[Mask | None], found: SelectivityMap) -> Passes:
+    def _for(
+        self, shown: Batches[Any], masks: Sequence[Mask | None], found: SelectivityMap
+    ) -> Passes:
         if self._passes is not None and self._passes.found is found:
             return self._passes.of(masks)
         memory = self.settings.cache_memory
@@ -370,7 +284,7 @@ class EvaluatingTogether(Evaluating):
         return Passes(shown.module, masks, by, found, memory, donors)
 
     def _journal(
-        self, shown: Batches, masks: Sequence[Mask | None], found: SelectivityMap
+        self, shown: Batches[Any], masks: Sequence[Mask | None], found: SelectivityMap
     ) -> Journal:
         if self._scratch is None:
             return Journal(None)
@@ -386,7 +300,18 @@ class EvaluatingTogether(Evaluating):
         return Journal(self._scratch / "batches", made_of, [mask_key(mask) for mask in masks])
 
 
-def _middle(shown: Batches) -> int:
+def _intact(shown: Batches[Any], number: int) -> Callable[[], None]:
+    """Show a batch to the intact model."""
+    passes = Passes(shown.module, [None])
+
+    def compute() -> None:
+        with torch.inference_mode():
+            [*shown.give(number, passes)]  # its numbers are moved to the processor, so it is done
+
+    return compute
+
+
+def _middle(shown: Batches[Any]) -> int:
     """The batch that half of the work lies before."""
     half, so_far = sum(shown.work) / 2, 0.0
     for number, work in enumerate(shown.work):

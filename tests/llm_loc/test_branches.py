@@ -96,7 +96,7 @@ def test_a_benchmark_is_read_in_rows_and_under_masks_too(
     model = make_model()
     tokens = Tokenized(model, benchmark(f"{own_files[2]},{own_files[3]}"))
     shown = TextBatches(model, tokens)
-    assert any(isinstance(part, RowPart) for _, part in shown.batches)
+    assert any(isinstance(part, RowPart) for _, part in shown.parts)
     found = localize(model, STIMULI, find_sites(model))
     masks = [None, *(top_percent(found, percent) for percent in (5, 10, 20, 40))]
     rows = [evaluate(model, tokens, mask, found=found) for mask in masks]
@@ -147,3 +147,19 @@ def test_numbers_that_are_none_are_an_error(make_model: ModelMaker) -> None:
     model.module.get_output_embeddings().weight.data[:] = torch.nan
     with pytest.raises(DataError, match="NaN"):
         in_rows(model)
+
+
+def test_half_a_pass_gives_the_half(make_model: ModelMaker, own_files: tuple[Path, ...]) -> None:
+    model = make_model()
+    tokens = Tokenized(model, benchmark(f"{own_files[2]},{own_files[3]}"))
+    intact = Passes(model.module, [None])
+    for in_rows in (True, False):
+        tokens.in_rows = in_rows
+        shown = TextBatches(model, tokens)
+        part = max(shown.parts, key=lambda each: len(each[1].where))
+        halves = shown.halves(part)
+        assert halves is not None
+        assert [*halves[0][1].where, *halves[1][1].where] == [*part[1].where]
+        (whole,) = shown.read(part, intact)
+        both = [next(shown.read(half, intact))["sums"] for half in halves]
+        assert np.allclose(np.concatenate(both), whole["sums"], rtol=1e-5)

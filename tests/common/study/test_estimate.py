@@ -17,10 +17,11 @@ from common.measure.masks import Mask, units_mask
 from common.measure.prefix import Passes, first_site
 from common.measure.scores import SelectivityMap
 from common.study import estimate, together
+from common.study.batches import Batches
 from common.study.estimate import Estimate, Left, Rates, fewer_items, foreseen, kinds, offer
 from common.study.journal import Arrays
 from common.study.settings import Settings
-from common.study.together import Batches, EvaluatingTogether
+from common.study.together import EvaluatingTogether
 from tests.common.conftest import MapMaker
 
 
@@ -43,14 +44,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 COST = {"layer0": 1.0, "layer1": 0.4, "layer2": 0.1}  # of a pass that begins there
 
 
-class Slow(Batches):
+class Slow(Batches[int]):
     """Takes the time that such a model would take: whole passes, shared ones, late ones."""
 
     def __init__(self, clock: Clock, sizes: Sequence[int], pace: float = 0.02) -> None:
         self.module, self.sizes, self.clock, self.pace = nn.Linear(1, 1), sizes, clock, pace
+        self.parts = sizes
 
-    def give(self, number: int, passes: Passes) -> Iterator[Arrays]:
-        n = self.sizes[number]
+    def halves(self, part: int) -> None:
+        """It never runs out of memory."""
+
+    def read(self, part: int, passes: Passes) -> Iterator[Arrays]:
+        n = part
         sharing = len(passes.masks) >= 4  # the pass that they share is the intact one
         for place, mask in enumerate(passes.masks):
             share = float(not sharing) if mask is None else COST[first_site(mask).module]  # type: ignore[union-attr]

@@ -27,23 +27,31 @@ from common.measure.record import record
 from common.measure.scores import SelectivityMap, welch
 from common.measure.survey import Survey
 from common.study import journal
+from common.study.batches import Batches
 from common.study.journal import Arrays
 from common.study.settings import Settings
-from common.study.together import Batches, EvaluatingTogether
+from common.study.together import EvaluatingTogether
 from tests.forked import dying_at
 
 N, SIZE = 22, 4
 
 
-class Rows(Batches):
+class Rows(Batches[slice]):
     """Rows of numbers, and a network of three layers that reads them."""
 
     def __init__(self, module: nn.Module, rows: torch.Tensor, size: int) -> None:
-        self.module, self.rows, self.given = module, rows.split(size), 0
-        self.sizes = [len(rows) for rows in self.rows]
+        self.module, self.rows, self.given = module, rows, 0
+        self.parts = [slice(at, min(at + size, len(rows))) for at in range(0, len(rows), size)]
+        self.sizes = [part.stop - part.start for part in self.parts]
 
-    def give(self, number: int, passes: Passes) -> Iterator[Arrays]:
-        rows = self.rows[number]
+    def halves(self, part: slice) -> tuple[slice, slice] | None:
+        middle = (part.start + part.stop) // 2
+        if middle == part.start:
+            return None
+        return slice(part.start, middle), slice(middle, part.stop)
+
+    def read(self, part: slice, passes: Passes) -> Iterator[Arrays]:
+        rows = self.rows[part]
         for logits in passes(partial(self.module, rows), rows.shape):
             self.given += 1
             yield {"prediction": logits.argmax(1).numpy(), "margin": (logits[:, 0]).numpy()}
