@@ -8,6 +8,7 @@ import pandas as pd
 
 from common.effects.described import DescribedLocalizer, MatchedTexts, TokenLengths
 from common.study.front import describe_localizer, stimuli_table
+from common.study.sides import on_both_sides
 from llm_loc.localize import lengths
 from llm_loc.models import LanguageModel
 from llm_loc.stimuli import Localizer
@@ -34,7 +35,13 @@ def describe_texts(
         stimuli.control,
         protocol=protocol,
         tokens=tokens,
-        warning=length_warning(tokens),
+        warning=on_both_sides(
+            stimuli.name,
+            "texts",
+            [text.text for text in stimuli.target],
+            [text.text for text in stimuli.control],
+            length_warning(tokens),
+        ),
         **({} if pairs is None else {"matched": pairs}),
     )
 

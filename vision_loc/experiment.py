@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from common.study.front import (
     describe_localizer,
     stimuli_table,
 )
+from common.study.sides import on_both_sides
 from common.study.together import EvaluatingTogether
 from vision_loc.evaluate import PictureBatches, picture_donors
 from vision_loc.gallery import responses, save_gallery
@@ -175,7 +177,10 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
         stimuli = _usable(stimuli, settings, model.preprocess)
         sites = find_sites(model, settings.kind, settings.sites)
         digest, digests = fingerprint([*stimuli.target, *stimuli.control])
-        sides = (stimuli.target, stimuli.control)
+        sides, n_target = (stimuli.target, stimuli.control), len(stimuli.target)
+        warning = on_both_sides(
+            stimuli.name, "pictures", digests[:n_target], digests[n_target:], stimuli.warning
+        )
         kept: list[Pixels] = []  # for the networks with random weights, too
 
         def make_map(shown: VisionModel, progress: Progress) -> SelectivityMap:
@@ -201,7 +206,9 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
         return Localizing(
             model=model,
             described=described,
-            localizer=describe_localizer(stimuli.name, *sides, skipped=reported(stimuli.skipped)),
+            localizer=describe_localizer(
+                stimuli.name, *sides, skipped=reported(stimuli.skipped), warning=warning
+            ),
             stimuli=stimuli_table(*sides, digests),
             fingerprint=identified(digest, stimuli.skipped),
             sites=sites,
@@ -226,7 +233,7 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
                 None if agreed else labels,
                 measure=AGREEMENT if agreed else ACCURACY,
             ),
-            described=_describe_evaluation(shown),
+            described=_describe_evaluation(replace(shown, warning=_warning(shown, digests))),
             stimuli=_identity(identified(digest, shown.skipped), settings),
             digests=list(zip(names, digests, strict=True)),
             word="pictures",
@@ -290,6 +297,18 @@ def _benchmark(settings: Settings, model: VisionModel) -> Benchmark:
     if settings.items is not None:
         shown = fewer(shown, settings.items, settings.seed)
     return without_classes(shown, model) if agreed else shown
+
+
+def _warning(shown: Benchmark, digests: Sequence[str]) -> str | None:
+    """What to know of the pictures; of a greyed one both groups have a version."""
+    if shown.occlusion is not None:
+        return shown.warning
+    groups = [picture.condition for picture in shown.pictures]
+    target, other = (
+        [digest for digest, group in zip(digests, groups, strict=True) if group == side]
+        for side in (shown.target, shown.other)
+    )
+    return on_both_sides(shown.name, "pictures", target, other, shown.warning)
 
 
 def _identity(stimuli: str, settings: Settings) -> str:

@@ -78,6 +78,24 @@ def reserve(file: BinaryIO, n_bytes: int, what: str) -> None:
             ) from error
 
 
+def apart_by_name(one: Path, two: Path) -> tuple[str, str]:
+    """What to call two files or folders: by their names alone, or by more where these are alike."""
+    short = (one.stem, two.stem) if one.is_file() else (one.name, two.name)
+    return short if short[0] != short[1] else (str(one), str(two))
+
+
+def check_regular(path: Path) -> None:
+    """Refuse what is there and no file: a folder, or a pipe, which would be waited for.
+
+    Raises
+    ------
+    OSError
+        If so; what is not there is left to whoever opens it.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file")
+
+
 def save_bytes(path: Path, data: bytes) -> None:
     """Write a file atomically."""
 

@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 
 from common.base.errors import DataError
+from common.base.files import check_regular
 
 TABLES = (".csv", ".tsv")
 PARTED = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
@@ -32,6 +33,11 @@ def is_table(path: Path) -> bool:
 def one_line(error: BaseException) -> str:
     """What an exception says, in one line."""
     return " ".join(str(error).split())
+
+
+def _reason(error: BaseException) -> str:
+    """Why a file cannot be read; of what the system says no number and no name."""
+    return getattr(error, "strerror", None) or one_line(error)
 
 
 def lines_of(text: str) -> list[str]:
@@ -60,7 +66,7 @@ def read_text(path: Path, otherwise: str | None = None) -> str:
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as text ({one_line(error)})") from error
+        raise DataError(f"{path}: cannot be read as text ({_reason(error)})") from error
     if not text.strip():
         raise DataError(f"{path}: is empty")
     if "\0" in text:
@@ -69,8 +75,7 @@ def read_text(path: Path, otherwise: str | None = None) -> str:
 
 
 def _content(path: Path) -> bytes:
-    if path.exists() and not path.is_file():
-        raise OSError("it is no file")  # a folder, or a pipe, which would be waited for
+    check_regular(path)
     return path.read_bytes()
 
 
@@ -125,13 +130,14 @@ def read_large(path: Path, **how: Any) -> pd.DataFrame:
         As :func:`read_table`, which looks for the row where something is wrong.
     """
     try:
+        check_regular(path)
         with path.open(encoding="utf-8-sig") as file:
             sign = _parted_by(path, file.readline())
         found: pd.DataFrame = pd.read_csv(path, sep=sign, **how)
     except (OSError, ValueError) as error:
         if path.is_file():
             read_table(path)
-        raise DataError(f"{path}: cannot be read as a table ({one_line(error)})") from error
+        raise DataError(f"{path}: cannot be read as a table ({_reason(error)})") from error
     if not isinstance(found.index, pd.RangeIndex):  # rows have more cells than there are names
         read_table(path)
     return found

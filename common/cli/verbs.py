@@ -148,6 +148,7 @@ def _add_localize(app: typer.Typer, program: Program) -> None:
                 return
             print_map(found, settings.top[0])
             print_selective(results)
+            print_warnings([w for w in (results.localizer.warning,) if w])
             print_warnings(matched_texts(results.localizer))
             if skipped := results.localizer.skipped:
                 print_warnings([skipped_warning("localizer", skipped)])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from common.base.errors import DataError, ManifestError
+from common.base.files import apart_by_name
 from common.base.tables import read_table, read_text
 from common.data.manifest import Condition, Manifest, check_kind, data_folder, load_manifest
 from llm_loc import phantom
@@ -80,8 +81,8 @@ def localizer_of_files(target: Path, control: Path) -> Localizer:
     if target.resolve() == control.resolve():
         raise DataError(f"{target}: is both `target` and `control`, so there is one condition only")
     sides = [
-        tuple(Text(f"{path}:{line}", path.stem, text) for line, text in texts_in(path))
-        for path in (target, control)
+        tuple(Text(f"{path}:{line}", name, text) for line, text in texts_in(path))
+        for name, path in zip(apart_by_name(target, control), (target, control), strict=True)
     ]
     return Localizer(f"{target.stem}-vs-{control.stem}", *sides)
 

@@ -155,9 +155,9 @@ def dangling(path: Path) -> None:
     path.symlink_to("nowhere.png")
 
 
-def a_folder(path: Path) -> None:
+def a_pipe(path: Path) -> None:
     path.unlink()
-    path.mkdir()
+    os.mkfifo(path)
 
 
 BROKEN = {
@@ -165,7 +165,7 @@ BROKEN = {
     text: "no picture",
     bomb: "far too many pixels",
     dangling: "no such picture",
-    a_folder: "cannot be read",
+    a_pipe: "cannot be read (it is no file)",
 }
 
 
@@ -184,12 +184,12 @@ def test_a_broken_picture_is_named_and_the_run_goes_on_once_it_is_whole(
     harm(path)
     said = refused(*words(mine, out))
     assert where.removeprefix("eval/") in said
-    in_table = where.startswith("eval") and harm in (dangling, a_folder)
+    in_table = where.startswith("eval") and harm in (dangling, a_pipe)
     assert ("1 of 12 files are missing" if in_table else BROKEN[harm]) in said
     check_resumable(out)
     if out.exists():
         shutil.rmtree(out)  # other pictures are another run
-    path.rmdir() if harm is a_folder else path.unlink()
+    path.unlink()
     path.write_bytes(whole)
     if harm is not truncated:
         return
@@ -293,7 +293,9 @@ def test_skip_needs_enough_that_is_whole(
     assert "3 control pictures; a contrast with its split halves needs 4 at least" in said
     for i in range(6):
         text(mine / "eval" / "control" / f"{i:02d}.png")
-    shutil.copytree(mine / "target", mine / "more")
+    (mine / "more").mkdir()
+    for i in range(4):
+        Image.new("RGB", (8, 8), (i, i, i)).save(mine / "more" / f"{i}.png")
     said = refused(*words(mine, tmp_path / "run", on_error="skip", control=mine / "more"))
     assert "evaluation group 'control' is empty" in said
     assert not (tmp_path / "run").exists()
@@ -348,7 +350,7 @@ def test_on_error_has_two_values(mine: Path, tmp_path: Path, refused: Callable[.
     [
         ("03.png,1,", "03.png,2,", "class index 2, but phantom/planted has 2 classes"),
         ("03.png,1,", "03.png,-1,", "class index -1"),
-        ("03.png,1,", "03.png,cat,", "'cat', which is no class index"),
+        ("03.png,1,", "03.png,cat,", "holds 'cat' in row 11, which is no class index"),
         (",control\n", ",target\n", "has 1 groups (target) where two are compared"),
         ("file,", "picture,", "has no column 'file'"),
     ],

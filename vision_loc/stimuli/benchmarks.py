@@ -26,7 +26,7 @@ from vision_loc import phantom
 from vision_loc.stimuli import own
 from vision_loc.stimuli.boxes import COLUMN, Boxes, boxes_of, known_boxes
 from vision_loc.stimuli.classes import by_index, class_numbers
-from vision_loc.stimuli.files import check_files
+from vision_loc.stimuli.files import check_files, passed_over
 from vision_loc.stimuli.pictures import Picture, Skipped, drawn, open_picture
 from vision_loc.stimuli.unlabelled import named_folders, pictures_of
 
@@ -112,7 +112,8 @@ def benchmark(
     if (named := named_folders(name)) is not None:
         told = ",".join(f"{group}={folder.resolve().name}" for group, folder in named)
         (target, _), (other, _) = named
-        return Benchmark(told, pictures_of(named), target, other)
+        warning = passed_over(*(folder for _, folder in named))
+        return Benchmark(told, pictures_of(named), target, other, warning=warning)
     if own.is_own(name):
         return _own(Path(name), skip, labelled)
     manifest = load_manifest(name)

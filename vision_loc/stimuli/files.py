@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,34 +12,96 @@ import pandas as pd
 from common.base import tables
 from common.base.errors import DataError
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"}
+SUFFIXES = {
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp", ".tif",
+    ".tiff", ".avif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm", ".tga",
+}  # fmt: skip
+BESIDE = {".csv", ".tsv", ".txt", ".json", ".md", ".db", ".ini"}  # nobody takes these for pictures
+NAMED = 3  # files that are passed over are told by the names of as many
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The pictures in a folder and its subfolders, sorted; hidden files are passed over.
+    """The pictures in a folder and its subfolders, sorted; what is hidden is passed over.
+
+    Linked folders are read as others are.
 
     Raises
     ------
     DataError
-        If there is no such folder, or no picture in it.
+        If there is no such folder, no picture in it, or a folder of it twice, by a link.
     """
+    files = [path for path in _all_in(folder) if path.suffix.lower() in SUFFIXES]
+    if not files:
+        raise DataError(f"{folder}: holds no pictures{_but(passed_over(folder))}")
+    return files
+
+
+def passed_over(*folders: Path) -> str | None:
+    """What to tell of files beside the pictures of folders, if there are any."""
+    others = [
+        path for folder in folders for path in _all_in(folder)
+        if path.suffix.lower() not in SUFFIXES | BESIDE
+    ]  # fmt: skip
+    if not others:
+        return None
+    kinds = Counter(path.suffix.lower() or "without a suffix" for path in others)
+    told = ", ".join(f"{n:,} {kind}" for kind, n in kinds.most_common())
+    first = ", ".join(path.name for path in others[:NAMED])
+    return (
+        f"{len(others):,} files in {' and '.join(map(str, folders))} are no pictures by their "
+        f"names and were passed over ({told}), the first: {first}."
+    )
+
+
+def check_apart(one: Path, two: Path) -> None:
+    """Refuse two folders that are one, or of which one lies in the other.
+
+    Raises
+    ------
+    DataError
+        If so.
+    """
+    first, second = one.resolve(), two.resolve()
+    if first == second:
+        raise DataError(f"{one} and {two}: are the same folder, so there is nothing to compare")
+    if first in second.parents or second in first.parents:
+        raise DataError(f"{one} and {two}: one of the two folders holds the other")
+
+
+def _but(told: str | None) -> str:
+    return "" if told is None else f"; {told.rstrip('.')}"
+
+
+def _all_in(folder: Path) -> list[Path]:
+    """All files that are not hidden, and not in a hidden folder, sorted by their paths."""
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
-    files = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    )
-    if not files:
-        raise DataError(f"{folder}: holds no pictures")
-    return files
+    read: dict[str, str] = {}
+    found = []
+    for place, inner, names in os.walk(folder, followlinks=True, onerror=_unreadable):
+        real = os.path.realpath(place)
+        if (before := read.setdefault(real, place)) != place:
+            raise DataError(
+                f"{place}: is a link to {before}, whose pictures are read already; take it away"
+            )
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        found += [Path(place, name) for name in names if not name.startswith(".")]
+    return sorted(found)
+
+
+def _unreadable(error: OSError) -> None:
+    raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from error
 
 
 def picture_names(folder: Path) -> list[str]:
     """Names of the pictures in a folder, relative to it; those in its ``val/`` if it has one."""
+    return [path.relative_to(folder).as_posix() for path in files_in(pictures_folder(folder))]
+
+
+def pictures_folder(folder: Path) -> Path:
+    """Where in a folder the pictures lie: in its ``val/`` if it has one."""
     inner = folder / "val"  # beside it lies train/, which is nothing to evaluate on
-    files = files_in(inner if inner.is_dir() else folder)
-    return [path.relative_to(folder).as_posix() for path in files]
+    return inner if inner.is_dir() else folder
 
 
 def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:

@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from common.base.errors import DataError
+from common.base.files import apart_by_name
 from common.data.manifest import Condition, Manifest, check_kind, data_folder, load_manifest
-from vision_loc.stimuli.files import files_in
+from vision_loc.stimuli.files import check_apart, files_in, passed_over
 from vision_loc.stimuli.pictures import Picture, Skipped, drawn, open_picture
 
 
@@ -24,12 +25,15 @@ class Localizer:
         The stimuli of each side, in the order of their names.
     skipped : tuple of Skipped
         What was left out of either.
+    warning : str, optional
+        What a reader should know of them.
     """
 
     name: str
     target: tuple[Picture, ...]
     control: tuple[Picture, ...]
     skipped: tuple[Skipped, ...] = ()
+    warning: str | None = None
 
     def __post_init__(self) -> None:
         for side in ("target", "control"):
@@ -74,13 +78,17 @@ def localizer_of_folders(target: Path, control: Path) -> Localizer:
     Raises
     ------
     DataError
-        If a folder is missing or holds no pictures.
+        If a folder is missing or holds no pictures, or one holds the other.
     """
+    check_apart(target, control)
     sides = [
-        tuple(Picture(str(path), folder.name, partial(open_picture, path), path) for path in files)
-        for folder, files in ((folder, files_in(folder)) for folder in (target, control))
+        tuple(Picture(str(path), name, partial(open_picture, path), path) for path in files)
+        for name, files in zip(
+            apart_by_name(target, control), map(files_in, (target, control)), strict=True
+        )
     ]
-    return Localizer(f"{target.name}-vs-{control.name}", sides[0], sides[1])
+    name, warning = f"{target.name}-vs-{control.name}", passed_over(target, control)
+    return Localizer(name, sides[0], sides[1], warning=warning)
 
 
 def _condition(manifest: Manifest, name: str, data_root: Path | None, skip: bool) -> list[Picture]:

@@ -23,7 +23,13 @@ import pandas as pd
 from common.base.tables import is_table
 from common.data.manifest import known_manifests
 from vision_loc.stimuli.classes import TABLE, add_classes, by_index
-from vision_loc.stimuli.files import check_files, picture_names, read_table
+from vision_loc.stimuli.files import (
+    check_files,
+    passed_over,
+    picture_names,
+    pictures_folder,
+    read_table,
+)
 from vision_loc.stimuli.groups import choose_groups, groups_of, made_by_detector
 
 ILSVRC = "imagenet"
@@ -93,6 +99,8 @@ def own_set(path: Path, *, skip: bool = False, labelled: bool = True) -> OwnSet:
         table["group"], warning = groups_of(folder, files, by_folder=not labelled)
     else:
         warning = made_by_detector(table)
+    if path.is_dir() and not (path / TABLE).is_file():
+        warning = " ".join(filter(None, [warning, passed_over(pictures_folder(path))])) or None
     table["group"] = table["group"].str.strip()
     target, other = choose_groups(path, table["group"].tolist())
     table = table[table["group"].isin([target, other])]

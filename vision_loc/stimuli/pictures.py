@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from common.base.errors import DataError, ManifestError
-from common.base.files import digest_of, digest_of_file
+from common.base.files import check_regular, digest_of, digest_of_file
 from vision_loc import phantom
 from vision_loc.stimuli.boxes import Box
 
@@ -65,6 +65,7 @@ class Picture:
         if self.path is None:
             return digest_of([self.name, _drawing()])
         try:
+            check_regular(self.path)
             return digest_of_file(self.path)
         except FileNotFoundError as error:
             raise DataError(f"{self.path}: no such picture") from error
@@ -100,6 +101,7 @@ def open_picture(path: Path) -> Image.Image:
         If the file is missing, broken, has far too many pixels, or is no picture.
     """
     try:
+        check_regular(path)
         with Image.open(path) as picture:
             return _as_rgb(picture)
     except FileNotFoundError as error:
@@ -109,7 +111,7 @@ def open_picture(path: Path) -> Image.Image:
     except UnidentifiedImageError as error:
         raise DataError(f"{path}: no picture, or of a kind that cannot be read") from error
     except Exception as error:  # a decoder may fail in any way over a broken file
-        reason = str(error) or type(error).__name__
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(f"{path}: broken, or no picture ({reason})") from error
 
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from common.base.errors import DataError, SettingError
+from common.base.errors import SettingError
 from common.data.manifest import known_manifests
-from vision_loc.stimuli.files import files_in
+from vision_loc.stimuli.files import check_apart, files_in
 from vision_loc.stimuli.pictures import Picture, open_picture
 
 FORM = "NAME=FOLDER,NAME=FOLDER"
@@ -56,9 +56,7 @@ def pictures_of(named: Sequence[tuple[str, Path]]) -> tuple[Picture, ...]:
     DataError
         If there is no such folder, it holds no pictures, or one lies in the other.
     """
-    (_, one), (_, two) = ((group, folder.resolve()) for group, folder in named)
-    if one == two or one in two.parents or two in one.parents:
-        raise DataError(f"{named[0][1]} and {named[1][1]}: one of the two folders holds the other")
+    check_apart(named[0][1], named[1][1])
     return tuple(
         Picture(
             f"{group}/{file.relative_to(folder).as_posix()}",
