@@ -30,7 +30,6 @@ from common.cli.options import (
 from common.cli.printing import (
     print_ended,
     print_json,
-    print_judgement,
     print_map,
     print_results,
     print_selective,
@@ -39,9 +38,8 @@ from common.cli.printing import (
     print_warnings,
     results_console,
 )
-from common.effects.judge import judge
+from common.cli.reading import add_reading
 from common.effects.results import Results
-from common.effects.table import judged_groups
 from common.effects.words import matched_texts, skipped_warning
 from common.measure.sites import KINDS
 from common.measure.survey import Survey
@@ -49,10 +47,8 @@ from common.models.catalogue import Entry
 from common.models.packages import Packages
 from common.study.declared import completed
 from common.study.front import FrontEnd
-from common.study.results import NAME as RESULTS
-from common.study.results import load_results, read_items
 from common.study.sweep import planned, sweep
-from common.study.verbs import evaluate_map, localize_only, report_again, run
+from common.study.verbs import evaluate_map, localize_only, run
 
 
 @dataclass(frozen=True)
@@ -105,8 +101,7 @@ def build(program: Program, data: typer.Typer) -> typer.Typer:
         _add_localize,
         _add_evaluate,
         _add_sweep,
-        _add_judge,
-        _add_report,
+        add_reading,
         _add_sites,
     ):
         add(app, program)
@@ -220,41 +215,6 @@ def _print(results: Results, folder: Path, was_done: bool, as_json: bool) -> Non
     if was_done and not as_json:
         results_console().print("This run is finished; nothing was computed.")
     print_results(results, folder, as_json)
-
-
-def _add_judge(app: typer.Typer, _program: Program) -> None:
-    @app.command(
-        "judge",
-        help="Judge a table of items (items.csv of a run, or one of your own): one row an item and "
-        "mask, with the columns item, group, label, mask, rule, percent, correct, margin.",
-    )
-    def judge_items(
-        items: Annotated[Path, typer.Argument(help="The table.", metavar="ITEMS.csv")],
-        target: Annotated[
-            str | None, typer.Option("--target", help="The group that the units are said to serve.")
-        ] = None,
-        other: Annotated[
-            str | None, typer.Option("--other", help="The group that it is held against.")
-        ] = None,
-        as_json: Json = False,
-    ) -> None:
-        table = read_items(items)
-        if target is None and other is None and (items.parent / RESULTS).exists():
-            run_of = load_results(items.parent).evaluation
-            target, other = run_of.target, run_of.other
-        found = judge(table, *judged_groups(table, target, other))
-        if as_json:
-            print(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
-            return
-        print_judgement(found)
-
-
-def _add_report(app: typer.Typer, _program: Program) -> None:
-    @app.command("report", help="Make the report of a finished run again, from its folder alone.")
-    def report(
-        folder: Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN")],
-    ) -> None:
-        results_console().print(f"Report: {report_again(folder)}", soft_wrap=True, highlight=False)
 
 
 def _add_sites(app: typer.Typer, program: Program) -> None:

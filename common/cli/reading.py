@@ -1,0 +1,157 @@
+"""The verbs that read what is there and run no model: judge, report, compare, units."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from common.base.errors import RunError, SettingError
+from common.base.files import save_text
+from common.cli.options import Json, one_of
+from common.cli.printing import print_judgement, print_warnings, results_console
+from common.cli.tables import print_sides, print_units
+from common.effects.judge import judge
+from common.effects.table import judged_groups
+from common.measure.masks import load_masks
+from common.measure.scores import SelectivityMap
+from common.report.figures import forest
+from common.study.results import NAME as RESULTS
+from common.study.results import load_results, read_items
+from common.study.side_by_side import ORDER, SideBySide, side_by_side
+from common.study.unit_table import unit_table
+from common.study.verbs import report_again
+
+FORMATS = (".png", ".svg", ".pdf")
+SHOWN = 20  # units on the screen
+OWN = ("top", "matched-part", "unmatched-part", "bottom")  # masks that are no draws
+Table = Annotated[Path | None, typer.Option("--csv", help="Write the table here.", metavar="FILE")]
+
+
+def add_reading(app: typer.Typer, _program: Any) -> None:
+    """Give a command line these verbs."""
+    for add in (_add_judge, _add_report, _add_compare, _add_units):
+        add(app)
+
+
+def _add_judge(app: typer.Typer) -> None:
+    @app.command(
+        "judge",
+        help="Judge a table of items (items.csv of a run, or one of your own): one row an item and "
+        "mask, with the columns item, group, label, mask, rule, percent, correct, margin.",
+    )
+    def judge_items(
+        items: Annotated[Path, typer.Argument(help="The table.", metavar="ITEMS.csv")],
+        target: Annotated[
+            str | None, typer.Option("--target", help="The group that the units are said to serve.")
+        ] = None,
+        other: Annotated[
+            str | None, typer.Option("--other", help="The group that it is held against.")
+        ] = None,
+        as_json: Json = False,
+    ) -> None:
+        table = read_items(items)
+        if target is None and other is None and (items.parent / RESULTS).exists():
+            run_of = load_results(items.parent).evaluation
+            target, other = run_of.target, run_of.other
+        found = judge(table, *judged_groups(table, target, other))
+        if as_json:
+            print(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
+            return
+        print_judgement(found)
+
+
+def _add_report(app: typer.Typer) -> None:
+    @app.command("report", help="Make the report of a finished run again, from its folder alone.")
+    def report(
+        folder: Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN")],
+    ) -> None:
+        results_console().print(f"Report: {report_again(folder)}", soft_wrap=True, highlight=False)
+
+
+def _add_compare(app: typer.Typer) -> None:
+    @app.command(
+        "compare",
+        help="Set finished runs side by side: intact accuracy, reliability, outcome and adjusted "
+        "effect, with the mean over models where nothing else differs. One model is one subject.",
+    )
+    def compare(
+        folders: Annotated[list[Path], typer.Argument(help="Run folders.", metavar="RUN RUN …")],
+        sort: Annotated[
+            str, typer.Option("--sort", help=f"Sort rows by: {', '.join(ORDER)}.", metavar="WORD")
+        ] = "effect",
+        table: Table = None,
+        figure: Annotated[
+            Path | None,
+            typer.Option(
+                "--figure", help="Draw a forest plot here: .png, .svg or .pdf.", metavar="FILE"
+            ),
+        ] = None,
+        as_json: Annotated[
+            bool, typer.Option("--json", help="Print rows, warnings and mean as JSON.")
+        ] = False,
+    ) -> None:
+        sides = side_by_side(folders, one_of("sort", sort, ORDER))
+        if table is not None:
+            save_text(table, sides.table.to_csv(index=False))
+        if figure is not None:
+            _draw(figure, sides)
+        if as_json:
+            print(json.dumps(sides.as_json(), indent=2, ensure_ascii=False))
+            return
+        print_sides(sides)
+        print_warnings(sides.warnings)
+        _say_written(table, figure)
+
+
+def _draw(path: Path, sides: SideBySide) -> None:
+    """Draw a forest plot in the format that the file's name asks for."""
+    if path.suffix not in FORMATS:
+        raise SettingError(f"`figure` {path.name}: choose a name that ends in {', '.join(FORMATS)}")
+    runs = [(each.folder.name, each.results.judgement) for each in sides.sides]
+    try:
+        forest(runs, sides.pooled).savefig(path)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def _say_written(*paths: Path | None) -> None:
+    for path in paths:
+        if path is not None:
+            results_console().print(f"Written: {path}", soft_wrap=True, highlight=False)
+
+
+def _add_units(app: typer.Typer) -> None:
+    @app.command(
+        "units",
+        help="List the units of a map, the highest score first: site, unit, score, q, effect "
+        "sizes, loudness, and in which masks of the run it is.",
+    )
+    def units(
+        folder: Annotated[
+            Path, typer.Option("--map", help="A run folder, or one of localize.", metavar="RUN")
+        ],
+        top: Annotated[
+            int | None,
+            typer.Option("--top", min=1, help="How many; 20 on the screen, all in a file."),
+        ] = None,
+        table: Table = None,
+        as_json: Annotated[bool, typer.Option("--json", help="Print rows as JSON.")] = False,
+    ) -> None:
+        found = SelectivityMap.load(folder / "selectivity.safetensors")
+        path = folder / "masks.safetensors"
+        masks = [*load_masks(path, found).values()] if path.exists() else []
+        own = [mask for mask in masks if mask.rule in OWN]
+        listed = unit_table(found, own, top)
+        if table is not None:
+            save_text(table, listed.to_csv(index=False))
+        if as_json:
+            print(
+                listed.to_json(orient="records", indent=2, force_ascii=False, double_precision=15)
+            )
+            return
+        shown = listed.head(SHOWN if top is None else top)
+        print_units(shown, found)
+        _say_written(table)

@@ -1,0 +1,193 @@
+"""Any number of finished runs side by side: a row each, and what makes them hard to compare."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from common.base.errors import RunError
+from common.base.files import read_json
+from common.effects.pooled import Pooled, pooled
+from common.effects.results import Results
+from common.study.results import load_results
+
+ORDER = ("effect", "model", "started")  # rows may be sorted by these
+
+
+@dataclass(frozen=True)
+class Side:
+    """One run.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it lies.
+    results : Results
+        What it found.
+    identity : mapping
+        What its numbers depend on.
+    started : str
+        When.
+    """
+
+    folder: Path
+    results: Results
+    identity: Mapping[str, Any]
+    started: str
+
+    @property
+    def subject(self) -> str:
+        """The model by its weights: two runs with the same one are no two subjects."""
+        return self.results.model.fingerprint
+
+    @property
+    def model(self) -> str:
+        """The model's name, of a path its last part."""
+        described = self.results.model
+        name = Path(described.name).name if described.name.startswith("local/") else described.name
+        return f"{name} (untrained)" if described.untrained else name
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """What stands in the table."""
+        results, judged = self.results, self.results.judgement
+        top, half = results.top(), results.selectivity.split_half
+        target, *other = (results.intact[group].accuracy for group in results.groups)
+        low, high = judged.adjusted.ci
+        return {
+            "run": self.folder.name,
+            "model": self.model,
+            "localizer": results.localizer.name,
+            "evaluation": results.evaluation.name,
+            "ablation": results.ablation,
+            "percent": top.percent,
+            "units": top.n_units,
+            "reliability": None if half is None else half.correlation,
+            "intact_target": target,
+            "intact_other": other[0] if other else None,
+            "outcome": judged.outcome,
+            "effect": judged.adjusted.effect,
+            "low": low,
+            "high": high,
+            "p": judged.adjusted.p,
+            "started": self.started,
+        }
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """Several runs.
+
+    Attributes
+    ----------
+    sides : tuple of Side
+        In the order of the rows.
+    warnings : tuple of str
+        What makes them hard to compare; plain sentences.
+    pooled : Pooled or None
+        The mean adjusted effect, where each run is of another model and all else is alike.
+    """
+
+    sides: tuple[Side, ...]
+    warnings: tuple[str, ...]
+    pooled: Pooled | None
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row a run."""
+        return pd.DataFrame([side.row for side in self.sides])
+
+    def as_json(self) -> dict[str, Any]:
+        """Rows, warnings and mean; bounds that do not exist are null."""
+        rows = json.loads(self.table.to_json(orient="records", double_precision=15))
+        mean = None if self.pooled is None else asdict(self.pooled)
+        return {"runs": rows, "warnings": [*self.warnings], "pooled": mean}
+
+
+def side_by_side(folders: Sequence[Path], order: str = "effect") -> SideBySide:
+    """Read runs and set them side by side.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Finished runs, two or more.
+    order : {"effect", "model", "started"}
+        What rows are sorted by: effects fall, the others rise.
+
+    Raises
+    ------
+    RunError
+        If there are fewer than two, one comes twice, or one is no finished run.
+    """
+    if len(folders) < 2:
+        raise RunError("comparing needs two run folders or more")
+    known = [folder.resolve() for folder in folders]
+    twice = next((folder for folder in known if known.count(folder) > 1), None)
+    if twice is not None:
+        raise RunError(f"{twice.name}: is named twice")
+    sides = [_side(folder) for folder in folders]
+    sides.sort(key=lambda side: _key(side, order))
+    warnings = [*_warnings(sides)]
+    return SideBySide(tuple(sides), tuple(warnings), _pooled(sides))
+
+
+def _side(folder: Path) -> Side:
+    results, path = load_results(folder), folder / "run.json"
+    about = read_json(path)
+    identity = about.get("identity") if isinstance(about, dict) else None
+    if not isinstance(identity, dict):
+        raise RunError(f"{path}: describes no run")
+    return Side(folder, results, identity, str(about.get("started", "")))
+
+
+def _key(side: Side, order: str) -> Any:
+    row = side.row
+    return -row["effect"] if order == "effect" else row[order]
+
+
+def _evaluated(side: Side) -> str:
+    tested = side.identity.get("evaluation")
+    return str(tested.get("stimuli")) if isinstance(tested, Mapping) else ""
+
+
+def _warnings(sides: Sequence[Side]) -> list[str]:
+    """Where runs differ in more than their model."""
+    said = []
+    if len({_evaluated(side) for side in sides}) > 1:
+        said.append(
+            "The runs were evaluated on different items: their accuracies and effects are not of "
+            "one thing."
+        )
+    if len({side.results.groups for side in sides}) > 1:
+        said.append("The runs compare different groups.")
+    ways: dict[str, set[Any]] = {
+        "replace units in different ways": {side.results.ablation for side in sides},
+        "ablate different shares of the units": {side.results.headline_percent for side in sides},
+        "count differently what is right": {side.results.judgement.measure for side in sides},
+    }
+    said += [f"The runs {what}." for what, values in ways.items() if len(values) > 1]
+    if len({side.subject for side in sides}) < len(sides):
+        said.append(
+            "Some runs are of the same model: one model is one subject, so they are not "
+            "independent, and no effect is pooled."
+        )
+    return said
+
+
+def _pooled(sides: Sequence[Side]) -> Pooled | None:
+    """Over models, where nothing but the model differs."""
+    alike = {
+        (side.results.localizer.name, _evaluated(side), side.results.ablation, side.results.groups,
+         side.results.headline_percent, side.results.judgement.measure)
+        for side in sides
+    }  # fmt: skip
+    if len(alike) > 1 or len({side.subject for side in sides}) < len(sides):
+        return None
+    estimates = [side.results.judgement.adjusted for side in sides]
+    intervals = [(float(each.ci[0]), float(each.ci[1])) for each in estimates]
+    return pooled([each.effect for each in estimates], intervals)

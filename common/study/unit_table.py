@@ -1,0 +1,73 @@
+"""The units of a map as a table: for a spreadsheet, a notebook, a colleague."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from common.base.errors import SettingError
+from common.measure.masks import Mask
+from common.measure.scores import SelectivityMap
+
+
+def unit_table(
+    found: SelectivityMap, masks: Iterable[Mask] = (), top: int | None = None
+) -> pd.DataFrame:
+    """A row a unit, the highest score first.
+
+    Parameters
+    ----------
+    found : SelectivityMap
+        The map.
+    masks : iterable of Mask
+        Of the same map; the column ``masks`` says in which of them a unit is.
+    top : int, optional
+        How many units; all by default.
+
+    Returns
+    -------
+    DataFrame
+        ``rank`` from 1; ``site``; ``unit``, its channel or head as in the tensor, from 0; of
+        neurons ``position``, along the other axes; the columns of the score (``t``, ``p``, ``q``,
+        ``d_prime``, ``index``); ``mean_target`` and ``mean_control``; ``loudness``, mean
+        \\|activation\\|, and ``times_median``, over the median of its site; ``masks``.
+
+    Raises
+    ------
+    SettingError
+        If `top` is below 1.
+    """
+    if top is not None and top < 1:
+        raise SettingError(f"`top` {top}: a table has one unit or more")
+    order = found.ranking[:top]
+    columns: dict[str, Any] = {
+        "rank": np.arange(1, len(order) + 1),
+        "site": [str(found.sites[number]) for number in found.site_of_unit[order]],
+        **_places(found, order),
+        **{name: values[order] for name, values in found.score.arrays.items()},
+        "mean_target": found.mean_target[order],
+        "mean_control": found.mean_control[order],
+        "loudness": found.magnitude[order],
+        "times_median": found.times_median[order],
+    }
+    if inside := {mask.name: np.isin(order, mask.units) for mask in masks}:
+        columns["masks"] = [
+            " ".join(name for name, chosen in inside.items() if chosen[row])
+            for row in range(len(order))
+        ]
+    return pd.DataFrame(columns)
+
+
+def _places(found: SelectivityMap, order: np.ndarray) -> dict[str, list[Any]]:
+    """Which unit of its site each is."""
+    units, positions = [], []
+    for index, number in zip(order, found.site_of_unit[order], strict=True):
+        site = found.sites[number]
+        own = int(index - found.offsets[number])
+        place = [int(part) for part in np.unravel_index(own, site.unit_shape(found.unit))]
+        units.append(place.pop(site.axis - 1 if found.unit == "neuron" else 0))
+        positions.append(" ".join(map(str, place)))
+    return {"unit": units, "position": positions} if found.unit == "neuron" else {"unit": units}

@@ -1,0 +1,107 @@
+"""Runs side by side, and the units of a map, from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from common.study.results import save_results
+from tests.common.made import estimate, judgement, made, verdict_at
+from tests.common.study.test_unit_table import made as made_map
+from vision_loc.cli import main
+
+
+def make(root: Path, name: str, model: str, effect: float, **more: Any) -> str:
+    folder = root / name
+    folder.mkdir()
+    about = {"identity": {"evaluation": {"stimuli": more.pop("stimuli", "same")}}, "started": name}
+    (folder / "run.json").write_text(json.dumps(about))
+    judged = judgement((verdict_at(1.0, adjusted=estimate(effect)),))
+    described = {"name": model, "fingerprint": model * 2, "n_parameters": 1, "dtype": "float32"}
+    save_results(folder, made(model=described, judgement=judged, **more))
+    return str(folder)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr("sys.argv", ["vision-loc", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+def test_models_are_sorted_and_pooled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = [make(tmp_path, name, f"local/some/{name}", effect)
+            for name, effect in (("low", 0.1), ("high", 0.5))]  # fmt: skip
+    table, figure = tmp_path / "runs.csv", tmp_path / "forest.png"
+    more = ["--csv", str(table), "--figure", str(figure)]
+    assert run(monkeypatch, "compare", *runs, *more) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.index("high") < said.index("low")
+    assert "Mean over 2 models" in said
+    assert "note" not in said
+    read = pd.read_csv(table)
+    assert [*read["run"]] == ["high", "low"]
+    assert [*read["effect"]] == [0.5, 0.1]
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert run(monkeypatch, "compare", *runs, "--json", "--sort", "model") == 0
+    held = json.loads(capsys.readouterr().out)
+    assert [row["model"] for row in held["runs"]] == ["high", "low"]
+    assert held["pooled"]["effect"] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "note"),
+    [
+        ("same", {}, "one model is one subject"),
+        ("other", {"stimuli": "others"}, "evaluated on different items"),
+        ("other", {"ablation": "mean"}, "replace units in different ways"),
+    ],
+)
+def test_what_makes_them_hard_to_compare_is_said_and_nothing_pooled(
+    model: str, more: dict[str, Any], note: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    runs = make(tmp_path, "one", "same", 0.1), make(tmp_path, "two", model, 0.2, **more)
+    assert run(monkeypatch, "compare", *runs) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert note in said
+    assert "Mean over" not in said
+
+
+def test_what_cannot_be_compared_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = make(tmp_path, "one", "a", 0.1), make(tmp_path, "two", "b", 0.1)
+    for words, said in (
+        ([one], "needs two run folders or more"),
+        ([one, one], "one: is named twice"),
+        ([one, str(tmp_path)], "holds no finished run"),
+        ([one, two, "--sort", "colour"], "--sort colour: choose one of effect, model, started"),
+        ([one, two, "--figure", "forest.doc"], "choose a name that ends in .png, .svg, .pdf"),
+    ):
+        assert run(monkeypatch, "compare", *words) == 1
+        told = capsys.readouterr().err
+        assert said in told
+        assert told.count("\n") == 1
+
+
+def test_units_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = made_map("channel")
+    found.save(tmp_path / "selectivity.safetensors")
+    table = tmp_path / "units.csv"
+    assert run(monkeypatch, "units", "--map", str(tmp_path), "--top", "3", "--csv", str(table)) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"3 of {found.n_units} units, by Welch’s t" in said
+    assert len(pd.read_csv(table)) == 3
+    assert run(monkeypatch, "units", "--map", str(tmp_path), "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)) == found.n_units
+    assert run(monkeypatch, "units", "--map", str(tmp_path / "none")) == 1
+    assert "not a selectivity map" in capsys.readouterr().err
