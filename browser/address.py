@@ -14,6 +14,7 @@ from typing import Any
 
 import gradio as gr
 
+from browser.blocks import titled
 from browser.events import QUIET, told
 from browser.form import Names
 
@@ -82,7 +83,7 @@ def remember(demo: gr.Blocks, tabs: gr.Tabs, fronts: Sequence[Remembered]) -> No
     def restore(request: gr.Request) -> list[Any]:
         updates, selected, notes = opened(dict(request.query_params), fronts)
         for note in notes:
-            gr.Warning(note, title="Not everything in the link is on offer here")
+            gr.Warning(titled("Not everything in the link is on offer here", note))
         return [gr.Tabs(selected=selected) if selected else gr.skip(), *updates]
 
     every = [control for front in fronts for control in front.controls.values()]

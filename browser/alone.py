@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from browser import fragments, unit_fragments
-from browser.events import QUIET, VISITORS, session_of
+from browser.events import QUIET, VISITORS, session_of, whatever_comes
 from browser.visitors import Shelf, Stopped
 from common.measure.scores import SelectivityMap
 from common.study.front import FrontEnd, Model, S
@@ -41,10 +41,11 @@ def start_alone(
     stop : gr.Button
         From :func:`browser.events.stop_button`.
     """
-    button.click(_expect, None, [button, stop], queue=False, **QUIET).then(
+    run = button.click(_expect, None, [button, stop], queue=False, **QUIET).then(
         handler, list(inputs), effect, concurrency_limit=1, concurrency_id="run",
         show_progress_on=effect, api_name=api_name,
-    ).then(_settle, None, [button, stop], queue=False, **QUIET)  # fmt: skip
+    )  # fmt: skip
+    whatever_comes(run, _settle, None, [button, stop])
 
 
 def _expect(request: gr.Request) -> list[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -32,8 +33,32 @@ class Blocks(gr.Blocks):
 
     async def process_api(self, *args: Any, **kwargs: Any) -> Any:
         """One request from its values to the answer."""
-        with worded(FAULT, logged=True):
-            return await super().process_api(*args, **kwargs)
+        try:
+            with worded(FAULT, logged=True):
+                return await super().process_api(*args, **kwargs)
+        except gr.Error as error:
+            self._show(error, kwargs.get("event_id"))
+            raise
+
+    def _show(self, error: gr.Error, event_id: str | None) -> None:
+        """Show an error with its title.
+
+        Gradio's page calls every one "Error" (seen in 6.31), so it gets a message of its own, and
+        the error itself, which others than the page may want in plain words, goes unseen. An event
+        that is not queued has nowhere to send a message.
+        """
+        waiting = {each._id for job in self._queue.active_jobs for each in job or ()}
+        if error.visible and event_id in waiting:
+            self._queue.log_message(
+                event_id, titled(error.title, error.message), error.title,
+                "error", duration=error.duration,  # type: ignore[arg-type]
+            )  # fmt: skip
+            error.visible = False
+
+
+def titled(title: str, line: str) -> str:
+    """The HTML of a message of the page, which shows no title by itself."""
+    return f"<strong>{escape(title)}</strong><br>{line}"
 
 
 @contextmanager

@@ -74,6 +74,15 @@ def may_no_longer_stop(request: gr.Request) -> dict[str, Any]:
     return gr.update(interactive=VISITORS.expects(session_of(request)), value="Stop")
 
 
+def whatever_comes(event: Any, handler: Callable[..., Any], inputs: Any, outputs: Any) -> None:
+    """Let a quick handler follow an event, whether that came to its end or to an error.
+
+    Gradio's ``then`` should do so, and does not follow an error (seen in 6.31).
+    """
+    event.success(handler, inputs, outputs, queue=False, **QUIET)
+    event.failure(handler, inputs, outputs, queue=False, **QUIET)
+
+
 def start_run(
     button: gr.Button,
     handler: Callable[..., Any],
@@ -104,11 +113,13 @@ def start_run(
         off = gr.update(interactive=False)
         return [*[off for _ in starters], gr.update(interactive=True, value="Stop")]
 
-    def settle() -> list[Any]:
+    def settle(request: gr.Request) -> list[Any]:
+        VISITORS.end(session_of(request))
         on = gr.update(interactive=True)
         return [*[on for _ in starters], gr.update(interactive=False, value="Stop")]
 
-    button.click(expect, None, [*starters, stop], queue=False, **QUIET).then(
+    run = button.click(expect, None, [*starters, stop], queue=False, **QUIET).then(
         handler, list(inputs), list(outputs), concurrency_limit=1, concurrency_id="run",
         api_name=api_name, show_progress_on=show_progress_on,
-    ).then(settle, None, [*starters, stop], queue=False, **QUIET)  # fmt: skip
+    )  # fmt: skip
+    whatever_comes(run, settle, None, [*starters, stop])

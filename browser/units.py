@@ -21,6 +21,7 @@ from browser.events import (
     may_stop,
     session_of,
     told,
+    whatever_comes,
 )
 from browser.found import FoundMap
 from browser.unit_fragments import MOST_UNITS
@@ -133,10 +134,11 @@ class UnitPages(Generic[Model, S]):
             show_progress="hidden", api_name=f"layer{self.suffix}",
         )  # fmt: skip
         # In a queue of its own: a unit of a layer that was read before waits for nobody's run.
-        units.input(may_stop, None, stop, queue=False, **QUIET).then(
+        picked = units.input(may_stop, None, stop, queue=False, **QUIET).then(
             self.pick_unit, [units, found, opened], [*unit_page, opened], concurrency_limit=1,
             concurrency_id="unit", show_progress_on=facts, api_name=f"unit{self.suffix}",
-        ).then(may_no_longer_stop, None, stop, queue=False, **QUIET)  # fmt: skip
+        )  # fmt: skip
+        whatever_comes(picked, may_no_longer_stop, None, stop)
         start_alone(ablate, self.ablate_alone, [found, opened], effect, stop, f"alone{self.suffix}")
 
     @told

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import gradio as gr
 import pytest
 
-from browser.blocks import FAULT, UNFIT, worded
+from browser.blocks import FAULT, UNFIT, Blocks, titled, worded
+from browser.events import whatever_comes
 
 
 @pytest.mark.parametrize(("line", "logged"), [(UNFIT, False), (FAULT, True)])
@@ -26,3 +30,32 @@ def test_what_works_is_left_alone() -> None:
     with worded(FAULT, logged=True):
         done = True
     assert done
+
+
+def test_an_error_of_a_queued_event_is_shown_once_and_with_its_title() -> None:
+    said: list[tuple[Any, ...]] = []
+    waiting = SimpleNamespace(
+        active_jobs=[None, [SimpleNamespace(_id="mine")]],
+        log_message=lambda *args, **_: said.append(args),
+    )
+    blocks: Any = SimpleNamespace(_queue=waiting)
+    queued = gr.Error("give <b>one</b>", title="That did not work")
+    Blocks._show(blocks, queued, "mine")
+    assert said == [("mine", titled(queued.title, queued.message), queued.title, "error")]
+    assert titled("<i>", "line") == "<strong>&lt;i&gt;</strong><br>line"
+    assert (queued.visible, queued.message) == (False, "give <b>one</b>")
+    for event in (None, "of nobody"):
+        other = gr.Error("give one")
+        Blocks._show(blocks, other, event)
+        assert other.visible
+    assert len(said) == 1
+
+
+def test_what_follows_an_event_follows_an_error_too() -> None:
+    asked: dict[str, Any] = {}
+    names = ("then", "success", "failure")
+    event = SimpleNamespace()
+    for name in names:
+        setattr(event, name, lambda *args, of=name, **_: asked.update({of: args}))
+    whatever_comes(event, print, None, None)
+    assert asked == dict.fromkeys(("success", "failure"), (print, None, None))

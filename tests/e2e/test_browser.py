@@ -22,6 +22,7 @@ pytestmark = pytest.mark.e2e
 
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 SIZES = {"laptop": (1280, 860), "phone": (390, 844)}
+PLANTED = "model=phantom/planted&localizer=phantom-planted:pattern&evaluation=phantom-planted"
 # Two figures are on the page, and each has come.
 DRAWN = """(n) => {
   const seen = [...document.querySelectorAll(".fl-figure img")].filter((each) => each.offsetParent);
@@ -74,6 +75,24 @@ def test_stop_stops_and_the_first_button_goes_on_to_the_finding(page: Page, fold
     with page.expect_download() as download:
         page.locator(".fl-figure").first.get_by_label("Download").click()
     assert download.value.suggested_filename.endswith(".png")
+
+
+def test_run_works_again_after_an_error(page: Page, url: str) -> None:
+    page.goto(f"{url}/?{PLANTED}")
+    page.wait_for_function("window.funclocRestored")
+    page.get_by_text("Choose model, localizer and doses yourself").first.click()
+    dose = page.get_by_label("1", exact=True).first
+    dose.uncheck()
+    run = page.get_by_role("button", name="Run", exact=True).first
+    run.click()
+    message = page.locator(".toast-body").get_by_text("dose (none): choose from")
+    message.wait_for()
+    assert message.inner_text().startswith("That did not work\n")
+    page.locator("button:enabled").get_by_text("Run", exact=True).first.wait_for()
+    assert page.get_by_role("button", name="Stop", exact=True).first.is_disabled()
+    dose.check()
+    run.click()
+    page.locator(".fl-finding").wait_for()
 
 
 def test_a_layer_its_units_and_the_page_of_one(page: Page) -> None:
