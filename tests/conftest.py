@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from PIL import Image
 
 # Each worker has a core to itself, and so have the processes that it starts; before torch is there.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -20,6 +22,7 @@ os.environ["FUNCLOC_PIXELS"] = "0"
 
 from common.base.memory import keep_freed_memory
 from tests.e2e.server import served
+from vision_loc import phantom
 
 keep_freed_memory()  # as the programs do
 
@@ -48,6 +51,28 @@ def _without_report(request: pytest.FixtureRequest) -> Iterator[None]:
         for module in filter(sys.modules.__contains__, PICTURED):
             what = f"{module}.{PICTURED[module]}.illustrate"
             patched.enter_context(patch(what, lambda *_: None))
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_untrained_network(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Where nobody says how many, one stands beside a model; some modules are about the number."""
+    if request.node.get_closest_marker("usual_untrained"):
+        yield
+        return
+    with patch("common.study.baseline.UNTRAINED_SEEDS", 1):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _drawn_once() -> Iterator[None]:
+    """A picture of the phantom takes 4 ms, and runs ask for the same thousand again and again."""
+    once = cache(phantom.draw)
+
+    def draw(label: int, index: int, split: str, hide_face: bool = False) -> Image.Image:
+        return once(label, index, split, hide_face).copy()
+
+    with patch.object(phantom, "draw", draw):
         yield
 
 

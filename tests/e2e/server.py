@@ -46,6 +46,8 @@ def _start(folder: Path) -> tuple[BaseProcess, str]:
     port, log = free_port(), folder / "log"
     env = {
         "GRADIO_TEMP_DIR": str(folder / "uploads"),
+        "FUNCLOC_CACHE": str(folder / "cache"),
+        "FUNCLOC_PIXELS": "1",  # as the programs do: a picture is drawn once
         "FUNCLOC_MODELS": "",  # those of the folder's own models/
     }
     process = forked(serve, port, log=log, folder=folder, env=env)
@@ -59,18 +61,22 @@ def _start(folder: Path) -> tuple[BaseProcess, str]:
 
 
 def serve(port: int) -> None:
-    """What ``python app.py --port`` does, with first buttons that show a part of the items."""
+    """What ``python app.py --port`` does, with first buttons that show a part of the items.
+
+    Beside a model stands one untrained network, where nobody asks for another number.
+    """
     import app
     from llm_loc.app import visit as language
     from vision_loc.app import visit as faces
 
     fewer = {
+        "common.study.baseline.UNTRAINED_SEEDS": 1,
         "llm_loc.app.tab.DEMO": replace(language.DEMO, items=8),
         "vision_loc.app.tab.DEMO": replace(faces.DEMO, items=4),
     }
     with ExitStack() as patched:
-        for name, demo in fewer.items():
-            patched.enter_context(patch(name, demo))
+        for name, less in fewer.items():
+            patched.enter_context(patch(name, less))
         hush_libraries()
         app.main(port=port)
 

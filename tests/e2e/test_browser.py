@@ -218,7 +218,7 @@ def test_a_run_is_opened_and_its_numbers_are_downloaded(page: Page, finished: li
     assert download.value.suggested_filename == "results.json"
 
 
-def test_screens_fit(browser: Browser, url: str, tmp_path: Path) -> None:
+def test_screens_fit(browser: Browser, url: str) -> None:
     page = browser.new_page()
     page.set_default_timeout(MOMENT)
     page.goto(url)
@@ -234,7 +234,6 @@ def test_screens_fit(browser: Browser, url: str, tmp_path: Path) -> None:
             page.emulate_media(color_scheme=scheme)
             for name in ("Faces", "Try it", "Language", "Runs"):
                 tab(page, name)
-                page.screenshot(path=tmp_path / f"{size}-{scheme}-{name}.png", full_page=True)
                 fits = page.evaluate("document.documentElement.scrollWidth") <= width
                 assert fits, (size, scheme, name)
     page.close()

@@ -28,7 +28,7 @@ from tests.common.conftest import MapMaker
 from tests.common.made import MODEL, made
 from tests.common.study.test_toy_front import FRONT, SETTINGS, SoundFront
 
-pytestmark = pytest.mark.draws_report
+pytestmark = [pytest.mark.draws_report, pytest.mark.usual_untrained]
 
 THREE = replace(SETTINGS, untrained_seeds=3, seed=7)
 
