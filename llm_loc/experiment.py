@@ -26,6 +26,7 @@ from common.measure.matching import PARTS
 from common.measure.scores import SelectivityMap
 from common.measure.sinks import AVERAGED, FIRST
 from common.study import verbs as study
+from common.study.digests import is_whole, note_digest
 from common.study.front import (
     FrontEnd,
     Localizing,
@@ -226,7 +227,7 @@ class Texts(EvaluatingTogether):
         settings = self.settings
         controls = layer_matched(found, top.percent, settings.seed, PROFILE_DRAWS)
         said = folder / "gallery" / "continuations.json"
-        if not said.exists():
+        if not is_whole(said):
             save_continuations(
                 said,
                 self.model,
@@ -237,8 +238,9 @@ class Texts(EvaluatingTogether):
                 donors=self.donors(found) if settings.ablation == "resample" else None,
                 progress=progress,
             )
+            note_digest(said)
         answered = folder / "profile.csv"
-        if not answered.exists() and (used := _used(settings, self.model)) is not None:
+        if not is_whole(answered) and (used := _used(settings, self.model)) is not None:
             table = profile(
                 self.model,
                 text_kinds(used, settings.data_root, settings.seed),
@@ -250,6 +252,7 @@ class Texts(EvaluatingTogether):
                 progress=progress,
             )
             save_profile(answered, table)
+            note_digest(answered)
 
 
 class LanguageFront(FrontEnd[Settings, LanguageModel]):

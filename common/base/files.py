@@ -14,11 +14,13 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 from common.base.errors import RunError
+
+DIGEST = "digest"  # what a kept file calls that of its content
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -110,22 +112,109 @@ def save_text(path: Path, text: str) -> None:
     save_bytes(path, text.encode())
 
 
+def json_text(value: Any) -> str:
+    """Readable JSON; NaN is refused, for it is no JSON."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def save_json(path: Path, value: Any) -> None:
-    """Write readable JSON atomically; NaN is refused, for it is no JSON."""
-    save_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write :func:`json_text` atomically."""
+    save_text(path, json_text(value))
+
+
+def save_sealed(path: Path, value: Mapping[str, Any]) -> None:
+    """Write a JSON object atomically, with the digest of the rest of it as one more key."""
+    save_json(path, {**value, DIGEST: digest_of(json.loads(json_text(value)))})
+
+
+def read_sealed(path: Path) -> Any:
+    """Read what :func:`save_sealed` wrote, without the digest; other JSON as it is.
+
+    Raises
+    ------
+    RunError
+        If the file cannot be read, or its digest is not that of its content.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict) or DIGEST not in value:
+        return value
+    told = value.pop(DIGEST)
+    if told != digest_of(value):
+        raise RunError(f"{path}: is damaged (its digest does not fit)")
+    return value
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], about: dict[str, str]) -> None:
-    """Write a safetensors file atomically."""
+    """Write a safetensors file atomically, with its digest in what it says of itself.
+
+    That has one key at most where the file's bytes shall always be the same, for safetensors writes
+    several in any order; it holds a JSON object then, and the digest is in there.
+    """
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    plain, _ = _without_digest(about)
+    said = _with_digest(plain, _digest_of_arrays(whole, plain))
 
     def write(draft: Path) -> None:
         try:
-            save_file(whole, draft, metadata=about)
+            save_file(whole, draft, metadata=said)
         except SafetensorError as error:  # its name for a full disk
             raise OSError(str(error)) from error
 
     write_atomically(path, write)
+
+
+def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Arrays of a safetensors file, and what it says of itself.
+
+    Raises
+    ------
+    OSError, SafetensorError, ValueError
+        If it cannot be read, or its digest is not that of its content; older files have none.
+    """
+    check_regular(path)
+    with safe_open(path, framework="numpy") as file:
+        about = dict(file.metadata() or {})
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    about, told = _without_digest(about)
+    if told is not None and told != _digest_of_arrays(arrays, about):
+        raise ValueError("it is damaged: its digest does not fit")
+    return arrays, about
+
+
+def _digest_of_arrays(arrays: Mapping[str, np.ndarray], about: Mapping[str, str]) -> str:
+    digest = hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=16)
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.data if array.size else b"")
+    return digest.hexdigest()
+
+
+def _with_digest(about: Mapping[str, str], digest: str) -> dict[str, str]:
+    key, said = _only_object(about)
+    if said is None:
+        return {**about, DIGEST: digest}
+    return {key: json.dumps({**said, DIGEST: digest}, sort_keys=True)}
+
+
+def _without_digest(about: Mapping[str, str]) -> tuple[dict[str, str], str | None]:
+    key, said = _only_object(about)
+    if said is None:
+        return {key: told for key, told in about.items() if key != DIGEST}, about.get(DIGEST)
+    digest = said.pop(DIGEST, None)
+    return {key: json.dumps(said, sort_keys=True)}, digest
+
+
+def _only_object(about: Mapping[str, str]) -> tuple[str, dict[str, Any] | None]:
+    """The one key of what a file says, and the JSON object that it holds, if that is all of it."""
+    if len(about) != 1:
+        return "", None
+    ((key, told),) = about.items()
+    try:
+        said = json.loads(told)
+    except ValueError:
+        return key, None
+    return key, said if isinstance(said, dict) else None
 
 
 def read_json(path: Path) -> Any:
@@ -137,7 +226,10 @@ def read_json(path: Path) -> Any:
         If the file cannot be read or is no JSON.
     """
     try:
+        check_regular(path)
         return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise RunError(f"{path}: cannot be read (it is nested too deeply)") from error
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: cannot be read ({error})") from error
 
@@ -164,6 +256,11 @@ def digest_of_module(module: nn.Module, weights: Iterable[tuple[str, Tensor]] | 
         if flat.numel():
             digest.update(flat.view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def digest_of_bytes(content: bytes) -> str:
+    """What :func:`digest_of_file` gives of a file that holds this."""
+    return hashlib.blake2b(content).hexdigest()[:32]
 
 
 def digest_of_file(path: Path) -> str:

@@ -83,3 +83,9 @@ class Outcome:
     correct: np.ndarray
     margin: np.ndarray
     beside: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def fits(self, n_items: int) -> bool:
+        """Whether it is of so many items."""
+        return all(
+            array.shape == (n_items,) for array in (self.prediction, self.correct, self.margin)
+        )

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from common.base.errors import MaskError
-from common.base.files import save_arrays
+from common.base.files import read_arrays, save_arrays
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site, Unit
 
@@ -173,19 +173,18 @@ def load_masks(
         If the file holds no masks, or masks of another model or map.
     """
     try:
-        with safe_open(path, framework="numpy") as file:
-            about = json.loads(file.metadata()["masks"])
-            return {
-                name: _load_mask(path, file, name, entry, found, model_fingerprint)
-                for name, entry in about.items()
-            }
+        arrays, said = read_arrays(path)
+        return {
+            name: _load_mask(path, arrays, name, entry, found, model_fingerprint)
+            for name, entry in json.loads(said["masks"]).items()
+        }
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise MaskError(f"{path}: holds no masks that fit this map ({error})") from error
 
 
 def _load_mask(
     path: Path,
-    file: Any,
+    arrays: Mapping[str, np.ndarray],
     name: str,
     entry: dict[str, Any],
     found: SelectivityMap,
@@ -195,6 +194,6 @@ def _load_mask(
         raise MaskError(f"{path}: mask {name} was made on another model")
     if entry["map_fingerprint"] != found.fingerprint:
         raise MaskError(f"{path}: mask {name} was chosen from another map")
-    rows = [file.get_tensor(f"{name}/{site}").ravel() for site in found.sites]
+    rows = [arrays[f"{name}/{site}"].ravel() for site in found.sites]
     units = np.flatnonzero(np.concatenate(rows))
     return mask_of(found, entry["rule"], entry["percent"], entry["seed"], units)

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from common.base.errors import DataError, RunError, SettingError
-from common.base.files import save_arrays
+from common.base.files import read_arrays, save_arrays
 from common.measure.loudness import EXCLUDED, times_median
 from common.measure.moments import Array, Moments, Statistic
 from common.measure.rules import Contrast, Score, ScoreRule
@@ -211,6 +211,13 @@ class SelectivityMap:
             digest.update(str(self.about[EXCLUDED]).encode())
         return digest.hexdigest()
 
+    def check_shapes(self) -> None:
+        """Raise ValueError unless every column has a value for every unit of the sites."""
+        n_units = int(self.offsets[-1])
+        for name in (*self.score.arrays, *RECORDED, *self.of_texts):
+            if self.column(name).shape != (n_units,):
+                raise ValueError(f"its {name} are not of {n_units:,} units")
+
     def at(self, site: Site, column: str | None = None) -> Array:
         """The score, or one column, at one site: ``(channels,)``, or the tensor's own shape."""
         number = self.sites.index(site)
@@ -248,25 +255,25 @@ class SelectivityMap:
             If the file is not such a map.
         """
         try:
-            with safe_open(path, framework="numpy") as file:
-                about = json.loads(file.metadata()["selectivity"])
-                sites = tuple(
-                    Site(**{**site, "shape": tuple(site["shape"])}) for site in about.pop("sites")
-                )
-                told = about.pop("score", {"name": DEFAULT_SCORE, "columns": CONTRACT[:4]})
-                there = set(file.keys())
-                texts = [n for n in OF_TEXTS if any(key.endswith(f"/{n}") for key in there)]
-                columns: dict[str, Any] = {
-                    name: np.concatenate(
-                        [file.get_tensor(f"{site}/{name}").ravel() for site in sites]
-                    )
-                    for name in (*told["columns"], *RECORDED, *texts)
-                }
-                recorded = {name: columns.pop(name) for name in (*RECORDED, *texts)}
-                score = Score.of(score_rule(told["name"]).words, columns)
-                return cls(sites=sites, score=score, **about, **recorded)
+            arrays, said = read_arrays(path)
+            about = json.loads(said["selectivity"])
+            sites = tuple(
+                Site(**{**site, "shape": tuple(site["shape"])}) for site in about.pop("sites")
+            )
+            told = about.pop("score", {"name": DEFAULT_SCORE, "columns": CONTRACT[:4]})
+            texts = [n for n in OF_TEXTS if any(key.endswith(f"/{n}") for key in arrays)]
+            columns: dict[str, Any] = {
+                name: np.concatenate([arrays[f"{site}/{name}"].ravel() for site in sites])
+                for name in (*told["columns"], *RECORDED, *texts)
+            }
+            recorded = {name: columns.pop(name) for name in (*RECORDED, *texts)}
+            score = Score.of(score_rule(told["name"]).words, columns)
+            found = cls(sites=sites, score=score, **about, **recorded)
+            found.check_shapes()
+            return found
         except BROKEN as error:
-            raise RunError(f"{path}: not a selectivity map ({error})") from error
+            reason = f"{type(error).__name__} {error}" if isinstance(error, KeyError) else error
+            raise RunError(f"{path}: not a selectivity map ({reason})") from error
 
 
 def _check_sides(one: Moments, two: Moments) -> None:

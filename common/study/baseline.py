@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from common.base.errors import DataError, ModelError, SettingError, SiteError
-from common.base.files import read_json, save_json
+from common.base.errors import DataError, ModelError, RunError, SettingError, SiteError
+from common.base.files import read_sealed, save_sealed
 from common.base.progress import PART, Progress
 from common.effects.baseline import Baseline, Peaks, peaks_of
 from common.effects.described import DescribedModel
@@ -106,19 +106,27 @@ def keep_baseline(
     """
     if not asked.seeds and not asked.left_out:
         return None
-    kept = kept_baseline(folder.path) or Baseline(trained=peaks_of(found), left_out=asked.left_out)
+    kept = _begun(folder) or Baseline(trained=peaks_of(found), left_out=asked.left_out)
     for number, seed in enumerate(asked.seeds):
         if kept.left_out:
             break
         if number >= len(kept.untrained):
             progress("untrained", number, len(asked.seeds))
             kept = _with(kept, front, at_hand, seed, asked.wanted, progress)
-            save_json(folder.untrained, kept.as_json())
+            save_sealed(folder.untrained, kept.as_json())
     if asked.seeds:
         progress("untrained", len(asked.seeds), len(asked.seeds))
     else:
-        save_json(folder.untrained, kept.as_json())
+        save_sealed(folder.untrained, kept.as_json())
     return kept
+
+
+def _begun(folder: RunFolder) -> Baseline | None:
+    """What was measured so far; of a damaged file nothing."""
+    try:
+        return kept_baseline(folder.path)
+    except RunError:
+        return None
 
 
 def kept_baseline(folder: Path) -> Baseline | None:
@@ -130,7 +138,7 @@ def kept_baseline(folder: Path) -> Baseline | None:
         If the file is damaged.
     """
     path = folder / UNTRAINED
-    return checked(Baseline, read_json(path), path) if path.is_file() else None
+    return checked(Baseline, read_sealed(path), path) if path.is_file() else None
 
 
 def _with(

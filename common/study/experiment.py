@@ -87,7 +87,7 @@ def run_experiment(
         return done
     found = _localized(folder, localize)
     tested.prepare(folder.partial, progress)
-    with tested.arranged(folder.pace, begun=folder.outcome(INTACT) is not None):
+    with tested.arranged(folder.pace, begun=_kept(folder, tested.items, None) is not None):
         drawing, outcomes = _drawn(folder, plan, tested, described, found, progress)
     team.leave()
     if plan.ablation == "resample":
@@ -120,7 +120,7 @@ def _drawn(
     of = 1 + len(drawing.masks)
     _evaluate(folder, tested, found, [None], outcomes, progress, of)
     tested.know(outcomes[INTACT])
-    todo = [mask for mask in drawing.masks if folder.outcome(mask.name) is None]
+    todo = [mask for mask in drawing.masks if _kept(folder, tested.items, mask) is None]
     tested.foresee(todo, drawing.later, found, progress)
     _evaluate(folder, tested, found, drawing.masks, outcomes, progress, of)
     items, _ = _made_alike(plan, tested.items, described, outcomes[INTACT])
@@ -145,7 +145,7 @@ def _evaluate(
     With them there are so many `of` all that are planned.
     """
     todo = [mask for mask in masks if _name(mask) not in outcomes]
-    kept = [folder.outcome(_name(mask)) for mask in todo]
+    kept = [_kept(folder, tested.items, mask) for mask in todo]
     missing = [mask for mask, outcome in zip(todo, kept, strict=True) if outcome is None]
     fresh = tested.outcomes(missing, found, progress)
     before = len(outcomes)
@@ -170,13 +170,20 @@ def _made_alike(
     return items, replace(described, evaluation=evaluation)
 
 
+def _kept(folder: RunFolder, items: Items, mask: Mask | None) -> Outcome | None:
+    """The outcome that an earlier run kept, if it is of these items."""
+    found = folder.outcome(_name(mask))
+    return found if found is not None and found.fits(len(items.names)) else None
+
+
 def _name(mask: Mask | None) -> str:
     return INTACT if mask is None else mask.name
 
 
 def _localized(folder: RunFolder, localize: Callable[[], SelectivityMap]) -> SelectivityMap:
-    if not folder.selectivity.exists():
-        localize().save(folder.selectivity)
+    if (found := folder.map()) is not None:
+        return found
+    localize().save(folder.selectivity)
     return SelectivityMap.load(folder.selectivity)
 
 

@@ -8,6 +8,9 @@ Everything is written atomically, under names that do not change:
     part of the identity.
 ``selectivity.safetensors``, ``masks.safetensors``, ``items.csv``
     What was found, chosen and measured.
+``digests.json``
+    The digests of the others, by :mod:`common.study.digests`; before that, a file that a run goes
+    on from carries its own, and is made again where it does not fit.
 ``results.json``
     The numbers. It is written last: a folder that has it is finished.
 ``report.html``
@@ -37,20 +40,22 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from common.base import team
 from common.base.errors import BusyError, RunError
 from common.base.files import (
     digest_of,
-    read_json,
+    read_arrays,
+    read_sealed,
     save_arrays,
     save_bytes,
-    save_json,
+    save_sealed,
     write_atomically,
 )
 from common.effects.items import Outcome
 from common.effects.results import Results
+from common.measure.scores import SelectivityMap
+from common.study.digests import check_digests, drop_notes
 from common.study.results import NAME, load_results, save_results
 
 FORMAT = 1
@@ -119,6 +124,7 @@ class RunFolder:
             draft.unlink(missing_ok=True)
         if (self.path / NAME).exists():
             shutil.rmtree(self.partial, ignore_errors=True)
+            drop_notes(self.path)
 
     def _strangers(self) -> list[Path]:
         ours = (".lock", "partial", ".run.json.")
@@ -126,9 +132,9 @@ class RunFolder:
 
     def _check_or_write(self, known: Path) -> None:
         if not known.exists():
-            save_json(known, self._description())
+            save_sealed(known, self._description())
             return
-        entry = read_json(known)
+        entry = read_sealed(known)
         if not isinstance(entry, dict):
             raise RunError(f"{known}: describes no run; choose a new folder")
         if entry.get("fingerprint") != self.fingerprint:
@@ -181,20 +187,42 @@ class RunFolder:
         return self.path / "partial"
 
     def results(self) -> Results | None:
-        """The results of a finished run; ``None`` before that."""
-        return load_results(self.path) if (self.path / NAME).exists() else None
+        """The results of a finished run; ``None`` before that.
+
+        Raises
+        ------
+        RunError
+            If a file of the run is damaged.
+        """
+        if not (self.path / NAME).exists():
+            return None
+        check_digests(self.path)
+        return load_results(self.path)
+
+    def map(self) -> SelectivityMap | None:
+        """The map, if there is one that is whole; what was measured under masks of it goes with it.
+
+        Nothing is left of a damaged one, for another may differ from it in the last bits.
+        """
+        try:
+            return SelectivityMap.load(self.selectivity)
+        except RunError:
+            self.selectivity.unlink(missing_ok=True)
+            self.untrained.unlink(missing_ok=True)
+            shutil.rmtree(self.partial, ignore_errors=True)
+            return None
 
     def outcome(self, name: str) -> Outcome | None:
         """The outcome under a mask, if it has been measured and can be read."""
         try:
-            arrays = load_file(self.partial / f"{name}.safetensors")
+            arrays, _ = read_arrays(self.partial / f"{name}.safetensors")
             beside = {
                 key.removeprefix(BESIDE): arrays.pop(key)
                 for key in [*arrays]
                 if key.startswith(BESIDE)
             }
             return Outcome(**arrays, beside=beside)
-        except (OSError, SafetensorError, TypeError):
+        except (OSError, SafetensorError, TypeError, ValueError):
             return None
 
     def keep_outcome(self, name: str, outcome: Outcome) -> None:
@@ -219,6 +247,7 @@ class RunFolder:
             write_atomically(self.path / "windows.csv", lambda draft: _write_tables(draft, windows))
         save_results(self.path, results)
         shutil.rmtree(self.partial, ignore_errors=True)
+        drop_notes(self.path)
 
 
 def _write_tables(path: Path, tables: Iterable[pd.DataFrame]) -> None:

@@ -9,11 +9,12 @@ import pandas as pd
 from pydantic import BaseModel, ValidationError
 
 from common.base.errors import DataError, RunError
-from common.base.files import read_json, save_json
+from common.base.files import digest_of_bytes, json_text, read_json, save_text
 from common.base.tables import read_large
 from common.effects.finding import finding
 from common.effects.judge import judge
 from common.effects.results import Localized, Results
+from common.study.digests import check_digests, save_digests
 
 NAME = "results.json"
 SCHEMA = 2
@@ -33,18 +34,21 @@ def load_results(folder: Path) -> Results:
     path = folder / NAME
     if not path.is_file():
         raise RunError(f"{folder}: holds no finished run (no {NAME})")
+    check_digests(folder, NAME)
     return checked(Results, _migrated(read_json(path), path), path)
 
 
 def save_results(folder: Path, results: Results) -> None:
-    """Write the results of a run, which makes it a finished one.
+    """Write the results of a run, after the digests of all else: that makes it a finished one.
 
     Raises
     ------
     RunError
         If they cannot be written.
     """
-    save_json(folder / NAME, results_json(results))
+    text = json_text(results_json(results))
+    save_digests(folder, {NAME: digest_of_bytes(text.encode())})
+    save_text(folder / NAME, text)
 
 
 def results_json(results: Localized) -> dict[str, Any]:
@@ -107,7 +111,10 @@ def read_items(path: Path) -> pd.DataFrame:
     ------
     DataError
         If the file cannot be read as a table.
+    RunError
+        If it lies in a run folder, and is not what the run wrote.
     """
+    check_digests(path.parent, path.name)
     words = dict.fromkeys(("item", "group", "label", "mask", "rule", "margin"), str)
     empty = {name: [""] for name in ("percent", "correct")}
     try:

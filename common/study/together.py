@@ -20,7 +20,7 @@ import torch
 from common.base import team
 from common.base.device import free_memory
 from common.base.errors import RunError
-from common.base.files import read_json, save_json
+from common.base.files import read_sealed, save_sealed
 from common.base.progress import Progress, silent
 from common.effects.items import Outcome
 from common.effects.measured import AGREEMENT
@@ -81,7 +81,7 @@ def kept_pace(note: Path) -> Pace | None:
     """
     if not note.exists():
         return None
-    told = read_json(note)
+    told = read_sealed(note)
     said = told if isinstance(told, dict) else {}
     layout = next((each for each in LAYOUTS if each == said.get("layout")), None)
     if layout is None:
@@ -217,7 +217,7 @@ class EvaluatingTogether(Evaluating):
         if len(layouts_of(shown.module)) == 1 and not less:
             return Pace()
         layout, seconds = fastest_layout(shown.module, _intact(shown, 0), len(shown.sizes))
-        save_json(note, {"layout": layout, "seconds_a_batch": seconds, **less})
+        save_sealed(note, {"layout": layout, "seconds_a_batch": seconds, **less})
         return Pace(layout, **less)
 
     def _that_fit(self, wanted: int) -> int:

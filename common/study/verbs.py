@@ -16,7 +16,7 @@ import pandas as pd
 
 from common.base import team
 from common.base.errors import DataError, RunError
-from common.base.files import digest_of, read_json, write_atomically
+from common.base.files import digest_of, read_sealed, save_bytes
 from common.base.progress import Progress, silent
 from common.effects.baseline import Baseline
 from common.effects.described import DescribedLocalizer, DescribedModel
@@ -29,12 +29,15 @@ from common.report import make_report
 from common.study.baseline import Asked, keep_baseline, kept_baseline
 from common.study.commands import command
 from common.study.declared import read_settings, say_settings
+from common.study.digests import check_digests, save_digests
 from common.study.experiment import Described, run_experiment
-from common.study.folder import RunFolder, check_front, opened
+from common.study.folder import UNTRAINED, RunFolder, check_front, opened
 from common.study.front import Evaluating, FrontEnd, Localizing, Model, S
 from common.study.plan import Plan, say_ablation
 from common.study.results import checked, load_results
 from common.study.settings import Settings
+
+STIMULI = "stimuli.csv"
 
 
 def run(
@@ -92,9 +95,9 @@ def localize_only(
     about = _about(front, "localize", settings, path, at_hand.localizer)
     with opened(path, identity, about) as folder:
         found = _keep_map(folder, at_hand, progress)
-        if not folder.masks.exists():
-            save_masks(folder.masks, [top_percent(found, percent) for percent in percents])
+        save_masks(folder.masks, [top_percent(found, percent) for percent in percents])
         baseline = keep_baseline(folder, front, at_hand, asked, found, progress)
+        save_digests(folder.path)
     team.leave()
     told = Localized(
         model=at_hand.described,
@@ -142,13 +145,14 @@ def open_source(front: FrontEnd[S, Model], folder: Path, **changed: Any) -> Sour
     RunError
         If it is no such folder, is another front end's, or the model has other weights now.
     """
-    entry = read_json(folder / "run.json")
+    check_digests(folder, "run.json", "selectivity.safetensors", STIMULI, UNTRAINED)
+    entry = read_sealed(folder / "run.json")
     check_front(entry, front.program, folder)
     found = SelectivityMap.load(folder / "selectivity.safetensors")
     try:
         settings = read_settings(front.settings, {**entry["settings"], **changed})
         known, contrast = entry["identity"]["model"], entry["localizer"]
-        digests = pd.read_csv(folder / "stimuli.csv")["digest"].tolist()
+        digests = pd.read_csv(folder / STIMULI)["digest"].tolist()
     except (KeyError, TypeError, OSError, ValueError) as error:
         raise RunError(f"{folder}: not the folder of a map ({error})") from error
     localizer = checked(DescribedLocalizer, contrast, folder / "run.json")
@@ -201,6 +205,7 @@ def evaluate_map(
 
 def report_again(folder: Path) -> Path:
     """Make the report of a finished run again; see :func:`common.report.make_report`."""
+    check_digests(folder)
     return make_report(folder, load_results(folder))
 
 
@@ -291,11 +296,12 @@ def _about(
 
 def _keep_map(folder: RunFolder, at_hand: Localizing[Any], progress: Progress) -> SelectivityMap:
     """The map, after its stimuli; as the folder holds it, whoever made it."""
-    if not folder.selectivity.exists():
-        table = at_hand.stimuli
-        kept = folder.path / "stimuli.csv"
-        write_atomically(kept, lambda draft: table.to_csv(draft, index=False))
-        at_hand.fresh_map(progress).save(folder.selectivity)
+    kept, table = folder.path / STIMULI, at_hand.stimuli.to_csv(index=False).encode()
+    if not kept.is_file() or kept.read_bytes() != table:
+        save_bytes(kept, table)
+    if (found := folder.map()) is not None:
+        return found
+    at_hand.fresh_map(progress).save(folder.selectivity)
     return SelectivityMap.load(folder.selectivity)
 
 

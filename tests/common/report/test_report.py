@@ -83,7 +83,10 @@ def finished(
         name = repr(asked)
         if name not in kept:
             kept[name] = make(kept[""] / str(len(kept)), **asked)
-        return Path(shutil.copytree(kept[name], tmp_path / "run", dirs_exist_ok=True))
+        changed_below = shutil.ignore_patterns("digests.json")
+        return Path(
+            shutil.copytree(kept[name], tmp_path / "run", ignore=changed_below, dirs_exist_ok=True)
+        )
 
     def make(
         folder_of_run: Path,

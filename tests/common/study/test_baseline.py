@@ -12,7 +12,7 @@ import pytest
 from torch import nn
 
 from common.base.errors import FunclocError, ModelError, RunError, SettingError
-from common.base.files import read_json
+from common.base.files import read_json, read_sealed
 from common.base.progress import PART
 from common.effects.baseline import Baseline, Peak, Peaks, beside_untrained, peaks_of
 from common.effects.described import DescribedModel
@@ -66,7 +66,7 @@ def test_a_run_has_its_networks_and_their_numbers(tmp_path: Path) -> None:
     for name in ("score", "d_prime", "index"):  # another seed adds up in other halves
         assert told.pop(name) == pytest.approx(its_own_peaks.pop(name), rel=1e-9)
     assert told == its_own_peaks
-    assert json.loads((folder / "untrained.json").read_text()) == base.as_json()
+    assert read_sealed(folder / "untrained.json") == base.as_json()
     page = (folder / "report.html").read_text()
     assert "Beside 3 untrained networks of the same architecture" in page
     assert "random, seed 8" in page

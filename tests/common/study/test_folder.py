@@ -265,7 +265,7 @@ def test_finishing_writes_the_items_and_the_results_and_drops_the_rest(tmp_path:
         run.finish((a_table(mask) for mask in ("intact", "top-1")), [], FOUND)
         assert run.results() == FOUND
     names = sorted(file.name for file in tmp_path.iterdir() if file.name != ".lock")
-    assert names == ["items.csv", "results.json", "run.json"]
+    assert names == ["digests.json", "items.csv", "results.json", "run.json"]
     assert (tmp_path / "items.csv").read_bytes() == (
         b'item,mask,margin\n"a,b",intact,0.1\nc,intact,-2.0\n"a,b",top-1,0.1\nc,top-1,-2.0\n'
     )

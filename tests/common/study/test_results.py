@@ -13,6 +13,7 @@ import pytest
 from common.base.errors import RunError
 from common.effects.judge import judge
 from common.effects.results import Localized, Results
+from common.study.digests import DIGESTS
 from common.study.results import NAME, SCHEMA, load_results, results_json, save_results
 from tests.common.made import ablation, made
 
@@ -25,6 +26,7 @@ def kept(folder: Path, **changes: Any) -> dict[str, Any]:
     value = {**json.loads((folder / NAME).read_text()), **changes}
     value = {key: each for key, each in value.items() if each is not ...}
     (folder / NAME).write_text(json.dumps(value))
+    (folder / DIGESTS).unlink()
     return value
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from common.base.errors import RunError
-from common.base.files import digest_of, digest_of_module
+from common.base.files import digest_of, digest_of_module, read_sealed, save_sealed
 from common.base.progress import Progress, silent
 from common.effects.described import DescribedEvaluation, DescribedModel
 from common.effects.items import Items, Outcome
@@ -143,7 +143,8 @@ def test_its_map_is_evaluated_again_and_no_other_front_ends(tmp_path: Path) -> N
     *_, source = verbs.localize_only(FRONT, SETTINGS, tmp_path / "map")
     again, _, _ = verbs.evaluate_map(FRONT, source, tmp_path / "again", evaluation="toy", top="5")
     assert again.intact["tone"].n == 40
-    entry = (source / "run.json").read_text().replace('"sound-loc"', '"tree-loc"')
-    (source / "run.json").write_text(entry)
+    entry = {**read_sealed(source / "run.json"), "front": "tree-loc"}
+    save_sealed(source / "run.json", entry)
+    (source / "digests.json").unlink()
     with pytest.raises(RunError, match="a run of tree-loc, not of sound-loc"):
         verbs.open_source(FRONT, source)
