@@ -16,7 +16,7 @@ import gradio as gr
 
 from browser.blocks import titled
 from browser.events import QUIET, told
-from browser.form import Names
+from browser.offer import Names, value_of
 
 PAGE = "tab"  # gradio takes "page" for one of its own pages
 LONGEST = 400  # characters of a value that are looked at
@@ -50,13 +50,22 @@ class Remembered:
     controls : mapping of str to component
         By their names in the address.
     here : mapping of str to callable
-        By the names of some controls: gives what they offer now. What was downloaded since the app
+        By the names of some controls: gives what they take now. What was downloaded since the app
         was started is on offer whenever the page is opened.
+    beside : callable, optional
+        Of the values that are chosen, by name: gives what these controls propose beside them. Left
+        out, all that they take.
     """
 
     tabs: Mapping[str, gr.Tab]
     controls: Mapping[str, Any]
     here: Mapping[str, Callable[[], Names]] = field(default_factory=dict)
+    beside: Callable[[Mapping[str, Any]], Mapping[str, Names]] | None = None
+
+    def proposed(self, values: Mapping[str, Any]) -> dict[str, list[Any]]:
+        """By the names of the controls in `here`, what to choose from beside some values."""
+        found = self.beside(values) if self.beside else {n: here() for n, here in self.here.items()}
+        return {name: list(found[name]) for name in self.here}
 
 
 def remember(demo: gr.Blocks, tabs: gr.Tabs, fronts: Sequence[Remembered]) -> None:
@@ -87,18 +96,30 @@ def remember(demo: gr.Blocks, tabs: gr.Tabs, fronts: Sequence[Remembered]) -> No
         return [gr.Tabs(selected=selected) if selected else gr.skip(), *updates]
 
     every = [control for front in fronts for control in front.controls.values()]
-    demo.load(
+    restored = demo.load(
         # Queued: a notice of an event that is not never reaches the page.
         restore, None, [tabs, *every], show_progress="hidden", api_visibility="private",
     ).then(None, None, None, js="() => { window.funclocRestored = true; }")  # fmt: skip
+    _look_up(restored, fronts)
+
+
+def _look_up(restored: Any, fronts: Sequence[Remembered]) -> None:
+    """What there is to choose from beside what was restored, which did not wait for this."""
+    fronts = [front for front in fronts if front.here]
 
     @told
-    def look_up() -> list[Any]:
-        return [gr.update(choices=list(here())) for front in fronts for here in front.here.values()]
+    def look_up(*values: Any) -> list[Any]:
+        left = iter(values)
+        named = [dict(zip(front.controls, left, strict=False)) for front in fronts]
+        return [
+            gr.update(choices=names)
+            for front, chosen in zip(fronts, named, strict=True)
+            for names in front.proposed(chosen).values()
+        ]
 
+    every = [control for front in fronts for control in front.controls.values()]
     offering = [front.controls[name] for front in fronts for name in front.here]
-    # Apart from the above, which shall not wait for what takes a moment.
-    demo.load(look_up, None, offering, **QUIET)
+    restored.then(look_up, every, offering, **QUIET)
 
 
 def _js(front: Remembered, opened: str | None) -> str:
@@ -145,8 +166,7 @@ def _taken(control: Any, text: str, here: Callable[[], Names] | None) -> dict[st
     value = accepted(control, text, getattr(control, "choices", ()))
     if value is not None or here is None:
         return {} if value is None else {"value": value}
-    names = list(here())
-    value = accepted(control, text, names)
+    value = accepted(control, text, names := list(here()))
     return {} if value is None else {"value": value, "choices": names}
 
 
@@ -164,7 +184,7 @@ def accepted(control: Any, text: str, offered: Names) -> Any:
     """
     if isinstance(control, (gr.Slider, gr.Number)):
         return _number(control, text)
-    values = {each if isinstance(each, str) else each[1] for each in offered}
+    values = {*map(value_of, offered)}
     if isinstance(control, gr.CheckboxGroup):
         chosen = text.split(",")
         return chosen if set(chosen) <= values and len(set(chosen)) == len(chosen) else None

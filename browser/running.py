@@ -11,8 +11,9 @@ import gradio as gr
 
 from browser import fragments
 from browser.events import VISITORS, session_of, start_run, stop_button, told
-from browser.form import Offer, form
+from browser.form import form
 from browser.found import FoundMap
+from browser.offer import Offer
 from browser.outcome import Outcome, shown
 from browser.visitors import Stopped
 from common.study import verbs as study

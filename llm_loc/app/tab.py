@@ -35,7 +35,9 @@ def build() -> Page:
         found = gr.State(None, time_to_live=6 * 3600)
         fields = _language_page(found)
         spoken = tab_write.build(found)
-    remembered = Remembered({"language": tab}, {**fields, **spoken}, OFFER.here)
+    remembered = Remembered(
+        {"language": tab}, {**fields, **spoken}, OFFER.here, OFFER.choices_beside
+    )
     form = [*fields.values()]
     return Page("language", form, found, FRONT.program, OFFER.fill, found_in, remembered)
 

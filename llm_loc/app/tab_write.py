@@ -13,7 +13,7 @@ import gradio as gr
 
 from browser import fragments
 from browser.events import QUIET, VISITORS, as_notice, session_of
-from browser.form import LARGEST_SEED
+from browser.offer import LARGEST_SEED
 from common.base.errors import DataError, FunclocError, SettingError
 from common.measure.masks import Mask, top_percent
 from common.study.plan import say_ablation

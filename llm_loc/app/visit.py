@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from browser.form import QUICK, Offer, belonging
 from browser.found import FoundMap, localized, settings_in
+from browser.offer import QUICK, Offer, belonging
 from browser.visitors import Shelf
 from common.base.errors import MaskError
 from common.base.progress import Progress, silent
@@ -67,13 +67,13 @@ def evaluation_choices() -> list[str]:
     return [name for pair in pairs for name in (pair, *(f"{pair},{text}" for text in texts))]
 
 
-def fitting(model: str) -> tuple[str, str]:
-    """The localizer and the benchmark that go with a model, to begin with."""
-    if (own := Settings.brought.get(model)) is not None:
-        return own.localizer, own.evaluation
-    localizers = belonging(model, localizer_choices())
-    language = [name for name in localizers if name.endswith(":language")]
-    return (language or localizers)[0], belonging(model, evaluation_choices())[0]
+def fit(model: str) -> tuple[list[str], list[str]]:
+    """The localizers and the benchmarks that go with a model, the best fit first."""
+    own = Settings.brought.get(model)
+    localizers = belonging(model, localizer_choices(), own.localizer if own else None)
+    if own is None:
+        localizers.sort(key=lambda name: not name.endswith(":language"))
+    return localizers, belonging(model, evaluation_choices(), own.evaluation if own else None)
 
 
 OFFER = Offer(
@@ -83,7 +83,7 @@ OFFER = Offer(
     models=model_choices,
     localizers=localizer_choices,
     evaluations=evaluation_choices,
-    fitting=fitting,
+    fit=fit,
     doses=DOSES,
     help={
         "model": "The phantoms work offline; folders come from FUNCLOC_MODELS, downloads from the "

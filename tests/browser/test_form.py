@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from browser.form import QUICK, Offer, belonging
+from browser.offer import QUICK, Offer, belonging
 from common.base.errors import SettingError
 from common.measure.sites import Unit
 from common.study.declared import Setting
@@ -28,7 +28,7 @@ OFFER = Offer(
     models=lambda: [("a", "phantom/a"), ("b", "local/b")],
     localizers=lambda: ["phantom:x", "own:x"],
     evaluations=lambda: ["phantom", "own"],
-    fitting=lambda _model: ("phantom:x", "phantom"),
+    fit=lambda _model: (["phantom:x"], ["phantom"]),
     doses=("1", "5", "10"),
     help=dict.fromkeys(("model", "localizer", "evaluation"), "A line."),
 )
@@ -80,6 +80,7 @@ def test_a_model_that_came_meanwhile_can_be_run() -> None:
     # A page that was opened before gets it with the settings of the run.
     first, *_, doses, seed = offer.fill(vars(settings))
     assert (first["value"], first["choices"]) == ("local/late", models)
+    assert offer.choices_beside({"localizer": "own:x"})["localizer"] == ["phantom:x", "own:x"]
     assert (doses, seed) == (["1"], 3)
 
 
@@ -91,4 +92,7 @@ def test_the_phantoms_have_their_own_stimuli() -> None:
     names = ["own:x", "phantom:x", "phantom-lm:y"]
     assert belonging("phantom/cnn", names) == ["phantom:x", "phantom-lm:y"]
     assert belonging("local/b", names) == ["own:x"]
+    assert belonging("phantom/cnn", names, "phantom:x") == ["phantom:x"]
+    two = ["phantom:y", "phantom:x"]
+    assert belonging("phantom/cnn", two, "phantom:x") == two[::-1]
     assert belonging("local/b", names[1:]) == names[1:]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from filelock import FileLock, Timeout
 
-from browser.form import QUICK
+from browser.offer import QUICK
 from common.measure.masks import top_percent
 from llm_loc.app.tab_write import voices
 from llm_loc.app.visit import DEMO, found_in

@@ -34,7 +34,10 @@ def build() -> Page:
     with gr.Tab("Try it", id="try") as trying:
         percent = tab_try.build(found)
     remembered = Remembered(
-        {"faces": faces, "try": trying}, {**fields, "percent": percent}, OFFER.here
+        {"faces": faces, "try": trying},
+        {**fields, "percent": percent},
+        OFFER.here,
+        OFFER.choices_beside,
     )
     form = [*fields.values()]
     return Page("faces", form, found, FRONT.program, OFFER.fill, found_in, remembered)

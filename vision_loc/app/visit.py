@@ -9,8 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from browser.form import QUICK, Offer, belonging
 from browser.found import FoundMap, localized, settings_in
+from browser.offer import QUICK, Offer, belonging
 from browser.visitors import Shelf
 from common.base.errors import DataError, MaskError
 from common.base.progress import Progress, silent
@@ -22,6 +22,7 @@ from common.models.catalogue import Entry, bundled, on_this_machine
 from common.study.declared import completed
 from common.study.results import load_results
 from vision_loc import phantom
+from vision_loc.app.fit import fitting
 from vision_loc.catalogue import downloaded
 from vision_loc.experiment import FRONT, Settings, open_model
 from vision_loc.stimuli import benchmark, open_picture
@@ -78,13 +79,16 @@ def evaluation_choices() -> list[str]:
     return [each.name for each in manifests_here("pictures") if each.evaluation is not None]
 
 
-def fitting(model: str) -> tuple[str, str]:
-    """The localizer and the benchmark that go with a model, to begin with."""
-    if (own := Settings.brought.get(model)) is not None:
-        return own.localizer, own.evaluation
-    localizers = belonging(model, localizer_choices())
-    faces = [name for name in localizers if name.endswith(":faces")]
-    return (faces or localizers)[0], belonging(model, evaluation_choices())[0]
+def fit(model: str, measure: str = "accuracy") -> tuple[list[str], list[str]]:
+    """The localizers and the benchmarks that go with a model, the best fit first."""
+    own = Settings.brought.get(model)
+    localizers = belonging(model, localizer_choices(), own.localizer if own else None)
+    evaluations = belonging(model, evaluation_choices(), own.evaluation if own else None)
+    if own is None:
+        localizers.sort(key=lambda name: not name.endswith(":faces"))
+    if own is None and measure == "accuracy":
+        evaluations = fitting(model, evaluations)
+    return localizers, evaluations
 
 
 OFFER = Offer(
@@ -94,7 +98,7 @@ OFFER = Offer(
     models=model_choices,
     localizers=localizer_choices,
     evaluations=evaluation_choices,
-    fitting=fitting,
+    fit=fit,
     doses=DOSES,
     help={
         "model": "A phantom works offline; folders come from FUNCLOC_MODELS.",

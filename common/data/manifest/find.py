@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import nullcontext
+from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -40,15 +41,20 @@ def load_manifest(name: str) -> Manifest:
         path = Path(name)
         if not path.is_file():
             raise ManifestError(f"{name}: no such manifest")
-        text = _text(path)
-        beside: Traversable = path.parent
-    elif name in known_manifests():
-        beside = resources.files("data_manifests")
-        text = (beside / f"{name}.yaml").read_text(encoding="utf-8")
-    else:
-        raise ManifestError(
-            f"no manifest is called {name!r}; known: {', '.join(known_manifests())}"
-        )
+        return _validated(name, _text(path), path.parent)
+    if name in known_manifests():
+        return _known(name)
+    raise ManifestError(f"no manifest is called {name!r}; known: {', '.join(known_manifests())}")
+
+
+@cache
+def _known(name: str) -> Manifest:
+    """One that comes with the program, read once: lists of what is here read them all."""
+    folder = resources.files("data_manifests")
+    return _validated(name, (folder / f"{name}.yaml").read_text(encoding="utf-8"), folder)
+
+
+def _validated(name: str, text: str, beside: Traversable) -> Manifest:
     try:
         return Manifest.model_validate(yaml.safe_load(text), context={"beside": beside})
     except ValidationError as error:

@@ -14,7 +14,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from browser.form import controls_offered, score_choice
+from browser.form import score_choice
+from browser.offer import controls_offered
 from common.base.errors import RunError, SettingError
 from common.cli.printing import results_table
 from common.measure.attach import attached

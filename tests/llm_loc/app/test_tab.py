@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from huggingface_hub import constants
 
-from browser import form
+from browser import offer
 from browser.events import VISITORS
 from browser.units import list_layers, pick_layer
 from browser.visitors import Stopped
@@ -59,7 +59,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home)
-    monkeypatch.setattr(form, "controls_offered", lambda: {"as few as can be": FORM["controls"]})
+    monkeypatch.setattr(offer, "controls_offered", lambda: {"as few as can be": FORM["controls"]})
 
 
 def mapped(folder: Path, **changed: Any) -> visit.Found:
@@ -201,7 +201,7 @@ def shown(home: Path) -> Iterator[list[Any]]:
     """What the page shows of a run of a small model's; run once."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
-        patch.setattr(form, "controls_offered", lambda: {"as few as can be": FORM["controls"]})
+        patch.setattr(offer, "controls_offered", lambda: {"as few as can be": FORM["controls"]})
         yield tab.run_chosen(**FORM, progress=quiet)  # type: ignore[arg-type]
 
 
@@ -340,10 +340,12 @@ def test_models_are_offered_from_the_named_place_and_the_cache(
 
 
 def test_what_is_offered_to_begin_with_fits_the_model() -> None:
-    assert visit.fitting("phantom/lm") == ("phantom-lm:language", "phantom-lm")
-    localizer, evaluation = visit.fitting("local/models/other")
-    assert not localizer.startswith("phantom")
-    assert not evaluation.startswith("phantom")
+    localizers, evaluations = visit.fit("phantom/lm")
+    assert (localizers[0], evaluations[0]) == ("phantom-lm:language", "phantom-lm")
+    assert all(name.startswith("phantom-lm") for name in (*localizers, *evaluations))
+    localizers, evaluations = visit.fit("local/models/other")
+    assert not localizers[0].startswith("phantom")
+    assert not evaluations[0].startswith("phantom")
 
 
 def test_texts_are_offered_and_pictures_are_not() -> None:

@@ -234,8 +234,9 @@ def test_model_folders_are_offered_from_the_named_place(
 
 
 def test_what_is_offered_to_begin_with_fits_the_model() -> None:
-    assert visit.fitting("phantom/cnn") == ("phantom:faces", "phantom")
-    assert visit.fitting("phantom/planted") == ("phantom-planted:pattern", "phantom-planted")
+    assert visit.fit("phantom/cnn") == (["phantom:faces", "phantom:objects"], ["phantom"])
+    planted = (["phantom-planted:pattern"], ["phantom-planted"])
+    assert visit.fit("phantom/planted") == visit.fit("phantom/planted", "agreement") == planted
 
 
 # --- Try it ---
