@@ -13,6 +13,9 @@ from common.study.settings import read_controls
 from tests.forked import dying_at, forked
 from vision_loc.experiment import Settings, run
 
+# A process of its own has as many untrained networks as a user's, and so it shall be in this one.
+pytestmark = pytest.mark.usual_untrained
+
 SETTINGS = Settings(
     model="phantom/planted",
     localizer="phantom-planted:pattern",
