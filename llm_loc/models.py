@@ -20,6 +20,7 @@ from common.models.load import LoadedModel
 Side = Literal["right", "left"]
 Ids = Sequence[int]
 
+NO_END = ", without the end that it puts behind each text"
 EXAMPLE_TOKENS = 7  # a prime, which no width or number of heads will be
 # What transformers calls it, whose older releases have a name each for attention and Mamba; RWKV's.
 CACHES = ("cache", "past_key_values", "cache_params", "state")
@@ -110,14 +111,19 @@ class LanguageModel(LoadedModel):
 
     @property
     def pad(self) -> int:
-        """A token to fill up with; attention never sees it, so any will do."""
+        """A token to fill up with; attention never sees it, so any that the model has will do."""
         ids = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id)
-        return next((number for number in ids if number is not None), 0)
+        known = (number for number in ids if number is not None and number < self.vocabulary)
+        return next(known, 0)
 
     def tokens(
         self, texts: Sequence[str], *, special: bool = True, longest: int | None = None
     ) -> list[list[int]]:
         """Token ids of each text, cut at `longest` where that is given.
+
+        An end that the tokenizer puts behind each text is left out where the text goes on, which is
+        to say in all models but encoders: a prompt would be continued after its end, and the last
+        token would be the same for every text.
 
         Raises
         ------
@@ -126,20 +132,50 @@ class LanguageModel(LoadedModel):
         """
         if not texts:
             return []
-        cut = {} if longest is None else {"truncation": True, "max_length": longest}
+        ends = special and self.ends_texts
+        cut = {} if longest is None else {"truncation": True, "max_length": longest + ends}
         found: list[list[int]] = self.tokenizer(
             list(texts), add_special_tokens=special, verbose=False, **cut
         )["input_ids"]
+        if ends:
+            found = [ids[:-1] for ids in found]
         for text, ids in zip(texts, found, strict=True):
             self._check(text, ids)
         return found
 
+    @cached_property
+    def ends_texts(self) -> bool:
+        """Whether the tokenizer puts an end behind each text, of a model that would go on."""
+        end = self.tokenizer.eos_token_id
+        if not self.causal or end is None:
+            return False
+        told: list[int] = self.tokenizer("a", add_special_tokens=True)["input_ids"]
+        plain: list[int] = self.tokenizer("a", add_special_tokens=False)["input_ids"]
+        return told[-1:] == [end] and plain[-1:] != [end]
+
     def _check(self, text: str, ids: Ids) -> None:
         if not ids:
             raise DataError(f"{_short(text)}: the tokenizer of {self.name} makes no token of it")
+        self.check_known(text, ids)
         if self.context is not None and len(ids) > self.context:
             raise DataError(
                 f"{_short(text)}: {len(ids)} tokens, but {self.name} reads {self.context} at most"
+            )
+
+    def check_known(self, text: str, ids: Ids) -> None:
+        """Refuse a token that the model has no embedding of.
+
+        Raises
+        ------
+        DataError
+            If there is one; names it, and what the text begins with.
+        """
+        if (top := max(ids, default=0)) >= self.vocabulary:
+            token = self.tokenizer.convert_ids_to_tokens(top)
+            raise DataError(
+                f"{_short(text)}: the token {token!r} has the number {top}, but {self.name} has "
+                f"embeddings of {self.vocabulary} tokens; its tokenizer is another model's, or has "
+                "tokens added"
             )
 
     def batch(self, ids: Sequence[Ids], side: Side = "right") -> dict[str, Tensor]:
@@ -292,7 +328,8 @@ class LanguageModel(LoadedModel):
             **super().describe(),
             **({} if self.adapter is None else {"adapter": self.adapter}),
             "context": self.context,
-            "preprocessing": f"{type(self.tokenizer).__name__} {_digest_of(self.tokenizer)}",
+            "preprocessing": f"{type(self.tokenizer).__name__} {_digest_of(self.tokenizer)}"
+            f"{NO_END if self.ends_texts else ''}",
         }
 
 

@@ -33,6 +33,7 @@ def windows(model: LanguageModel, text: RunningText) -> np.ndarray:
             f"{model.context} at most"
         )
     whole = _whole(model, text)["input_ids"]
+    model.check_known(text.text, whole)
     n = len(whole) // text.window
     if n < 2:
         raise DataError(

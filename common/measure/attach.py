@@ -19,7 +19,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from common.base.errors import SiteError
+from common.base.errors import ModelError, SiteError
 from common.measure.passing import aside
 from common.measure.sites import Site
 
@@ -54,8 +54,44 @@ def replace_first(value: Any, old: Tensor, new: Tensor) -> Any:
     return value
 
 
+def check_evaluates(model: nn.Module) -> None:
+    """Refuse a model in training mode that computes something else there.
+
+    A batch norm would move with every pass, and dropout would draw.
+
+    Raises
+    ------
+    ModelError
+        If so; names a module of the kind.
+    """
+    for path, module in model.named_modules():
+        if module.training and _trains(module):
+            raise ModelError(
+                f"the model is in training mode, in which {path or 'it'} ({type(module).__name__}) "
+                "computes something else; call model.eval() first"
+            )
+
+
+def _trains(module: nn.Module) -> bool:
+    """Whether a module computes something else while it is trained."""
+    if isinstance(module, nn.modules.dropout._DropoutNd):
+        return module.p > 0
+    if isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
+        return module.dropout > 0
+    if isinstance(module, nn.modules.batchnorm._NormBase):
+        return module.track_running_stats
+    if type(module).__module__ == nn.modules.transformer.__name__:
+        return False  # those that they are made of are asked
+    code = getattr(type(module).forward, "__code__", None)
+    return code is not None and "training" in code.co_names
+
+
 def modules_of(model: nn.Module, sites: Sequence[Site]) -> list[nn.Module]:
-    """The module of each site, or a :class:`SiteError` that names the first that is missing."""
+    """The module of each site, or a :class:`SiteError` that names the first that is missing.
+
+    Whoever asks is about to hook them, so the model must not be training.
+    """
+    check_evaluates(model)
     known = dict(model.named_modules())
     for site in sites:
         if site.module not in known:

@@ -13,6 +13,7 @@ from common.base.errors import DataError
 from common.base.tables import is_table, lines_of, read_text
 from vision_loc.classes import BASE, WNID, imagenet_list
 from vision_loc.stimuli.files import beside, read_table
+from vision_loc.stimuli.listed import by_path
 
 TABLE = "labels.csv"
 SOLUTION = "LOC_val_solution.csv"
@@ -108,8 +109,10 @@ def by_index(path: Path, table: pd.DataFrame, label: str, column: str) -> dict[i
 
 def _class_words(path: Path, files: pd.Series[str]) -> list[str]:
     """What stands for the class of each file: a number, a WordNet id, or a folder's name."""
-    truth = _ground_truth(path.parent if is_table(path) else path)
-    return [truth.get(Path(file).stem) or _word_of_file(path, file) for file in files]
+    truth = _ground_truth(path.parent if is_table(path) else path, files.tolist())
+    return [
+        told or _word_of_file(path, file) for told, file in zip(truth, files.tolist(), strict=True)
+    ]
 
 
 def _word_of_file(path: Path, file: str) -> str:
@@ -151,17 +154,16 @@ def _class_index(path: Path, word: str) -> int:
     )
 
 
-def _ground_truth(folder: Path) -> dict[str, str]:
-    """WordNet id by the picture's stem, from a published ground truth."""
+def _ground_truth(folder: Path, files: Sequence[str]) -> Sequence[str | None]:
+    """WordNet id of each picture, from a published ground truth."""
     if (path := beside(folder, SOLUTION)) is not None:
         table = read_table(path, ["ImageId", "PredictionString"])
-        return {
-            image: prediction.split()[0]
-            for image, prediction in zip(table["ImageId"], table["PredictionString"], strict=True)
-        }
+        words = (prediction.split()[0] for prediction in table["PredictionString"])
+        return by_path(path, zip(table["ImageId"], words, strict=True), files)
     if (path := beside(folder, CAFFE)) is not None:
-        return dict(_caffe_line(path, line) for line in lines_of(read_text(path)) if line.strip())
-    return {}
+        lines = (line for line in lines_of(read_text(path)) if line.strip())
+        return by_path(path, (_caffe_line(path, line) for line in lines), files)
+    return [None] * len(files)
 
 
 def _caffe_line(path: Path, line: str) -> tuple[str, str]:
@@ -171,4 +173,4 @@ def _caffe_line(path: Path, line: str) -> tuple[str, str]:
     number = int(words[1]) if words[1].isascii() and words[1].isdigit() else -1
     if not 0 <= number < len(imagenet_list(BASE)):
         raise DataError(f"{path}: {words[1]!r} is none of ImageNet's 1,000 classes, from 0 on")
-    return Path(words[0]).stem, imagenet_list(BASE)[number][0]
+    return words[0], imagenet_list(BASE)[number][0]

@@ -12,6 +12,7 @@ import pandas as pd
 from common.base.errors import DataError
 from vision_loc.stimuli.classes import TABLE, class_folder
 from vision_loc.stimuli.files import beside, read_table
+from vision_loc.stimuli.listed import by_path
 from vision_loc.stimuli.unlabelled import subfolders
 
 GROUPS = "groups.csv"
@@ -85,7 +86,10 @@ def _from_groups(path: Path, files: Sequence[str]) -> tuple[list[str], str | Non
     kind = next((name for name in ("file", "folder") if name in table), None)
     if kind is None:
         raise DataError(f"{path}: has neither a column 'file' nor 'folder'")
-    known = dict(zip(table[kind], table["group"], strict=True))
+    known: dict[str, str] = {}
+    for name, group in zip(table[kind], table["group"], strict=True):
+        if known.setdefault(name, group) != group:
+            raise DataError(f"{path}: {name} is both {known[name]} and {group}")
     word: Callable[[str], str] = str if kind == "file" else class_folder
     if not any(word(file) in known for file in files):
         raise DataError(f"{path}: names none of the pictures; the first of them is {files[0]}")
@@ -93,11 +97,10 @@ def _from_groups(path: Path, files: Sequence[str]) -> tuple[list[str], str | Non
 
 
 def _from_annotations(path: Path, files: Sequence[str]) -> tuple[list[str], str | None]:
-    faces, listed = read_annotations(path)
-    stems = [Path(file).stem for file in files]
-    if not listed & set(stems):
+    told = by_path(path, read_annotations(path), files)
+    if all(each is None for each in told):
         raise DataError(f"{path}: annotates none of the pictures; the first of them is {files[0]}")
-    groups = ["face" if stem in faces else "nonface" for stem in stems]
+    groups = ["face" if each else "nonface" for each in told]
     return groups, (
         f"Groups were made from {ANNOTATIONS} (Yang et al. 2022): face is a picture with a box, "
         "nonface every other one. Face and nonface pictures are mostly of different classes, so "
@@ -105,16 +108,16 @@ def _from_annotations(path: Path, files: Sequence[str]) -> tuple[list[str], str 
     )
 
 
-def read_annotations(path: Path) -> tuple[set[str], set[str]]:
-    """The published face annotations: which pictures hold a face, and which were annotated.
+def read_annotations(path: Path) -> list[tuple[str, bool]]:
+    """The published face annotations: which pictures were annotated, and which hold a face.
 
     The file is a list of ``{"url": "val/ILSVRC2012_val_00000001.JPEG", "bboxes": [{"x0": …, "y0":
     …, "x1": …, "y1": …}, …]}``. A box without area counts as none, as in the authors' own code.
 
     Returns
     -------
-    (set of str, set of str)
-        File names without folder and suffix; the first is part of the second.
+    list of (str, bool)
+        What each is called there, and whether it has a box.
 
     Raises
     ------
@@ -123,11 +126,10 @@ def read_annotations(path: Path) -> tuple[set[str], set[str]]:
     """
     try:
         entries = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read as JSON ({error})") from error
     try:
-        boxes = {Path(entry["url"]).stem: entry["bboxes"] for entry in entries}
-        return {stem for stem, each in boxes.items() if any(map(_has_area, each))}, set(boxes)
+        return [(str(entry["url"]), any(map(_has_area, entry["bboxes"]))) for entry in entries]
     except (KeyError, TypeError) as error:
         raise DataError(
             f"{path}: is not the list of {{url, bboxes: [{{x0, y0, x1, y1}}]}} that was published"
