@@ -11,6 +11,7 @@ import gradio as gr
 
 from browser.visitors import Visitors
 from common.base.errors import FunclocError
+from common.base.paths import without_paths
 
 BAR = gr.Progress()  # stands for the bar of the event that is running
 VISITORS = Visitors()
@@ -35,7 +36,7 @@ def told(handler: Callable[P, R]) -> Callable[P, R]:
 
 def as_notice(error: FunclocError) -> gr.Error:
     """An error as the page shows it."""
-    line = escape(error.plain)
+    line = escape(without_paths(error.plain))
     return gr.Error(line, title="That did not work", print_exception=False)
 
 

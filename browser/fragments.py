@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
+from html import escape as escaped
 from typing import Any
 
+from common.base.paths import without_paths
 from common.effects.results import Results
 from common.report import outcome_table
 from common.report.parts import Cell, Table
 from common.report.verdicts import BADGES, Badge, Said, beside, verdict_said, verdict_tables
 from common.study.comparison import Compared
 from common.study.listing import Entry
+
+
+def escape(text: str) -> str:
+    """Text for a page: no mark-up of its own, and no path of this machine."""
+    return escaped(without_paths(text))
 
 
 def note(text: str) -> str:
@@ -183,6 +189,6 @@ def comparison(lines: Sequence[Compared], runs: Sequence[str], caption: str) -> 
 def report_frame(name: str, page: str) -> str:
     """A report in a frame that runs no script and reads nothing of the page around it."""
     return (
-        f"<iframe class='fl-report' title='Report of {escape(name, quote=True)}' sandbox='' "
-        f'srcdoc="{escape(page, quote=True)}"></iframe>'
+        f"<iframe class='fl-report' title='Report of {escape(name)}' sandbox='' "
+        f'srcdoc="{escaped(page)}"></iframe>'
     )

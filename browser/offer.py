@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import gradio as gr
@@ -12,6 +12,7 @@ from common.base.errors import SettingError
 from common.measure.ablate import NAMED
 from common.measure.control_rules import CONTROL_RULES, default_controls, parse_controls
 from common.measure.loudness import THRESHOLD
+from common.models.places import name_in_roots
 from common.study.declared import declarations, known_to, read_settings, say_settings
 from common.study.plan import say_percents
 from common.study.settings import Settings
@@ -191,6 +192,7 @@ class Offer(Generic[S]):
         """
         known = declarations(self.settings)
         given = read_settings(self.settings, {n: v for n, v in settings.items() if n in known})
+        given = replace(given, model=name_in_roots(given.model))
         said = say_settings(given)
         chosen = {name: said[name] for name in (*STIMULI, *self.choices)}
         for name in COUNTS:

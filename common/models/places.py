@@ -39,3 +39,24 @@ def models_roots() -> list[Path]:
     """The folders that models are looked for in: those of ``FUNCLOC_MODELS``, else ``./models``."""
     given = filter(None, os.environ.get(MODELS_VARIABLE, "").split(os.pathsep))
     return [Path(place) for place in given] or [Path("models")]
+
+
+def name_in_roots(name: str) -> str:
+    """A model's name without the path of the folder of models that it lies in.
+
+    Parameters
+    ----------
+    name : str
+        Any model's. Only one of an absolute path is changed, and only if the shorter name is the
+        same place.
+    """
+    source, _, rest = name.partition("/")
+    path = Path(rest)
+    if source != "local" or not path.is_absolute():
+        return name
+    for root in models_roots():
+        if path.is_relative_to(root.absolute()):
+            short = f"local/{path.relative_to(root.absolute())}"
+            if local_path(short, short.removeprefix("local/")).absolute() == path:
+                return short
+    return name

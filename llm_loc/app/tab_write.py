@@ -18,6 +18,7 @@ from common.base.errors import DataError, FunclocError, SettingError
 from common.measure.masks import Mask, top_percent
 from common.study.plan import say_ablation
 from llm_loc import phantom
+from llm_loc.app.unknown import say_unknown
 from llm_loc.app.visit import MODELS, Found, phantom_found
 from llm_loc.chat import in_template
 from llm_loc.generate import Sampling, stream
@@ -157,6 +158,8 @@ def write(
         for texts in voices(here, words, share, sampling, session_of(request), chat is True):
             yield (*texts, here)
     except FunclocError as error:
+        # The last texts are of another prompt.
+        yield "", "", "", fragments.note(error.plain), gr.skip()
         raise as_notice(error) from error
 
 
@@ -188,6 +191,8 @@ def voices(
     settings = found.settings
     texts, writing = [""] * 3, {}
     with MODELS.held(settings) as model:
+        unknown = say_unknown(model, prompt)
+        note += fragments.note(unknown) if unknown else ""
         if chat:
             prompt, warning = in_template(model, prompt)
             note += fragments.note(warning) if warning else ""

@@ -16,6 +16,7 @@ from common.measure.control_rules import control
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from common.models.catalogue import bundled, local_files, on_this_machine
+from common.models.places import name_in_roots
 from common.study.declared import completed
 from llm_loc import phantom
 from llm_loc.experiment import FRONT, Settings, open_model
@@ -42,7 +43,7 @@ def model_choices() -> list[tuple[str, str]]:
     """Labels and names of the models on offer: phantoms, folders, what the hub's cache holds."""
     files = (*PACKAGES.here(), *local_files(SUFFIX, "GGUF"))
     here = (*bundled(phantom.NAMES), *files, *on_this_machine(_predicts))
-    return [(entry.label, entry.name) for entry in here]
+    return [(entry.label, name_in_roots(entry.name)) for entry in here]
 
 
 def _predicts(config: Mapping[str, Any]) -> str | None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from browser import fragments, unit_fragments
 from browser.events import BAR, QUIET, VISITORS, told
-from common.base.errors import SettingError
+from common.base.errors import DataError, SettingError
 from common.measure.masks import top_percent
 from vision_loc import phantom
 from vision_loc.app.look import Look, look, top_five
@@ -88,12 +88,23 @@ def build(found: gr.State) -> gr.Slider:
             note = gr.HTML(fragments.note("Choose a picture."), elem_id="note")
             driven = gr.HTML(elem_id="driven")
     gallery.select(pick_example, None, picture, **QUIET)
-    gr.on(
+    looked = gr.on(
         [picture.change, percent.change], show, [picture, percent, found, held],
         [*three, note, driven, found, held], concurrency_limit=1, concurrency_id="look",
         trigger_mode="always_last", api_name="look", show_progress="minimal",
+        show_progress_on=note,
     )  # fmt: skip
+    looked.failure(unless_bad, picture, picture, queue=False, **QUIET)
     return percent
+
+
+def unless_bad(upload: str | None) -> Any:
+    """Take back a file that is no picture: left there it would look accepted."""
+    try:
+        _ = upload and read_upload(upload)
+    except DataError:
+        return None
+    return gr.skip()
 
 
 def upload_path(payload: Any) -> str | None:

@@ -19,6 +19,7 @@ from common.measure.control_rules import matched_control
 from common.measure.masks import Mask, top_percent
 from common.measure.scores import SelectivityMap
 from common.models.catalogue import Entry, bundled, on_this_machine
+from common.models.places import name_in_roots
 from common.study.declared import completed
 from common.study.results import load_results
 from vision_loc import phantom
@@ -55,7 +56,7 @@ def model_choices() -> list[tuple[str, str]]:
     here = [*bundled(phantom.NAMES), *on_this_machine(_sees), *downloaded()]
     names = {entry.name for entry in here}
     there = [Entry(name, "download", "") for name in DOWNLOADS if name not in names]
-    return [(entry.label, entry.name) for entry in (*here, *there)]
+    return [(entry.label, name_in_roots(entry.name)) for entry in (*here, *there)]
 
 
 def _sees(config: Mapping[str, Any]) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.base.errors import ModelError
-from common.models.places import local_path
+from common.models.places import local_path, name_in_roots
 
 
 @pytest.fixture
@@ -38,3 +38,17 @@ def test_nothing_there_names_every_place(here: Path) -> None:
     gone = here / "gone"
     with pytest.raises(ModelError, match=rf"looked for {gone}; FUNC"):
         local_path("local/gone", str(gone))
+
+
+def test_a_name_says_no_more_of_a_place_than_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roots = [tmp_path / "one", tmp_path / "two"]
+    for folder in ("one/a", "two/a", "two/deep/b", "far"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FUNCLOC_MODELS", os.pathsep.join(map(str, roots)))
+    assert name_in_roots(f"local/{roots[0] / 'a'}") == "local/a"
+    assert name_in_roots(f"local/{roots[1] / 'deep/b'}") == "local/deep/b"
+    for name in (f"local/{roots[1] / 'a'}", f"local/{tmp_path / 'far'}", "local/a", "phantom/cnn"):
+        assert name_in_roots(name) == name  # the first of two would be another place

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from html import unescape
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -156,6 +157,16 @@ def test_a_prompt_in_a_template_is_written_on_from_there(
     assert [intact] == wanted
 
 
+def test_a_phantom_says_which_words_it_was_never_taught(language: visit.Found) -> None:
+    def note(prompt: str) -> str:
+        return next(voices(language, prompt, 5, SHORT, ""))[-1]
+
+    assert "never taught" not in note("the small king sees")
+    assert "It was never taught Once, <b>, reads them" in unescape(note("Once the <b> king"))
+    assert "<b>" not in note("Once the <b> king")
+    assert "a1, b2, c3, d4, e5 and 1 more," in note("a1 b2 c3 d4 e5 f6 the f6")
+
+
 def test_most_of_a_layer_still_has_a_control(language: visit.Found) -> None:
     *_, (intact, _, _, note) = voices(language, "the small king", 60, SHORT, "")
     assert intact
@@ -186,8 +197,13 @@ def test_what_makes_no_sense_gets_one_line(
         "prompt": "the king", "percent": 1, "temperature": 0, "top_p": 1, "max_new_tokens": 3,
         "seed": 0, "found": language,
     }  # fmt: skip
+    steps = write(**{**given, **changed})
+    *texts, note, kept = next(steps)
+    assert texts == ["", "", ""]  # those of the last prompt are gone
+    assert message in unescape(note)
+    assert kept == gr.skip()
     with pytest.raises(gr.Error) as caught:
-        list(write(**{**given, **changed}))
+        list(steps)
     assert message in caught.value.message
     assert "\n" not in caught.value.message
     assert len(caught.value.message) < 300
@@ -333,8 +349,8 @@ def test_models_are_offered_from_the_named_place_and_the_cache(
     assert visit.model_choices() == [
         ("phantom/lm", "phantom/lm"),
         ("phantom/lm-plain", "phantom/lm-plain"),
-        ("packed.gguf", f"local/{folders / 'packed.gguf'}"),
-        ("reads", f"local/{folders / 'reads'}"),
+        ("packed.gguf", "local/packed.gguf"),
+        ("reads", "local/reads"),
         ("hf/org/reads (downloaded)", "hf/org/reads"),
     ]
 
