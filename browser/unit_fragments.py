@@ -13,6 +13,7 @@ from common.effects.words import between, points
 from common.measure.masks import Mask
 from common.study.single_unit import Alone, UnitRow
 
+SMALL = 0.01  # below which a number needs digits of its own
 MOST_UNITS = 60  # of a layer that a page lists
 
 
@@ -27,7 +28,10 @@ def layer_choices(mask: Mask) -> list[tuple[str, str]]:
 
 def unit_choices(rows: Sequence[UnitRow]) -> list[tuple[str, str]]:
     """Labels of units, and the ranks that they are chosen by."""
-    return [(f"{row.name}, {row.words.symbol} {row.score:.1f}", str(row.rank)) for row in rows]
+    return [
+        (f"{row.name}, {row.words.symbol} {row.words.said(row.score)}", str(row.rank))
+        for row in rows
+    ]
 
 
 def units_table(rows: Sequence[UnitRow], n_units: int) -> str:
@@ -49,7 +53,7 @@ def units_table(rows: Sequence[UnitRow], n_units: int) -> str:
 
 def _numbers(row: UnitRow) -> tuple[str, ...]:
     means = (f"{row.mean_target:.3g}", f"{row.mean_control:.3g}")
-    return (row.name, f"{row.rank:,}", f"{row.score:.2f}", *map(_number, *_told(row)), *means)
+    return (row.name, f"{row.rank:,}", _score(row), *map(_number, *_told(row)), *means)
 
 
 def _told(row: UnitRow) -> tuple[tuple[str, ...], tuple[float, ...]]:
@@ -57,14 +61,21 @@ def _told(row: UnitRow) -> tuple[tuple[str, ...], tuple[float, ...]]:
 
 
 def _number(column: str, value: float) -> str:
-    return f"{value:.2g}" if column == "q" else f"{value:.2f}"
+    if column == "q":
+        return f"{value:.2g}"
+    return f"{value:.3g}" if 0 < abs(value) < SMALL else f"{value:.2f}"
+
+
+def _score(row: UnitRow) -> str:
+    """The score as in a table, which has room for a digit more than a sentence."""
+    return f"{row.score:.2f}" if row.words.digits == ".1f" else row.words.said(row.score)
 
 
 def unit_facts(row: UnitRow, n_units: int) -> str:
     """One unit's place and numbers."""
     told = ", ".join(f"{name} = {_number(name, value)}" for name, value in row.told.items())
     said = f"Rank {row.rank:,} of {n_units:,} by {row.words.symbol}{'; ' if told else ''}{told}."
-    title = f"{row.title}: {row.words.symbol} = {row.score:.1f}"
+    title = f"{row.title}: {row.words.symbol} = {row.words.said(row.score)}"
     return f"<h3>{escape(title)}</h3>{fragments.note(said)}"
 
 
@@ -81,7 +92,7 @@ def driven_units(rows: Sequence[tuple[UnitRow, float]], n_units: int) -> str:
     first = f"the {len(rows)} most driven of {n_units:,}" if len(rows) < n_units else "all of them"
     return fragments.table(
         ("unit", "answers", rows[0][0].words.symbol if rows else "score"),
-        [(row.title, f"{times:.1f} ×", f"{row.score:.1f}") for row, times in rows],
+        [(row.title, f"{times:.1f} ×", row.words.said(row.score)) for row, times in rows],
         f"Units of the mask by how strongly they answer to this picture, over their average in "
         f"the localizer ({first})",
     )

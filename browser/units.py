@@ -165,7 +165,7 @@ class UnitPages(Generic[Model, S]):
                     known = self.answers(model, found.settings, found.map, mask, show)
             except Stopped:
                 return [fragments.note("Stopped; choose a unit to go on."), *EMPTY[1:], opened]
-        said = f"{row.title}: {row.words.symbol} = {row.score:.1f}"
+        said = f"{row.title}: {row.words.symbol} = {row.words.said(row.score)}"
         if (d_prime := row.told.get("d′")) is not None:
             said += f", d′ = {d_prime:.2f}"
         figure = figures.unit_responses(known.of(unit), known.conditions, known.target, said)

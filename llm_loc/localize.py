@@ -6,11 +6,13 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
+from torch import Tensor
+from torch.nn.functional import cross_entropy
 
-from common.base.errors import DataError, SettingError
+from common.base.errors import DataError, ModelError, SettingError
 from common.base.progress import Progress, silent
 from common.effects.described import TokenLengths
-from common.measure.contrast import Batch, contrast
+from common.measure.contrast import Batch, Loss, contrast
 from common.measure.moments import Statistic
 from common.measure.scores import DEFAULT_SCORE, TRUNCATED, SelectivityMap
 from common.measure.sinks import FIRST
@@ -95,7 +97,7 @@ def localize(
 ) -> SelectivityMap:
     """Contrast the localizer's two sides over all units of `sites`, in one pass over the texts.
 
-    Only the base runs, never the vocabulary projection.
+    Only the base runs, and never the vocabulary projection, unless the score needs a loss.
 
     Parameters
     ----------
@@ -130,11 +132,15 @@ def localize(
         If a text is too long, or an activation is not finite.
     """
     check_protocol(protocol, pooling)
-    batches = read(model, tokenized(model, stimuli, protocol), protocol, batch_size, padding)
+    ids = tokenized(model, stimuli, protocol)
+
+    def batches(_groups: np.ndarray) -> Iterator[Batch]:
+        return read(model, ids, protocol, batch_size, padding)
+
     # The published code cuts where others round: 11 of 1,152 units are 1 %.
     k = {"k": TRUNCATED} if protocol == "paper" else {}
     return contrast(
-        model.module, sites, stimuli.target, stimuli.control, lambda _groups: batches, score=score,
+        model.module, sites, stimuli.target, stimuli.control, batches, score=score,
         pooling=pooling, statistic=statistic, through=model.through, left_out=FIRST,
         exclude_massive=exclude_massive,
         percents=percents, seed=seed,
@@ -161,7 +167,47 @@ def _batch(model: LanguageModel, ids: Sequence[Ids], where: np.ndarray, padding:
         partial(model.base, **texts, **model.quiet),
         texts["attention_mask"],
         lambda which: _batch(model, ids, where[which], padding),
+        partial(own_loss, model, texts),
     )
+
+
+def own_loss(
+    model: LanguageModel,
+    texts: dict[str, Tensor],
+    right: Tensor | None = None,  # noqa: ARG001  (a text brings its own)
+) -> Loss:
+    """Mean cross entropy of each text's own next tokens, in nats a token.
+
+    The mean and not the sum, so that a side is not said to need a unit for having longer texts.
+
+    Parameters
+    ----------
+    model : LanguageModel
+        The model, with its vocabulary projection.
+    texts : dict of str to Tensor
+        As from ``model.batch``.
+    right : ignored
+        What counts as right is the text.
+
+    Raises
+    ------
+    ModelError
+        If the model is an encoder, which predicts no next token.
+    DataError
+        If a text has one token alone, so that there is nothing to predict.
+    """
+    if not model.causal:
+        raise ModelError(
+            f"`model` {model.name}: is an encoder, which predicts no next token, so that a text "
+            "has no loss; choose `score` welch"
+        )
+    ids, real = texts["input_ids"], texts["attention_mask"].bool()
+    counted = real[:, 1:] & real[:, :-1]  # a token that stands behind another one
+    if not counted.any(dim=1).all():
+        raise DataError("a text of the localizer is one token, so there is no next one to predict")
+    logits = model.logits(texts)[:, :-1].transpose(1, 2)
+    nats = cross_entropy(logits, ids[:, 1:], reduction="none")
+    return Loss(nats.masked_fill(~counted, 0.0).sum(dim=1) / counted.sum(dim=1))
 
 
 def passes_over(ids: Sequence[Ids], protocol: str, batch_size: int) -> list[np.ndarray]:

@@ -7,10 +7,12 @@ from functools import partial
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from common.base.errors import SettingError
 from common.base.progress import Progress, silent
-from common.measure.contrast import Batch, contrast
+from common.measure.contrast import Batch, Loss, contrast
 from common.measure.moments import Statistic
 from common.measure.scores import DEFAULT_SCORE, SelectivityMap
 from common.measure.sites import Kind, Pooling, Site, Unit
@@ -99,11 +101,33 @@ def shown(
 
 
 def _batch(model: VisionModel, places: np.ndarray, pixels: np.ndarray) -> Batch:
+    shown = torch.from_numpy(pixels)
     return Batch(
         places,
-        partial(model.logits, torch.from_numpy(pixels)),
+        partial(model.logits, shown),
         part=lambda which: _batch(model, places[which], pixels[which]),
+        loss=partial(own_loss, model, shown),
     )
+
+
+def own_loss(model: VisionModel, pixels: Tensor, right: Tensor | None = None) -> Loss:
+    """Cross entropy of the intact model's own prediction, in nats.
+
+    In float64 where there is one: of a model that is sure, single floats leave no gradient.
+
+    Parameters
+    ----------
+    model : VisionModel
+        The model.
+    pixels : tensor of shape (n_stimuli, 3, H, W)
+        The pictures.
+    right : tensor of int of shape (n_stimuli,), optional
+        The intact predictions; left out, the model is intact now.
+    """
+    logits = model.logits(pixels)
+    logits = logits if logits.device.type == "mps" else logits.double()
+    right = logits.detach().argmax(dim=1) if right is None else right
+    return Loss(cross_entropy(logits, right, reduction="none"), right)
 
 
 def _batches(

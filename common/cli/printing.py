@@ -18,7 +18,7 @@ from common.base.progress import spoken_seconds
 from common.effects.baseline import beside_untrained
 from common.effects.finding import plainly, said
 from common.effects.judgement import Judgement
-from common.effects.localized import Area, SplitHalves
+from common.effects.localized import Area, SplitHalves, describe_map
 from common.effects.results import Localized, Results
 from common.effects.words import percent
 from common.measure.masks import top_percent
@@ -131,9 +131,11 @@ def print_json(results: Localized) -> None:
 def print_map(found: SelectivityMap, percent: float) -> None:
     """Print where the top units of a map lie, and how far its halves agree."""
     mask = top_percent(found, percent)
-    symbol, selective = found.score.words.symbol, found.score.selective()
+    words, selective = found.score.words, found.score.selective()
+    tested = [] if selective is None else [f"q < 0.05 and {words.symbol} > 0"]
     table = Table(title=f"top {percent:g} %: {len(mask)} of {found.n_units:,} units")
-    for name in ("site", "units", "in mask", f"highest {symbol}", f"q < 0.05 and {symbol} > 0"):
+    ranked = [f"highest {name}" for name in (words.symbol, *words.beside)]
+    for name in ("site", "units", "in mask", *ranked, *tested):
         table.add_column(name, justify="left" if name == "site" else "right")
     for number, (site, count) in enumerate(mask.counts().items()):
         value, own = found.at(site), slice(*found.offsets[number : number + 2])
@@ -141,8 +143,9 @@ def print_map(found: SelectivityMap, percent: float) -> None:
             str(site),
             str(value.size),
             str(count),
-            f"{value.max():.1f}",
-            "" if selective is None else str(int(selective[own].sum())),
+            words.said(value.max()),
+            *(words.said(found.score.column(name)[own].max()) for name in words.beside),
+            *([] if selective is None else [str(int(selective[own].sum()))]),
         )
     console = results_console()
     console.print(table)
@@ -151,14 +154,16 @@ def print_map(found: SelectivityMap, percent: float) -> None:
         f"Split halves: r = {half.correlation:.3f}, Dice of the top mask = "
         f"{half.dice[f'{percent:g}']:.2f} (chance {half.dice_chance[f'{percent:g}']:.2f})"
     )
+    for told in describe_map(found).told_beside:
+        console.print(told, highlight=False)
 
 
 def print_selective(results: Localized) -> None:
     """Print how many units are how selective, and how many so in untrained networks."""
-    base, symbol = results.baseline, results.selectivity.words.symbol
+    base, words = results.baseline, results.selectivity.words
     if sizes := results.selectivity.effect_sizes:
         results_console().print(f"Units by effect size: {sizes}.", highlight=False)
-    if base is not None and (told := beside_untrained(base, symbol)):
+    if base is not None and (told := beside_untrained(base, words)):
         results_console().print(escape(told), highlight=False)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from common.effects.localized import describe_map
 from common.effects.parts import Part
 from common.measure.moments import Array
+from common.measure.rules import ScoreWords
 from common.measure.scores import SelectivityMap
 
 PERCENT = 1.0  # of the units, those that have most of a number
@@ -95,15 +96,15 @@ def _peak(values: Array, k: int) -> Peak:
     return Peak(largest=float(highest[-1]), top=float(highest.mean()))
 
 
-def beside_untrained(found: Baseline, symbol: str) -> str:
+def beside_untrained(found: Baseline, words: ScoreWords) -> str:
     """The sentence of the report and the terminal; empty where nothing was measured or left out.
 
     Parameters
     ----------
     found : Baseline
         The numbers.
-    symbol : str
-        Of the score: ``t``.
+    words : ScoreWords
+        Of the score.
     """
     if not found.untrained:
         return f"No untrained networks beside it: {found.left_out}." if found.left_out else ""
@@ -112,22 +113,23 @@ def beside_untrained(found: Baseline, symbol: str) -> str:
     if trained.n_selective_q05 is not None:
         counts = [each.n_selective_q05 or 0 for each in others]
         told.append(f"units at q < 0.05 {trained.n_selective_q05:,} (untrained {_counts(counts)})")
-    told.append(_compared(f"highest {symbol}", trained.score, [e.score for e in others], 1))
+    scores = [each.score for each in others]
+    told.append(_compared(f"highest {words.symbol}", trained.score, scores, words.digits))
     if trained.d_prime is not None:
         peaks = [each.d_prime for each in others if each.d_prime is not None]
-        told.append(_compared("highest d′", trained.d_prime, peaks, 2))
+        told.append(_compared("highest d′", trained.d_prime, peaks, ".2f"))
     if trained.index is not None:
         peaks = [each.index for each in others if each.index is not None]
-        told.append(_compared("highest index", trained.index, peaks, 2))
+        told.append(_compared("highest index", trained.index, peaks, ".2f"))
     n = len(others)
     networks = "an untrained network" if n == 1 else f"{n} untrained networks"
     return f"Beside {networks} of the same architecture: {'; '.join(told)}."
 
 
-def _compared(name: str, trained: Peak, others: Sequence[Peak], digits: int) -> str:
+def _compared(name: str, trained: Peak, others: Sequence[Peak], form: str) -> str:
     values = [each.largest for each in others]
-    low, high = (f"{end:.{digits}f}" for end in (min(values), max(values)))
-    return f"{name} {trained.largest:.{digits}f} (untrained {_range(low, high)})"
+    low, high = (format(end, form) for end in (min(values), max(values)))
+    return f"{name} {format(trained.largest, form)} (untrained {_range(low, high)})"
 
 
 def _counts(counts: Sequence[int]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 import numpy as np
+import scipy
 
 from common.effects.parts import OpenPart, Part
 from common.measure.rules import ScoreWords
@@ -30,6 +31,17 @@ class SplitHalves(Part):
     """By dose, the overlap (Dice) of the two halves' top masks."""
     dice_chance: dict[str, float]
     """By dose, the overlap that random masks of that size would have."""
+
+
+class Beside(Part):
+    """Another ranking of the same units, which the score's rule gives beside its own."""
+
+    highest: float
+    """The highest value."""
+    correlation: float
+    """Spearman's rank correlation with the score over units."""
+    shared: dict[str, float]
+    """By dose, the share of the top units that are among as many top units by it, too."""
 
 
 class Selectivity(OpenPart):
@@ -82,6 +94,8 @@ class Selectivity(OpenPart):
     live; ``null`` for pictures, and for maps from before, whose means read all tokens."""
     split_half: SplitHalves | None = None
     """How well two halves of the stimuli agree."""
+    beside: dict[str, Beside] | None = None
+    """Other rankings of the same units, by the name of their column, where the score has some."""
 
     @property
     def means_over(self) -> str:
@@ -94,6 +108,19 @@ class Selectivity(OpenPart):
                 "most of it: the map was made before sinks were left out"
             )
         return ""
+
+    @property
+    def told_beside(self) -> list[str]:
+        """How far other rankings of the same units agree with the score, in words."""
+        told = []
+        for name, other in (self.beside or {}).items():
+            at = ((f"{100 * share:.0f} %", dose) for dose, share in other.shared.items())
+            shares = ", ".join(f"{share} at {dose} %" for share, dose in at)
+            told.append(
+                f"By {name} the top mask would share with this one {shares} of its units; over all "
+                f"units the two rank alike by {other.correlation:.2f} (Spearman)."
+            )
+        return told
 
     @property
     def thresholds(self) -> tuple[str, str]:
@@ -161,9 +188,32 @@ def describe_map(found: SelectivityMap) -> Selectivity:
             "n_d_prime": _n_from(found, "d_prime", least_d_prime),
             "n_selective_category": _n_by_category(found),
             "n_index": _n_from(found, "index", least_index),
+            **({"beside": _beside(found)} if found.score.words.beside else {}),
             **found.about,
         }
     )
+
+
+def _beside(found: SelectivityMap) -> dict[str, Beside]:
+    """Every other ranking that the score's words name and the map has."""
+    doses = found.about.get("split_half", {}).get("dice", {})
+    told = {}
+    for name in found.score.words.beside:
+        values = found.score.columns.get(name)
+        if values is None:
+            continue
+        order = np.argsort(-values, kind="stable")
+        order = order[~found.excluded[order]]
+        sizes = {dose: found.n_chosen(float(dose)) for dose in doses}
+        told[name] = Beside(
+            highest=float(values[order].max()),
+            correlation=float(scipy.stats.spearmanr(found.score.value, values).statistic),
+            shared={
+                dose: len(np.intersect1d(found.ranking[:k], order[:k])) / k
+                for dose, k in sizes.items()
+            },
+        )
+    return told
 
 
 def _n_from(found: SelectivityMap, column: str, least: float) -> int | None:

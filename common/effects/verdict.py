@@ -85,7 +85,7 @@ def _of_units(results: Results) -> Iterator[str]:
         )
     if (base := results.baseline) is not None:
         if base.left_out:
-            yield beside_untrained(base, symbol)
+            yield beside_untrained(base, results.selectivity.words)
         elif not base.exceeded:
             yield (
                 "Untrained networks of the same architecture have units as selective as the most "

@@ -17,6 +17,7 @@ from contextlib import ExitStack, contextmanager
 from copy import copy
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from common.base.errors import ModelError, SiteError
@@ -126,6 +127,26 @@ def attach(
         return None if new is None else (new, kwargs)
 
     return lambda: module.register_forward_pre_hook(on_input, with_kwargs=True)
+
+
+def on_gradient(tensor: Tensor, act: Callable[[Tensor], None]) -> Tensor:
+    """The same numbers in a tensor of their own, whose gradient `act` is told on the way back.
+
+    What a model writes into it later changes neither what came before nor that gradient.
+
+    Parameters
+    ----------
+    tensor : tensor
+        What a site gave.
+    act : callable
+        Told the gradient of whatever is gone back from; never, where the model keeps no graph.
+    """
+    if not torch.is_grad_enabled():
+        return tensor.clone()
+    source = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
+    told = source.clone()
+    told.register_hook(act)
+    return told
 
 
 def part_of(model: nn.Module, path: str) -> nn.Module:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from common.base import team
-from common.base.errors import DataError
+from common.base.errors import DataError, SettingError
 from common.base.progress import Progress, silent
 from common.measure.halves import Conditions, assign_groups, selectivity_map
 from common.measure.loudness import EXCLUDED
@@ -42,6 +42,23 @@ class Stimulus(Protocol):
 
 
 @dataclass(frozen=True)
+class Loss:
+    """What a pass of the whole model costs.
+
+    Attributes
+    ----------
+    each : tensor of shape (n_stimuli,)
+        The loss of each stimulus in nats, with its graph if there is one.
+    right : tensor or None
+        What counts as right, where the intact model says it (its predictions): handed over to the
+        passes under an ablation, so that these are held against the same.
+    """
+
+    each: Tensor
+    right: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Batch:
     """Some of the stimuli, ready to go through the model.
 
@@ -53,6 +70,8 @@ class Batch:
         Calls the model once, and gives its output.
     tokens : tensor of shape (n_stimuli, n_positions), optional
         1 for a real token and 0 for padding.
+    loss : callable, optional
+        Calls the whole model once, and gives a :class:`Loss`; see there.
     part : callable, optional
         From a slice to a batch of these stimuli alone, for where memory runs out in all of it.
     """
@@ -61,6 +80,7 @@ class Batch:
     run: Callable[[], Any]
     tokens: Tensor | None = None
     part: Callable[[slice], Batch] | None = None
+    loss: Callable[[Tensor | None], Loss] | None = None
 
 
 class Fitting:
@@ -183,7 +203,8 @@ def contrast(
                 recorder.run(batch.run)
             else:
                 watcher.expect(groups[batch.where], batch.tokens)
-                watcher.after(batch.run())
+                with recorder.as_one():
+                    watcher.after(_loss(batch, score).each if rule.needs_loss else batch.run())
 
         fitting = Fitting(show)
         # A watcher gathers what no other process can give it: each then sees all of it.
@@ -210,6 +231,19 @@ def _check_conditions(score: str, conditions: Sequence[str]) -> None:
             f"`score` {score}: needs {LEAST_STIMULI} stimuli of each control condition, two for "
             f"each half; {name} has {n}"
         )
+
+
+def _loss(batch: Batch, score: str) -> Loss:
+    """The loss of a batch of the model as it is.
+
+    Raises
+    ------
+    SettingError
+        If the front end gives none.
+    """
+    if batch.loss is None:
+        raise SettingError(f"`score` {score}: needs a loss, and these stimuli have none")
+    return batch.loss(None)
 
 
 @contextmanager

@@ -261,6 +261,18 @@ class Recorder:
             for done, cells in each:
                 self._add(done, cells)
 
+    @contextmanager
+    def as_one(self) -> Iterator[None]:
+        """Passes of this block count when it has ended well, and otherwise not at all."""
+        before, self._own = self._own, []
+        try:
+            yield
+            own = self._own
+        finally:
+            self._own = before
+        for done, cells in own:
+            self._add(done, cells)
+
     def _blame(self, reduced: Reduced) -> NoReturn:
         finite = reduced.rows.isfinite().all(dim=0).all(dim=0)
         site, unit = reduced.part.at(int(finite.int().argmin()))

@@ -43,6 +43,12 @@ class ScoreWords:
         The sentence of a report's method.
     references : tuple of str
         Sources of the formula.
+    digits : str, default=".1f"
+        How a value is written.
+    scale : float, default=1.0
+        The least half-width of an axis: what is smaller than this is small.
+    beside : tuple of str
+        Columns of the score that tables show beside the value: other rankings of the same units.
     """
 
     name: str
@@ -52,6 +58,13 @@ class ScoreWords:
     title: str
     method: str
     references: tuple[str, ...] = ()
+    digits: str = ".1f"
+    scale: float = 1.0
+    beside: tuple[str, ...] = ()
+
+    def said(self, value: float) -> str:
+        """A value as it is written."""
+        return format(value, self.digits)
 
 
 @dataclass(frozen=True)
@@ -171,7 +184,10 @@ class Watcher(Protocol):
         ...
 
     def after(self, output: Any) -> None:
-        """The pass gave this output, with its graph where the rule needs gradients."""
+        """The pass gave this output, with its graph where the rule needs gradients.
+
+        The loss of each stimulus, shape (n_stimuli,), where the rule needs it.
+        """
         ...
 
 
@@ -193,6 +209,11 @@ class ScoreRule:
         Whether it cannot do without the moments of each condition.
     needs_gradients : bool, default=False
         Whether passes are run with a graph, so that a watcher can go backwards through them.
+    needs_loss : bool, default=False
+        Whether the whole model is run, and the watcher given the loss of each stimulus.
+    passes : callable, optional
+        About how many plain passes it takes to show one stimulus, by the number of sites and of
+        units; 1 where it is left out.
     """
 
     words: ScoreWords
@@ -201,6 +222,8 @@ class ScoreRule:
     watch: Callable[[Watching], AbstractContextManager[Watcher]] | None = None
     needs_gradients: bool = False
     by_condition: bool = False
+    needs_loss: bool = False
+    passes: Callable[[int, int], float] = lambda _sites, _units: 1.0
 
     @property
     def name(self) -> str:

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 
 from common.base.errors import DataError, RunError, SettingError
 from common.base.files import read_arrays, save_arrays
+from common.measure.gradient import GRADIENT, GRADIENT_MEAN, GRADIENT_SPECIFIC
 from common.measure.loudness import EXCLUDED, times_median
 from common.measure.moments import Array, Moments, Statistic
 from common.measure.rules import Contrast, Score, ScoreRule
@@ -28,7 +29,8 @@ from common.measure.sites import Pooling, Site, Unit
 from common.measure.welch import CONJUNCTION, WELCH, joined
 
 DEFAULT_SCORE = WELCH.name
-SCORE_RULES: dict[str, ScoreRule] = {rule.name: rule for rule in (WELCH, CONJUNCTION)}
+RULES = (WELCH, CONJUNCTION, GRADIENT, GRADIENT_SPECIFIC, GRADIENT_MEAN)
+SCORE_RULES: dict[str, ScoreRule] = {rule.name: rule for rule in RULES}
 """All score rules, by name. Another one is an entry here, and no more."""
 
 LEAST_D_PRIME, LEAST_INDEX = 1.0, 1 / 3  # from which on an effect is counted as one

@@ -42,7 +42,7 @@ def _score(contrast: Contrast) -> Score:
     means over the root of the mean of the two variances.
     """
     one, two = joined(contrast.target), joined(contrast.control)
-    t, freedom, apart = _tested(one, two)
+    t, freedom, apart = tested(one, two)
     p = two_sided_p(t, freedom)
     q: Array = scipy.stats.false_discovery_control(p, method="bh")
     difference = one.mean - two.mean
@@ -63,7 +63,7 @@ def selectivity_index(one: Moments, two: Moments) -> Array:
     return _ratio(one.mean - two.mean, np.abs(one.mean) + np.abs(two.mean))
 
 
-def _tested(one: Moments, two: Moments) -> tuple[Array, Array, np.ndarray]:
+def tested(one: Moments, two: Moments) -> tuple[Array, Array, np.ndarray]:
     """t, its degrees of freedom, and which units separate the conditions without any variance.
 
     Such a unit has no finite t. It gets twice the highest of the others and what its difference is
@@ -82,7 +82,7 @@ def _tested(one: Moments, two: Moments) -> tuple[Array, Array, np.ndarray]:
 
 
 def _t_alone(contrast: Contrast) -> Array:
-    return _tested(joined(contrast.target), joined(contrast.control))[0]
+    return tested(joined(contrast.target), joined(contrast.control))[0]
 
 
 WELCH = ScoreRule(WORDS, end=_score, value=_t_alone)
@@ -97,7 +97,7 @@ def _by_category(contrast: Contrast) -> dict[str, Array]:
     if contrast.conditions is None or min(map(len, contrast.conditions)) < 2:
         return {}
     one, two = map(_of_means, contrast.conditions)
-    t, freedom, _ = _tested(one, two)
+    t, freedom, _ = tested(one, two)
     p = two_sided_p(t, freedom)
     q: Array = scipy.stats.false_discovery_control(p, method="bh")
     return {"t_category": t, "p_category": p, "q_category": q}
@@ -142,11 +142,11 @@ def _smallest(contrast: Contrast) -> tuple[Array, Array]:
     """The smallest t over the control conditions, and the largest p; 1 where t falls below 0."""
     if contrast.conditions is None:
         raise SettingError("the score conjunction needs the moments of each control condition")
-    one, tested = joined(contrast.target), []
+    one, every = joined(contrast.target), []
     for each in contrast.conditions[1]:
-        t, freedom, _ = _tested(one, joined(each))
-        tested.append((t, two_sided_p(t, freedom)))
-    t, p = (np.stack(part) for part in zip(*tested, strict=True))
+        t, freedom, _ = tested(one, joined(each))
+        every.append((t, two_sided_p(t, freedom)))
+    t, p = (np.stack(part) for part in zip(*every, strict=True))
     smallest: Array = t.min(axis=0)
     return smallest, np.where(smallest > 0, p.max(axis=0), 1.0)
 

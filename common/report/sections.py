@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def sections(results: Results, found: SelectivityMap, folder: Path) -> list[Section]:
     """All figures, in the order in which a reader asks: what was lost, and then by which units."""
-    target = results.localizer.name
+    target, said = results.localizer.name, found.score.words.said
     doses = sorted(results.doses)
     top: Mask = top_percent(found, results.headline_percent)
     where = shown(
@@ -49,7 +49,7 @@ def sections(results: Results, found: SelectivityMap, folder: Path) -> list[Sect
         figures.t_distribution(found, doses),
         "The threshold of every dose is marked: units to its right are in the mask.",
         f"Histogram of {found.score.words.prose} over {found.n_units:,} units, from "
-        f"{found.score.value.min():.1f} to {found.score.value.max():.1f}.",
+        f"{said(found.score.value.min())} to {said(found.score.value.max())}.",
     )
     return [
         _effect(results, folder),

@@ -79,16 +79,18 @@ def baseline(results: Results) -> list[Table]:
     counts = ["q < 0.05", *results.selectivity.thresholds]
     columns = ["weights", *counts, *(f"highest {name}" for name in scales)]
     note = (
-        f"{beside_untrained(found, symbol)} First numbers of units, then the highest of all units, "
-        "in brackets the mean over the 1 % that have most of it. All were shown the same stimuli."
+        f"{beside_untrained(found, results.selectivity.words)} First numbers of units, then the "
+        "highest of all units, in brackets the mean over the 1 % that have most of it. All were "
+        "shown the same stimuli."
     )
-    rows = [_peaks_row(each) for each in (found.trained, *found.untrained)]
+    digits = results.selectivity.words.digits
+    rows = [_peaks_row(each, digits) for each in (found.trained, *found.untrained)]
     return [Table("Beside untrained networks", note, columns, rows)]
 
 
-def _peaks_row(peaks: Peaks) -> list[Cell]:
+def _peaks_row(peaks: Peaks, digits: str) -> list[Cell]:
     name = "trained" if peaks.seed is None else f"random, seed {peaks.seed}"
-    scales = [(peaks.score, 1), (peaks.d_prime, 2), (peaks.index, 2)]
+    scales = [(peaks.score, digits), (peaks.d_prime, ".2f"), (peaks.index, ".2f")]
     return [
         Cell(name),
         *(
@@ -96,8 +98,8 @@ def _peaks_row(peaks: Peaks) -> list[Cell]:
             for n in (peaks.n_selective_q05, peaks.n_d_prime, peaks.n_index)
         ),
         *(
-            Cell(f"{peak.largest:.{digits}f}", f"({peak.top:.{digits}f})")
-            for peak, digits in scales
+            Cell(format(peak.largest, form), f"({format(peak.top, form)})")
+            for peak, form in scales
             if peak is not None
         ),
     ]

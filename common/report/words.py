@@ -87,7 +87,7 @@ def facts(results: Results) -> list[tuple[str, str]]:
 
 def _selective(found: Selectivity) -> str:
     symbol = found.words.symbol
-    highest = f"highest {symbol} {found.t_max:.1f}"
+    highest = f"highest {symbol} {found.words.said(found.t_max)}"
     if found.n_selective_q05 is None:
         return highest
     by_category = (
@@ -127,7 +127,8 @@ def reliability(results: Results) -> list[str]:
         "Each condition was split in two random halves and a map made from each. "
         f"{results.selectivity.words.symbol} of the two maps "
         f"correlates with r = {half.correlation:.3f} over units. Their top masks share (Dice): "
-        f"{'; '.join(told)}."
+        f"{'; '.join(told)}.",
+        *results.selectivity.told_beside,
     ]
 
 

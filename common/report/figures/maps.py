@@ -74,7 +74,7 @@ def t_distribution(found: SelectivityMap, percents: list[float]) -> Figure:
     """Histogram of the score over all units, with the threshold of each dose."""
     figure, axes = figure_with_axes()
     value = found.score.value
-    bound = max(float(np.abs(value).max()), 1.0)
+    bound = _bound(value, found)
     edges = np.linspace(-bound, bound, 81)
     counts, _ = np.histogram(value, edges)
     middles = (edges[:-1] + edges[1:]) / 2
@@ -102,6 +102,11 @@ def t_distribution(found: SelectivityMap, percents: list[float]) -> Figure:
     return figure
 
 
+def _bound(values: np.ndarray, found: SelectivityMap) -> float:
+    """Half-width of an axis of scores."""
+    return max(float(np.abs(values).max()), found.score.words.scale) or 1.0
+
+
 def _levels(places: Sequence[float], apart: float) -> list[int]:
     """A line for each label, so that labels on one line are at least `apart` from each other."""
     ends: list[float] = []
@@ -125,7 +130,7 @@ def selectivity_by_site(found: SelectivityMap, columns: int = 120) -> Figure:
     figure, axes = figure_with_axes(_height_for(found.sites))
     shares = np.linspace(1, 0, columns)
     rows = np.stack([np.quantile(found.at(site).ravel(), shares) for site in found.sites])
-    bound = max(float(np.abs(rows).max()), 1.0)
+    bound = _bound(rows, found)
     image = axes.imshow(
         rows, cmap=DIVERGING, vmin=-bound, vmax=bound, aspect="auto", extent=(0, 100, len(rows), 0)
     )

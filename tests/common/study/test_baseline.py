@@ -18,6 +18,7 @@ from common.effects.baseline import Baseline, Peak, Peaks, beside_untrained, pea
 from common.effects.described import DescribedModel
 from common.effects.verdict import warnings
 from common.measure.scores import SelectivityMap
+from common.measure.welch import WELCH
 from common.report.tables import baseline as table
 from common.study import verbs
 from common.study.baseline import Asked
@@ -179,7 +180,7 @@ def test_units_that_training_did_not_make_are_warned_of() -> None:
 
 def test_the_sentence_and_the_table_have_the_same_numbers() -> None:
     base = Baseline(trained=peaks(None, 4.0, 900), untrained=(peaks(0, 2.0), peaks(1, 2.5, 1100)))
-    assert beside_untrained(base, "t") == (
+    assert beside_untrained(base, WELCH.words) == (
         "Beside 2 untrained networks of the same architecture: units at q < 0.05 900 (untrained 10 "
         "to 1,100); highest t 5.0 (untrained 3.0 to 3.5); highest d′ 5.00 (untrained 3.00 to 3.50);"
         " highest index 5.00 (untrained 3.00 to 3.50)."
