@@ -127,7 +127,8 @@ class Settings(Declared):
     score: Annotated[
         str,
         Setting("What ranks the units, so that the highest are the mask: how differently they "
-                "answer (welch), or what the loss would gain without them (gradient); docs/scores.md",
+                "answer (welch), or what the loss would gain without "
+                "them (gradient); docs/scores.md",
                 LOCALIZING, SCORE_RULES, label="Score"),
     ] = DEFAULT_SCORE  # fmt: skip
     least_d_prime: Annotated[
