@@ -290,6 +290,7 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
                 pooling=pooling,
                 statistic=settings.statistic,
                 score=settings.score,
+                effort=settings.effort,
                 exclude_massive=settings.exclude_massive,
                 protocol=protocol,
                 percents=settings.top,

@@ -91,6 +91,7 @@ def localize(
     protocol: str = "full",
     percents: Sequence[float] = (1.0,),
     seed: int = 0,
+    effort: int | None = None,
     batch_size: int = 64,
     padding: Side = "right",
     progress: Progress = silent,
@@ -119,6 +120,8 @@ def localize(
         Mask sizes whose split-half overlap is kept with the map.
     seed : int, default=0
         Seed of the split into halves.
+    effort : int, optional
+        See :func:`common.measure.contrast.contrast`.
     batch_size : int, default=64
         Texts a pass; the score does not depend on it beyond rounding.
     padding : {"right", "left"}, default="right"
@@ -143,7 +146,7 @@ def localize(
         model.module, sites, stimuli.target, stimuli.control, batches, score=score,
         pooling=pooling, statistic=statistic, through=model.through, left_out=FIRST,
         exclude_massive=exclude_massive,
-        percents=percents, seed=seed,
+        percents=percents, seed=seed, effort=effort,
         about={"protocol": protocol, **k}, progress=progress,
     )  # fmt: skip
 

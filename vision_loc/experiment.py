@@ -195,6 +195,7 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
                 pooling=settings.pooling,
                 statistic=settings.statistic,
                 score=settings.score,
+                effort=settings.effort,
                 exclude_massive=settings.exclude_massive,
                 percents=settings.top,
                 seed=settings.seed,

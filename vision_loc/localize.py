@@ -41,6 +41,7 @@ def localize(
     exclude_massive: float | None = None,
     percents: Sequence[float] = (1.0,),
     seed: int = 0,
+    effort: int | None = None,
     batch_size: int = 64,
     pixels: Pixels | None = None,
     progress: Progress = silent,
@@ -61,6 +62,8 @@ def localize(
         Mask sizes whose split-half overlap is kept with the map.
     seed : int, default=0
         Seed of the split into halves.
+    effort : int, optional
+        See :func:`common.measure.contrast.contrast`.
     batch_size : int, default=64
         Pictures a pass; the score does not depend on it beyond rounding.
     pixels : Pixels, optional
@@ -82,7 +85,7 @@ def localize(
     return contrast(
         model.module, sites, stimuli.target, stimuli.control, batches, score=score, unit=unit,
         pooling=pooling, statistic=statistic, exclude_massive=exclude_massive, percents=percents,
-        seed=seed, progress=progress,
+        seed=seed, effort=effort, progress=progress,
     )  # fmt: skip
 
 

@@ -145,7 +145,7 @@ def on_gradient(tensor: Tensor, act: Callable[[Tensor], None]) -> Tensor:
         return tensor.clone()
     source = tensor if tensor.requires_grad else tensor.detach().requires_grad_()
     told = source.clone()
-    told.register_hook(act)
+    told.register_hook(act)  # type: ignore[no-untyped-call]
     return told
 
 

@@ -8,9 +8,10 @@ streamed apart, so that r may be a mean that is known at the end only.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,48 @@ from common.measure.attach import (
 )
 from common.measure.moments import Moments, batch_rows, resolution_of
 from common.measure.rules import Watching
-from common.measure.sites import Site, Unit
+from common.measure.sites import Pooling, Site, Unit
 from common.measure.tally import Cells, Part, Reduced, Tally, is_finite, on_cpu
 
 
-class Attributions:
+class Streamed:
+    """Moments of what units cost, by group.
+
+    Parameters
+    ----------
+    sites : sequence of Site
+        In their order.
+    """
+
+    def __init__(self, sites: Sequence[Site]) -> None:
+        self.sites = sites
+        self._tally = Tally()
+
+    def add(self, rows: Mapping[Site, Reduced], cells: Cells) -> None:
+        """Count a batch, all of it or nothing.
+
+        Raises
+        ------
+        DataError
+            If a gradient was not finite.
+        """
+        parts = on_cpu([rows[site] for site in self.sites])
+        for each in parts:
+            if not is_finite(each.rows):
+                raise DataError(
+                    f"{each.part.sites[0]}: gradients of the loss are NaN or infinite; does "
+                    "`dtype` float32 help?"
+                )
+        for each in parts:
+            self._tally.add(each, cells)
+
+    def moments(self, groups: Sequence[int]) -> dict[Site, Moments]:
+        """Over the stimuli of some groups, by site."""
+        found = self._tally.over(lambda cell: cell[0] in groups)
+        return {site: found[site] for site in self.sites}
+
+
+class Attributions(Streamed):
     """Streams the first-order effect of zeroing each unit, and the slope of the loss, by group.
 
     Moments are of -a dL/da, summed over the unit's positions; their `output` is the mean of the
@@ -40,8 +78,8 @@ class Attributions:
     """
 
     def __init__(self, where: Watching) -> None:
+        super().__init__(where.sites)
         self.where = where
-        self._tally = Tally()
         self._groups = np.zeros(0, dtype=int)
         self._tokens: Tensor | None = None
         self._given: dict[Site, Tensor] = {}
@@ -76,30 +114,28 @@ class Attributions:
 
     def after(self, output: Tensor) -> None:
         """Go back from the losses; a batch counts when all of it has come."""
-        if not output.requires_grad:
-            raise ModelError(
-                "the loss does not depend on any site through operations that have a gradient; "
-                "choose another `score`"
-            )
-        output.sum().backward()  # type: ignore[no-untyped-call]
+        go_back(output)
         for site, given in [*self._given.items()]:  # the loss does not depend on these
             self._done[site] = self._reduced(site, given, torch.zeros_like(given))
         self._given = {}
-        parts = on_cpu([self._done[site] for site in self.where.sites])
-        for each in parts:
-            if not is_finite(each.rows):
-                raise DataError(
-                    f"{each.part.sites[0]}: gradients of the loss are NaN or infinite; does "
-                    "`dtype` float32 help?"
-                )
-        for each in parts:
-            self._tally.add(each, self._cells)
+        self.add(self._done, self._cells)
         self._done = {}
 
-    def moments(self, groups: Sequence[int]) -> dict[Site, Moments]:
-        """Over the stimuli of some groups, by site."""
-        found = self._tally.over(lambda cell: cell[0] in groups)
-        return {site: found[site] for site in self.where.sites}
+
+def go_back(losses: Tensor) -> None:
+    """Go back from the losses, each of which depends on its own stimulus alone.
+
+    Raises
+    ------
+    ModelError
+        If there is no way back.
+    """
+    if not losses.requires_grad:
+        raise ModelError(
+            "the loss does not depend on any site through operations that have a gradient; choose "
+            "another `score`"
+        )
+    losses.sum().backward()  # type: ignore[no-untyped-call]
 
 
 @contextmanager
@@ -108,7 +144,7 @@ def watch(where: Watching) -> Iterator[Attributions]:
     found = Attributions(where)
     modules = modules_of(where.module, where.sites)
     hooks = [
-        attach(module, site.end, lambda value, site=site: found.read(site, value))
+        attach(module, site.end, partial(found.read, site))
         for site, module in zip(where.sites, modules, strict=True)
     ]
     with frozen(where.module), attached(hooks):
@@ -158,10 +194,11 @@ def summed(
     tensor of shape (n_stimuli, n_units)
     """
     plain = replace(site, width=1)
-    pooling = "none" if unit == "neuron" else "cls" if first else "sum"
+    pooling: Pooling = "none" if unit == "neuron" else "cls" if first else "sum"
     found = plain.pool(values, unit, pooling, tokens)
     if site.width == 1:
         return found
     axis = 1 if unit == "channel" else site.axis
-    slices = found.view(len(found), *plain.unit_shape(unit)).unflatten(axis, (-1, site.width))
-    return slices.sum(dim=axis + 1).flatten(1)
+    shaped = found.view(len(found), *plain.unit_shape(unit))
+    before, after = shaped.shape[:axis], shaped.shape[axis + 1 :]
+    return shaped.reshape(*before, -1, site.width, *after).sum(dim=axis + 1).flatten(1)

@@ -9,23 +9,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from common.base import team
-from common.base.errors import DataError, SettingError
-from common.base.progress import Progress, silent
+from common.base.errors import DataError
+from common.base.progress import NOTE, Progress, silent
+from common.measure.batch import Batch as Batch
+from common.measure.batch import Fitting, loss_of
+from common.measure.batch import Loss as Loss
 from common.measure.halves import Conditions, assign_groups, selectivity_map
 from common.measure.loudness import EXCLUDED
 from common.measure.moments import Statistic
 from common.measure.record import record
-from common.measure.rules import Watching
-from common.measure.scores import DEFAULT_SCORE, SelectivityMap, score_rule
-from common.measure.shortage import is_shortage, no_room, release
+from common.measure.rules import ScoreRule, Watching
+from common.measure.scores import DEFAULT_SCORE, SelectivityMap, check_effort, score_rule
 from common.measure.sinks import LeftOut
 from common.measure.sites import Pooling, Site, Unit, check_pooling
 
@@ -39,79 +40,6 @@ class Stimulus(Protocol):
     def name(self) -> str: ...
     @property
     def condition(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class Loss:
-    """What a pass of the whole model costs.
-
-    Attributes
-    ----------
-    each : tensor of shape (n_stimuli,)
-        The loss of each stimulus in nats, with its graph if there is one.
-    right : tensor or None
-        What counts as right, where the intact model says it (its predictions): handed over to the
-        passes under an ablation, so that these are held against the same.
-    """
-
-    each: Tensor
-    right: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Some of the stimuli, ready to go through the model.
-
-    Attributes
-    ----------
-    where : array of int of shape (n_stimuli,)
-        Their places among all stimuli, the target's before the control's.
-    run : callable
-        Calls the model once, and gives its output.
-    tokens : tensor of shape (n_stimuli, n_positions), optional
-        1 for a real token and 0 for padding.
-    loss : callable, optional
-        Calls the whole model once, and gives a :class:`Loss`; see there.
-    part : callable, optional
-        From a slice to a batch of these stimuli alone, for where memory runs out in all of it.
-    """
-
-    where: np.ndarray
-    run: Callable[[], Any]
-    tokens: Tensor | None = None
-    part: Callable[[slice], Batch] | None = None
-    loss: Callable[[Tensor | None], Loss] | None = None
-
-
-class Fitting:
-    """Shows batches, in halves where memory runs out, and so all of them from then on."""
-
-    def __init__(self, show: Callable[[Batch], None]) -> None:
-        self.show = show
-        self._halved = 0
-
-    def __call__(self, batch: Batch, depth: int = 0) -> None:
-        """Show a batch; what a pass gives must count when it has ended, and not before.
-
-        Raises
-        ------
-        ModelError
-            If memory runs out for a single stimulus, too.
-        """
-        part, middle = batch.part, len(batch.where) // 2
-        if depth >= self._halved or part is None or not middle:
-            try:
-                self.show(batch)
-                return
-            except Exception as error:
-                if not is_shortage(error):
-                    raise
-                if part is None or not middle:
-                    raise no_room() from error
-                self._halved = depth + 1
-            release()
-        for which in (slice(None, middle), slice(middle, None)):
-            self(part(which), depth + 1)
 
 
 def contrast(
@@ -130,6 +58,7 @@ def contrast(
     exclude_massive: float | None = None,
     percents: Sequence[float] = (1.0,),
     seed: int = 0,
+    effort: int | None = None,
     about: dict[str, Any] | None = None,
     progress: Progress = silent,
 ) -> SelectivityMap:
@@ -157,6 +86,8 @@ def contrast(
         Mask sizes whose split-half overlap is kept with the map.
     seed : int, default=0
         Seed of the split into halves.
+    effort : int, optional
+        How much the score may take, where that is a choice; by default the rule's own.
     about : dict, optional
         Kept with the map.
     progress : Progress
@@ -170,6 +101,7 @@ def contrast(
         If an activation is not finite, or the rule goes by conditions and one has too few stimuli.
     """
     rule = score_rule(score)
+    check_effort(score, effort)
     if rule.by_condition:
         _check_conditions(score, [stimulus.condition for stimulus in control])
     stimuli = [*target, *control]
@@ -179,7 +111,12 @@ def contrast(
     # For neurons the moments of each condition are as long as a feature map: only where needed.
     kept = rule.by_condition or unit == "channel"
     conditions = Conditions.of(names_of, groups) if kept else None
-    where = Watching(module, sites, unit, check_pooling(unit, pooling), through)
+    where = Watching(
+        module, sites, unit, check_pooling(unit, pooling), through, statistic, left_out, groups,
+        lambda: batches(groups), effort or rule.effort, seed, progress,
+    )  # fmt: skip
+    if rule.later is not None:
+        progress(f"{NOTE}{foretold(rule, where)}", 0, 0)
     done = 0
     with (
         _graph(rule.needs_gradients),
@@ -204,7 +141,7 @@ def contrast(
             else:
                 watcher.expect(groups[batch.where], batch.tokens)
                 with recorder.as_one():
-                    watcher.after(_loss(batch, score).each if rule.needs_loss else batch.run())
+                    watcher.after(loss_of(batch, score).each if rule.needs_loss else batch.run())
 
         fitting = Fitting(show)
         # A watcher gathers what no other process can give it: each then sees all of it.
@@ -218,9 +155,16 @@ def contrast(
                 fitting(some[0])
             done += sum(len(batch.where) for batch in some)
             progress("localize", done, len(stimuli))
-    said = {"left_out": left_out, EXCLUDED: exclude_massive}
+    watched = watcher if rule.later is None else rule.later(where)
+    said = {"left_out": left_out, EXCLUDED: exclude_massive, "effort": where.effort}
     told = {name: value for name, value in said.items() if value is not None}
-    return selectivity_map(recorder, percents, {**(about or {}), **told}, rule, watcher, conditions)
+    return selectivity_map(recorder, percents, {**(about or {}), **told}, rule, watched, conditions)
+
+
+def foretold(rule: ScoreRule, where: Watching) -> str:
+    """How much a rule that shows the stimuli again takes, in words."""
+    passes = rule.passes(len(where.sites), where.n_units, where.effort or 0)
+    return f"`score` {rule.name}: about {passes:,.0f} times as long as showing each stimulus once"
 
 
 def _check_conditions(score: str, conditions: Sequence[str]) -> None:
@@ -231,19 +175,6 @@ def _check_conditions(score: str, conditions: Sequence[str]) -> None:
             f"`score` {score}: needs {LEAST_STIMULI} stimuli of each control condition, two for "
             f"each half; {name} has {n}"
         )
-
-
-def _loss(batch: Batch, score: str) -> Loss:
-    """The loss of a batch of the model as it is.
-
-    Raises
-    ------
-    SettingError
-        If the front end gives none.
-    """
-    if batch.loss is None:
-        raise SettingError(f"`score` {score}: needs a loss, and these stimuli have none")
-    return batch.loss(None)
 
 
 @contextmanager

@@ -138,7 +138,8 @@ class Effects:
                 "`score` gradient-mean: a head is a slice of channels, of which the map keeps one "
                 "number; choose gradient"
             )
-        return self.mean[0] - self.mean[1]
+        difference: Array = self.mean[0] - self.mean[1]
+        return difference
 
     @property
     def columns(self) -> dict[str, Array]:
@@ -161,7 +162,8 @@ def residual(target: Array, control: Array) -> Array:
     own, common = target - target.mean(), control - control.mean()
     variance = float(np.square(common).sum())
     slope = float((own * common).sum()) / variance if variance else 0.0
-    return own - slope * common
+    left: Array = own - slope * common
+    return left
 
 
 def _score(contrast: Contrast) -> Score:
@@ -191,7 +193,7 @@ def _others(effects: Effects, words: ScoreWords) -> dict[str, Array]:
 GRADIENT, GRADIENT_SPECIFIC, GRADIENT_MEAN = (
     ScoreRule(
         words, end=end, watch=watch, needs_gradients=True, needs_loss=True,
-        passes=lambda _sites, _units: PASSES,
+        passes=lambda _sites, _units, _effort: PASSES,
     )
     for words, end in ((WORDS, _score), (SPECIFIC_WORDS, _specific), (MEAN_WORDS, _at_mean))
 )  # fmt: skip

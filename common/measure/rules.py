@@ -10,7 +10,7 @@ Each rule is one entry of :data:`common.measure.scores.SCORE_RULES`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -19,7 +19,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from common.base.errors import RunError
-from common.measure.moments import Array, Moments
+from common.base.progress import Progress, silent
+from common.measure.batch import Batch
+from common.measure.moments import Array, Moments, Statistic
+from common.measure.sinks import LeftOut
 from common.measure.sites import Pooling, Site, Unit
 
 
@@ -167,6 +170,18 @@ class Watching:
         What a unit is, and how its positions become one number.
     through : str
         Path of the part whose calls are the batches; see :func:`common.measure.record.record`.
+    statistic, left_out : str
+        How activations are made one number; see there, too.
+    groups : array of int of shape (n_stimuli,)
+        The group of every stimulus, as in :class:`Contrast`.
+    batches : callable
+        All stimuli once more, in batches.
+    effort : int, optional
+        How much the rule may take, where somebody said so; see :attr:`ScoreRule.effort`.
+    seed : int, default=0
+        For what a rule draws.
+    progress : Progress
+        Told how far it is.
     """
 
     module: nn.Module
@@ -174,6 +189,18 @@ class Watching:
     unit: Unit
     pooling: Pooling
     through: str = ""
+    statistic: Statistic = "magnitude"
+    left_out: LeftOut | None = None
+    groups: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
+    batches: Callable[[], Iterable[Batch]] = tuple
+    effort: int | None = None
+    seed: int = 0
+    progress: Progress = silent
+
+    @property
+    def n_units(self) -> int:
+        """Units of all sites."""
+        return sum(site.n_units(self.unit) for site in self.sites)
 
 
 class Watcher(Protocol):
@@ -211,9 +238,14 @@ class ScoreRule:
         Whether passes are run with a graph, so that a watcher can go backwards through them.
     needs_loss : bool, default=False
         Whether the whole model is run, and the watcher given the loss of each stimulus.
+    later : callable, optional
+        Shows the stimuli again, as often as the rule has to, after the pass in which activations
+        were recorded; gives what :attr:`Contrast.watched` holds.
+    effort : int, optional
+        How much the rule takes if nobody says otherwise, where that is a choice (steps, masks).
     passes : callable, optional
-        About how many plain passes it takes to show one stimulus, by the number of sites and of
-        units; 1 where it is left out.
+        About how many plain passes it takes to show one stimulus, by the number of sites, of units,
+        and the effort; 1 where it is left out.
     """
 
     words: ScoreWords
@@ -223,7 +255,9 @@ class ScoreRule:
     needs_gradients: bool = False
     by_condition: bool = False
     needs_loss: bool = False
-    passes: Callable[[int, int], float] = lambda _sites, _units: 1.0
+    later: Callable[[Watching], Any] | None = None
+    effort: int | None = None
+    passes: Callable[[int, int, int], float] = lambda _sites, _units, _effort: 1.0
 
     @property
     def name(self) -> str:

@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from common.base.errors import DataError, RunError, SettingError
 from common.base.files import read_arrays, save_arrays
 from common.measure.gradient import GRADIENT, GRADIENT_MEAN, GRADIENT_SPECIFIC
+from common.measure.integrated import INTEGRATED
 from common.measure.loudness import EXCLUDED, times_median
 from common.measure.moments import Array, Moments, Statistic
 from common.measure.rules import Contrast, Score, ScoreRule
@@ -29,7 +30,7 @@ from common.measure.sites import Pooling, Site, Unit
 from common.measure.welch import CONJUNCTION, WELCH, joined
 
 DEFAULT_SCORE = WELCH.name
-RULES = (WELCH, CONJUNCTION, GRADIENT, GRADIENT_SPECIFIC, GRADIENT_MEAN)
+RULES = (WELCH, CONJUNCTION, GRADIENT, GRADIENT_SPECIFIC, GRADIENT_MEAN, INTEGRATED)
 SCORE_RULES: dict[str, ScoreRule] = {rule.name: rule for rule in RULES}
 """All score rules, by name. Another one is an entry here, and no more."""
 
@@ -55,7 +56,7 @@ def score_rule(name: str) -> ScoreRule:
     return SCORE_RULES[name]
 
 
-def score_identity(name: str) -> dict[str, str]:
+def score_identity(name: str, effort: int | None = None) -> dict[str, Any]:
     """What a run's identity says of its score: nothing of the default, so older runs keep theirs.
 
     Raises
@@ -63,7 +64,21 @@ def score_identity(name: str) -> dict[str, str]:
     SettingError
         If there is no such score.
     """
-    return {} if score_rule(name).name == DEFAULT_SCORE else {"score": name}
+    other = {} if score_rule(name).name == DEFAULT_SCORE else {"score": name}
+    return other if effort is None else {**other, "effort": effort}
+
+
+def check_effort(score: str, effort: int | None) -> None:
+    """Refuse an effort of a score that has none.
+
+    Raises
+    ------
+    SettingError
+        If so.
+    """
+    if effort is not None and score_rule(score).effort is None:
+        having = ", ".join(rule.name for rule in SCORE_RULES.values() if rule.effort is not None)
+        raise SettingError(f"`effort`: `score` {score} takes what it takes; {having} have a choice")
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,16 @@ from common.effects.perplexity import MeasuredText
 from common.measure.contrast import Stimulus
 from common.measure.donors import Donors
 from common.measure.masks import Mask
-from common.measure.scores import LEAST_D_PRIME, LEAST_INDEX, SelectivityMap, score_identity
+from common.measure.scores import (
+    LEAST_D_PRIME,
+    LEAST_INDEX,
+    SelectivityMap,
+    score_identity,
+    score_rule,
+)
 from common.measure.sites import Site
 from common.study.settings import Settings
+from common.study.stimuli import stimuli_table as stimuli_table
 
 Model = TypeVar("Model")
 S = TypeVar("S", bound=Settings)
@@ -76,12 +83,23 @@ class Localizing(Generic[Model]):
 
     @property
     def work(self) -> float:
-        """How much is shown to the model: so many pictures, or tokens where texts have them."""
+        """How much is shown to the model: so many pictures, or tokens where texts have them.
+
+        As often as the score takes.
+        """
         told = self.localizer
         if told.tokens is None:
-            return float(len(self.stimuli))
+            return self._passes * len(self.stimuli)
         sides = ((told.tokens["target"], told.n_target), (told.tokens["control"], told.n_control))
-        return float(sum(tokens.mean * n for tokens, n in sides))
+        return self._passes * sum(tokens.mean * n for tokens, n in sides)
+
+    @property
+    def _passes(self) -> float:
+        """About how many plain passes the score takes."""
+        rule, unit = score_rule(self.settings.score), self.settings.unit
+        n_units = sum(site.n_units(unit) for site in self.sites)
+        effort = self.settings.effort or rule.effort or 0
+        return float(rule.passes(len(self.sites), n_units, effort))
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -96,7 +114,7 @@ class Localizing(Generic[Model]):
             "unit": self.settings.unit,
             "pooling": self.settings.pooling,
             "statistic": self.settings.statistic,
-            **score_identity(self.settings.score),
+            **score_identity(self.settings.score, self.settings.effort),
             **self._thresholds,
             "seed": self.settings.seed,
         }
@@ -365,33 +383,4 @@ def describe_localizer(
         n_target=len(target),
         n_control=len(control),
         **more,
-    )
-
-
-def stimuli_table(
-    target: Sequence[Stimulus],
-    control: Sequence[Stimulus],
-    digests: Sequence[str],
-    **more: Sequence[str],
-) -> pd.DataFrame:
-    """``stimuli.csv``: the localizer's stimuli, their sides and fingerprints.
-
-    Parameters
-    ----------
-    target, control : sequence
-        The stimuli of either side.
-    digests : sequence of str
-        A fingerprint of each, the target's first.
-    **more
-        Further columns, in the same order.
-    """
-    both = [*target, *control]
-    return pd.DataFrame(
-        {
-            "stimulus": [stimulus.name for stimulus in both],
-            "condition": [stimulus.condition for stimulus in both],
-            "side": ["target"] * len(target) + ["control"] * len(control),
-            "digest": digests,
-            **more,
-        }
     )

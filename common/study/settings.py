@@ -17,7 +17,13 @@ from common.measure.ablate import Ablation
 from common.measure.control_rules import CONTROL_RULES, ControlPlan, parse_controls
 from common.measure.loudness import THRESHOLD
 from common.measure.moments import Statistic
-from common.measure.scores import DEFAULT_SCORE, LEAST_D_PRIME, LEAST_INDEX, SCORE_RULES
+from common.measure.scores import (
+    DEFAULT_SCORE,
+    LEAST_D_PRIME,
+    LEAST_INDEX,
+    SCORE_RULES,
+    check_effort,
+)
 from common.measure.sites import KINDS, UNITS, Kind, Pooling, Unit
 from common.study.declared import (
     ALWAYS,
@@ -47,6 +53,7 @@ from common.study.plan import (
 ON_ERROR = ("stop", "skip")
 WITHIN = ("class", "margin")
 UNTRAINED_SEEDS = 5
+COUNTED = (("untrained_seeds", 0), ("items", 1), ("cache_memory", 1), ("effort", 1))
 LARGEST_UNTRAINED = 500_000_000  # numbers that a model was trained in
 STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 
@@ -131,6 +138,12 @@ class Settings(Declared):
                 "them (gradient); docs/scores.md",
                 LOCALIZING, SCORE_RULES, label="Score"),
     ] = DEFAULT_SCORE  # fmt: skip
+    effort: Annotated[
+        int | None,
+        Setting("How much the score may take, where that is a choice: steps of integrated on the "
+                "way to zero", LOCALIZING, read=partial(parse_count, "effort", 1), metavar="N",
+                unset="the score's own"),
+    ] = None  # fmt: skip
     least_d_prime: Annotated[
         float,
         Setting("Units are counted from this d′ on, the difference of the means in standard "
@@ -232,9 +245,10 @@ class Settings(Declared):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, fewest in (("untrained_seeds", 0), ("items", 1), ("cache_memory", 1)):
+        for name, fewest in COUNTED:
             if (n := getattr(self, name)) is not None and n < fewest:
                 raise SettingError(f"`{name}` {n}: give {fewest} or more")
+        check_effort(self.score, self.effort)
         for name in ("least_d_prime", "least_index"):
             if not 0 < (least := getattr(self, name)) < math.inf:
                 raise SettingError(f"`{name}` {least:g}: give a number above 0")

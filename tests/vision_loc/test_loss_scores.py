@@ -74,11 +74,21 @@ def test_seven_of_the_planted_units_reach_the_output(
     assert len(needed) == 7
 
 
-def test_gradient_ranks_the_planted_units_that_are_needed_first(
-    model: VisionModel, stimuli: Localizer, needed: set[tuple[str, int]]
+@pytest.mark.parametrize("score", ["gradient", "integrated"])
+def test_the_planted_units_that_are_needed_rank_first(
+    score: str, model: VisionModel, stimuli: Localizer, needed: set[tuple[str, int]]
 ) -> None:
-    found = localize(model, stimuli, find_sites(model), score="gradient")
+    found = localize(model, stimuli, find_sites(model), score=score)
     assert units_of(found, len(needed)) == needed
+
+
+def test_integrated_shares_out_what_the_class_is_worth(
+    model: VisionModel, stimuli: Localizer
+) -> None:
+    found = localize(model, stimuli, find_sites(model), score="integrated")
+    last = found.at(found.sites[-1])
+    np.testing.assert_allclose(last[READ], 5.01 / 4, atol=0.01)  # nats, of the head's bias of 5
+    assert np.abs(np.delete(last, READ)).max() < 0.01
 
 
 @contextmanager
