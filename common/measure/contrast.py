@@ -19,8 +19,9 @@ from common.base import team
 from common.base.errors import DataError
 from common.base.progress import NOTE, Progress, silent
 from common.measure.batch import Batch as Batch
-from common.measure.batch import Fitting, loss_of
+from common.measure.batch import Fitting as Fitting
 from common.measure.batch import Loss as Loss
+from common.measure.batch import loss_of
 from common.measure.halves import Conditions, assign_groups, selectivity_map
 from common.measure.loudness import EXCLUDED
 from common.measure.moments import Statistic
