@@ -10,10 +10,12 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import gradio as gr
 import typer
+from starlette.middleware import Middleware
 
 from browser import address, runs
 from browser.blocks import Blocks
 from browser.events import leave
+from browser.guard import Guard
 from browser.style import CSS
 from common.base.memory import keep_freed_memory
 from common.base.quiet import hush_libraries
@@ -69,9 +71,16 @@ def theme() -> gr.themes.Base:
     )
 
 
-def launch_options() -> dict[str, Any]:
-    """How the app is served, whoever launches it."""
+def launch_options(alone: bool = True) -> dict[str, Any]:
+    """How the app is served, whoever launches it.
+
+    Parameters
+    ----------
+    alone : bool, default=True
+        Whether only this machine can reach it, and so only by the names that it has for itself.
+    """
     return {
+        "app_kwargs": {"middleware": [Middleware(Guard, hosts=ALONE if alone else None)]},
         "css": CSS,
         "theme": theme(),
         "max_file_size": LARGEST_UPLOAD,
@@ -80,6 +89,13 @@ def launch_options() -> dict[str, Any]:
         "ssr_mode": False,
         "footer_links": ["api", "settings"],
     }
+
+
+def reach_oneself() -> None:
+    """Let no proxy stand between the app and itself: Gradio asks whether it answers."""
+    for name in ("no_proxy", "NO_PROXY"):
+        known = [each for each in os.environ.get(name, "").split(",") if each]
+        os.environ[name] = ",".join(dict.fromkeys([*known, *ALONE]))
 
 
 def main(
@@ -100,9 +116,10 @@ def main(
     """Open the app in a browser at the address that is printed."""
     keep_freed_memory()
     alone = host in ALONE and not share
+    reach_oneself()
     try:
         demo = build(may_delete=alone)
-        demo.launch(server_name=host, server_port=port, share=share, **launch_options())
+        demo.launch(server_name=host, server_port=port, share=share, **launch_options(alone))
     except OSError as error:
         reason = str(error).split(".")[0]
         sys.exit(f"app.py: cannot listen on {host} ({reason}); choose another --port or --host")

@@ -14,6 +14,8 @@ from common.base.memory import keep_freed_memory
 from common.base.quiet import hush_libraries
 from common.study.declared import option
 
+STOPPED = "stopped; the same command goes on where it stopped"
+INTERRUPTED = 130
 SETTING = re.compile(r"`([a-z_]+)`")
 
 
@@ -26,7 +28,7 @@ def run_command(command: Callable[..., Any], name: str) -> None:
     except FunclocError as error:
         _fail(name, spoken(str(error), command))
     except KeyboardInterrupt:
-        _fail(name, "stopped; the same command goes on where it stopped")
+        _fail(name, STOPPED)
     except typer.Abort:
         _fail(name, "aborted")
     except Exception as error:
@@ -37,6 +39,8 @@ def run_command(command: Callable[..., Any], name: str) -> None:
             _fail(name, f"{message} (see {name} --help)")
         sys.exit(0)  # called without a command: the help was printed
     else:
+        if status == INTERRUPTED:  # what typer makes of Ctrl-C
+            _fail(name, STOPPED)
         sys.exit(status if isinstance(status, int) else 0)
 
 

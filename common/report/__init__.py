@@ -38,7 +38,7 @@ def make_report(folder: Path, results: Results) -> Path:
     RunError
         If a part of the run is gone.
     """
-    run = read_json(folder / "run.json")
+    run = read_json(part_of(folder, "run.json"))
     exchangeable = read_json(part_of(folder, "results.json")).get("schema", 0) >= EXCHANGEABLE
     found = SelectivityMap.load(part_of(folder, "selectivity.safetensors"))
     page = Environment(

@@ -56,14 +56,40 @@ class Table:
 
 def profile_of(folder: Path) -> pd.DataFrame | None:
     """The response profile, where the front end measured one."""
-    path = folder / "profile.csv"
+    path = found_part(folder, "profile.csv")
     # "NA" or "null" may be the name of somebody's condition.
     names = {"set": str, "condition": str}
-    return pd.read_csv(path, dtype=names, keep_default_na=False) if path.is_file() else None
+    return None if path is None else pd.read_csv(path, dtype=names, keep_default_na=False)
+
+
+def found_part(folder: Path, name: str) -> Path | None:
+    """A file that a run folder holds itself, if it does.
+
+    Raises
+    ------
+    RunError
+        If it is a link, or lies in a linked folder: that may lead to anybody's file.
+    """
+    path = folder / name
+    for step in (path, *path.parents):
+        if step == folder:
+            break
+        if step.is_symlink():
+            raise RunError(f"{step}: is a link, which is not followed; run it again")
+    return path if path.is_file() else None
 
 
 def part_of(folder: Path, name: str) -> Path:
-    path = folder / name
-    if not path.is_file():
-        raise RunError(f"{path}: this part of the run is gone; run it again in a new folder")
+    """A file that a run folder must hold itself.
+
+    Raises
+    ------
+    RunError
+        If it is gone, or a link.
+    """
+    path = found_part(folder, name)
+    if path is None:
+        raise RunError(
+            f"{folder / name}: this part of the run is gone; run it again in a new folder"
+        )
     return path

@@ -22,7 +22,7 @@ from common.measure.scores import SelectivityMap
 from common.report import figures
 from common.report.draws import adjusted_effects
 from common.report.loud import loud_section
-from common.report.parts import Section, Shown, part_of, profile_of
+from common.report.parts import Section, Shown, found_part, part_of, profile_of
 from common.report.shown import shown
 from common.report.words import area, n_sites, reliability
 
@@ -231,20 +231,20 @@ def say_profile(table: pd.DataFrame) -> str:
 
 def continuations(folder: Path) -> dict[str, Any] | None:
     """How the model went on from a few prompts, where the front end kept that."""
-    path = folder / "gallery" / "continuations.json"
-    kept: dict[str, Any] | None = read_json(path) if path.is_file() else None
+    path = found_part(folder, "gallery/continuations.json")
+    kept: dict[str, Any] | None = None if path is None else read_json(path)
     return kept if kept and kept["rows"] else None
 
 
 def galleries(folder: Path) -> list[dict[str, Any]]:
     """What the front end kept to show: ``gallery/gallery.json`` and the pictures beside it."""
-    index = folder / "gallery" / "gallery.json"
-    if not index.is_file():
+    index = found_part(folder, "gallery/gallery.json")
+    if index is None:
         return []
     galleries: list[dict[str, Any]] = read_json(index)
     for gallery in galleries:
         for entry in gallery["pictures"]:
             # Only the name counts: an index made by somebody else cannot reach outside the folder.
-            picture = part_of(index.parent, Path(entry["file"]).name)
+            picture = part_of(folder, f"gallery/{Path(entry['file']).name}")
             entry["data"] = base64.b64encode(picture.read_bytes()).decode()
     return [gallery for gallery in galleries if gallery["pictures"]]
