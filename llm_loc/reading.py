@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.base.errors import ModelError
-from common.models.load import check_whole
+from common.models.load import check_sizes, check_whole
 from llm_loc.gguf import check_gguf, unmark, unpacking
 from llm_loc.models import LanguageModel
 
@@ -45,26 +45,36 @@ def read_model(
     if packed:
         check_gguf()
     config = AutoConfig.from_pretrained(place, **safe)
+    check_sizes(name, config.to_dict())
     causal = _is_causal(name, config)
     kind: Any = AutoModelForCausalLM if causal else AutoModel
     if untrained:
         module = kind.from_config(config, dtype=how["dtype"], trust_remote_code=False)
     else:
         with unpacking(packed) as besides:
-            module, found = kind.from_pretrained(
-                place,
-                config=config,
-                weights_only=True,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
+            known = {
+                "config": config,
+                "weights_only": True,
+                "output_loading_info": True,
+                "ignore_mismatched_sizes": True,
                 **how,
                 **safe,
                 **besides,
-            )
+            }
+            module, found = kind.from_pretrained(place, **known)
+            if not causal and _lacks_pooler(found):
+                # As masked language models are published; what a pooler gives nobody reads here.
+                module, found = kind.from_pretrained(place, add_pooling_layer=False, **known)
         check_whole(name, found, "language model")
         if packed:
             unmark(module)
     return LanguageModel(name, module, AutoTokenizer.from_pretrained(place, **safe), causal)
+
+
+def _lacks_pooler(found: Mapping[str, Any]) -> bool:
+    """Whether all that a checkpoint lacks is the layer behind an encoder's first token."""
+    missing = [str(key) for key in found.get("missing_keys", ())]
+    return bool(missing) and all(key.split(".")[0] == "pooler" for key in missing)
 
 
 def _is_causal(name: str, config: Any) -> bool:

@@ -195,7 +195,7 @@ def _parts_table(manifest: Manifest, parts: Sequence[PartCheck]) -> Table:
         table.add_column(column, justify="right")
     for part in parts:
         table.add_row(
-            part.name,
+            Text(part.name),
             f"{part.present:,} of {part.expected:,}",
             f"{part.present - len(part.broken):,}",
             _checksums(part),

@@ -27,6 +27,11 @@ def run_command(command: Callable[..., Any], name: str) -> None:
         status = command(prog_name=name, standalone_mode=False)
     except FunclocError as error:
         _fail(name, spoken(str(error), command))
+    except UnicodeEncodeError as error:
+        _fail(name, f"{ascii(error.object)[:200]}: is not UTF-8; rename it")
+    except OSError as error:
+        place = "" if error.filename is None else f"{str(error.filename)[:200]}: "
+        _fail(name, f"{place}{error.strerror or error}")
     except KeyboardInterrupt:
         _fail(name, STOPPED)
     except typer.Abort:

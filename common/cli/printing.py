@@ -54,9 +54,9 @@ def print_results(results: Results, folder: Path, as_json: bool) -> None:
     for each in (verdict_said(results), *beside(results)):
         _print_said(console, each)
     console.print()
-    console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False)
+    console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False, markup=False)
     if (report := folder / "report.html").exists():
-        console.print(f"Report:     {report}", soft_wrap=True, highlight=False)
+        console.print(f"Report:     {report}", soft_wrap=True, highlight=False, markup=False)
 
 
 def print_judgement(judgement: Judgement) -> None:
@@ -120,7 +120,7 @@ def print_sweep(every: Sequence[Ended], folder: Path) -> None:
         if ended.results is None:
             told = f"[red]failed[/] {ended.run.name}: {escape(ended.failure)}"
             console.print(told, highlight=False, soft_wrap=True)
-    console.print(f"Run folders: {folder}", soft_wrap=True, highlight=False)
+    print_place("Run folders", folder)
 
 
 def print_json(results: Localized) -> None:
@@ -140,7 +140,7 @@ def print_map(found: SelectivityMap, percent: float) -> None:
     for number, (site, count) in enumerate(mask.counts().items()):
         value, own = found.at(site), slice(*found.offsets[number : number + 2])
         table.add_row(
-            str(site),
+            escape(str(site)),
             str(value.size),
             str(count),
             words.said(value.max()),
@@ -169,7 +169,7 @@ def print_selective(results: Localized) -> None:
 
 def print_sites(title: str, survey: Survey, kind: str, left_out: bool) -> None:
     """Print a model's sites of one kind or of all, and, if wanted, what cannot be one and why."""
-    table = Table(title=title)
+    table = Table(title=escape(title))
     for name in ("site", "kind", "shape", "channels", "neurons"):
         table.add_column(name, justify="left" if name in ("site", "kind") else "right")
     wanted = KINDS if kind == "all" else (cast(Kind, kind),)
@@ -179,7 +179,7 @@ def print_sites(title: str, survey: Survey, kind: str, left_out: bool) -> None:
                 f"[bold]{n}[/]" if i == site.axis - 1 else str(n) for i, n in enumerate(site.shape)
             )
             units = [str(site.n_units(unit)) for unit in UNITS]
-            table.add_row(str(site), each, shape, *units)
+            table.add_row(escape(str(site)), each, shape, *units)
     console = results_console()
     console.print(table)
     console.print(
@@ -195,6 +195,11 @@ def print_warnings(warnings: Sequence[str]) -> None:
     """Print what a reader should know beside the numbers."""
     for warning in warnings:
         results_console().print(f"[yellow]note[/]  {escape(warning)}")
+
+
+def print_place(what: str, place: object) -> None:
+    """Print where something lies; a path may hold what looks like markup."""
+    results_console().print(f"{what}: {place}", soft_wrap=True, highlight=False, markup=False)
 
 
 def results_console() -> Console:
@@ -219,7 +224,7 @@ def results_table(results: Results, intervals: bool = True, beside: bool = False
     With `beside` agreement stands beside accuracy.
     """
     table = Table(
-        title=f"{results.model.name} · {results.localizer.name}",
+        title=escape(f"{results.model.name} · {results.localizer.name}"),
         caption=outcome_table.note(results),
         box=box.SIMPLE,
         show_edge=False,

@@ -68,7 +68,9 @@ def _add_report(app: typer.Typer) -> None:
     def report(
         folder: Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN")],
     ) -> None:
-        results_console().print(f"Report: {report_again(folder)}", soft_wrap=True, highlight=False)
+        results_console().print(
+            f"Report: {report_again(folder)}", soft_wrap=True, highlight=False, markup=False
+        )
 
 
 def _add_compare(app: typer.Typer) -> None:
@@ -120,7 +122,9 @@ def _draw(path: Path, sides: SideBySide) -> None:
 def _say_written(*paths: Path | None) -> None:
     for path in paths:
         if path is not None:
-            results_console().print(f"Written: {path}", soft_wrap=True, highlight=False)
+            results_console().print(
+                f"Written: {path}", soft_wrap=True, highlight=False, markup=False
+            )
 
 
 def _add_units(app: typer.Typer) -> None:

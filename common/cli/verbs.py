@@ -147,7 +147,9 @@ def _add_localize(app: typer.Typer, program: Program) -> None:
             print_warnings(matched_texts(results.localizer))
             if skipped := results.localizer.skipped:
                 print_warnings([skipped_warning("localizer", skipped)])
-            results_console().print(f"Run folder: {folder}", soft_wrap=True, highlight=False)
+            results_console().print(
+                f"Run folder: {folder}", soft_wrap=True, highlight=False, markup=False
+            )
 
 
 def _add_evaluate(app: typer.Typer, program: Program) -> None:

@@ -164,6 +164,8 @@ def _between(draw: Draw) -> np.ndarray:
     return draw.rng.choice(between, len(top), replace=False)
 
 
+MOST_DRAWS = 10_000  # of one rule at one dose
+
 _RULES = (
     ControlRule("random", _random, draws=10, mark="o", line=":", curve=True),
     ControlRule(
@@ -303,9 +305,11 @@ def _plan(part: str) -> ControlPlan:
         count, *rest = words or ["1"]
         if rest:
             rule = None
-    if rule is None or not count.isdecimal() or int(count) < 1:
+    if rule is None or not count.isdecimal() or len(count) > 18 or int(count) < 1:
         names = ", ".join(each.written for each in CONTROL_RULES.values())
         raise SettingError(f"`controls` {part!r}: write RULE:DRAWS, with a rule of {names}")
+    if int(count) > MOST_DRAWS:
+        raise SettingError(f"`controls` {part!r}: a rule draws {MOST_DRAWS:,} masks at most")
     if rule.check is not None:
         rule.check(given)
     name = f"{rule.name}:{given}" if rule.takes else rule.name

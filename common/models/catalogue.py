@@ -159,7 +159,7 @@ def config_in(path: Path) -> dict[str, Any]:
     """A ``config.json``; empty if it is none."""
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return config if isinstance(config, dict) else {}
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
@@ -80,6 +81,12 @@ class LoadedModel:
             "dtype": str(self.dtype).removeprefix("torch."),
         }
 
+
+MOST_LAYERS, WIDEST = 10_000, 10_000_000
+LAYERS = re.compile(r"(^|_)(n_layers?|num_(hidden_)?layers|(en|de)coder_layers|num_heads|depth)$")
+WIDTHS = re.compile(
+    r"(^|_)(hidden_size|intermediate_size|vocab_size|n_embd|d_model|dim|num_labels)$"
+)
 
 Model = TypeVar("Model", bound=LoadedModel)
 Loader = Callable[[str, str, bool], Model]
@@ -210,9 +217,34 @@ def local_config(name: str, rest: str) -> tuple[Path, dict[str, Any]]:
         raise ModelError(f"`model` {name}: {folder} holds no config.json")
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"`model` {name}: {path} is no JSON ({error})") from error
-    return folder, config if isinstance(config, dict) else {}
+    config = config if isinstance(config, dict) else {}
+    check_sizes(name, config)
+    return folder, config
+
+
+def check_sizes(name: str, config: Mapping[str, Any]) -> None:
+    """Refuse an architecture of a size that no machine holds, before anything is built of it.
+
+    Parameters
+    ----------
+    config : mapping
+        Its configuration; parts of it may have their own.
+
+    Raises
+    ------
+    ModelError
+        If a number of layers, or a width, is beyond all bounds; names it.
+    """
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            check_sizes(name, value)
+        most = MOST_LAYERS if LAYERS.search(str(key)) else WIDEST if WIDTHS.search(str(key)) else 0
+        if most and isinstance(value, int) and value > most:
+            raise ModelError(
+                f"`model` {name}: its configuration says {key} {value:,}; at most {most:,}"
+            )
 
 
 def check_whole(name: str, found: Mapping[str, Any], wanted: str) -> None:

@@ -60,6 +60,7 @@ from common.study.results import NAME, load_results, save_results
 
 FORMAT = 1
 UNTRAINED = "untrained.json"
+DRAFTS = (".*.part", ".tmp*")  # of this program, and of safetensors
 GOES_ON = (".json", ".csv", ".safetensors")  # files that a run goes on from
 BESIDE = "beside/"  # what an outcome's other numbers are called while they are kept
 LIBRARIES = ("funcloc", "torch", "torchvision", "timm", "transformers", "numpy", "scipy")
@@ -120,8 +121,9 @@ class RunFolder:
 
     def _sweep(self) -> None:
         """Remove what a killed process left behind: drafts, and parts of a run that is finished."""
-        for draft in self.path.rglob(".*.part"):
-            draft.unlink(missing_ok=True)
+        for pattern in DRAFTS:
+            for draft in filter(Path.is_file, self.path.rglob(pattern)):
+                draft.unlink(missing_ok=True)
         if (self.path / NAME).exists():
             shutil.rmtree(self.partial, ignore_errors=True)
             drop_notes(self.path)

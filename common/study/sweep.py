@@ -201,12 +201,12 @@ def _read(path: Path) -> SweepFile:
         return SweepFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     except OSError as error:
         raise SettingError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path}: is no YAML ({' '.join(str(error).split())})") from error
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         key = ".".join(map(str, first["loc"])) or "all of it"
         raise SettingError(f"{path}: {key}: {first['msg']}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise SettingError(f"{path}: is no YAML ({' '.join(str(error).split())})") from error
 
 
 def _given(kind: type[Settings], said: Mapping[str, Any]) -> dict[str, Any]:

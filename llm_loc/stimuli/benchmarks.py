@@ -14,7 +14,7 @@ import pandas as pd
 from common.base.errors import DataError, ManifestError, SettingError
 from common.base.files import digest_of
 from common.base.tables import is_table, lines_of, one_line, read_text
-from common.data.manifest import Manifest, Pairs, check_kind, data_folder, load_manifest
+from common.data.manifest import Manifest, Pairs, check_kind, data_folder, load_manifest, matching
 from common.effects.described import Subset
 from llm_loc import phantom
 from llm_loc.stimuli import arithmetic
@@ -247,7 +247,7 @@ def _from_manifest(manifest: Manifest, data_root: Path | None) -> _Items | Runni
         table = _drawn_items(manifest, entry)
     else:
         folder = data_folder(manifest, data_root)
-        paths = sorted(folder.glob(entry.files))
+        paths = matching(folder, entry.files)
         if not paths:
             raise DataError(f"{folder / entry.files}: no such files; is the folder complete?")
         table = pd.concat([_pairs_in(path, entry) for path in paths], ignore_index=True)
@@ -287,13 +287,19 @@ def _pairs_in(path: Path, entry: Pairs) -> pd.DataFrame:
     for number, line in enumerate(lines_of(read_text(path)), 1):
         try:
             item = json.loads(line)
-            row = {"choices": (item[entry.good], item[entry.bad])}
+            row = {"choices": (_text(item[entry.good]), _text(item[entry.bad]))}
             for level, key in entry.levels.items():
                 row[level] = entry.rename.get(item[key], item[key])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(f"{path}: line {number} is no pair ({one_line(error)})") from error
         rows.append({"name": f"{path.stem}:{number}", **row})
     return pd.DataFrame(rows)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise TypeError(f"{str(value)[:40]!r} is no text")
+    return value
 
 
 def _grouped(

@@ -11,7 +11,14 @@ import numpy as np
 from common.base.errors import DataError, ManifestError
 from common.base.files import apart_by_name
 from common.base.tables import read_table, read_text
-from common.data.manifest import Condition, Manifest, check_kind, data_folder, load_manifest
+from common.data.manifest import (
+    Condition,
+    Manifest,
+    check_kind,
+    data_folder,
+    load_manifest,
+    matching,
+)
 from llm_loc import phantom
 from llm_loc.stimuli import arithmetic, formal
 from llm_loc.stimuli.tables import OLD_ENCODING, texts_in
@@ -101,7 +108,7 @@ def condition(manifest: Manifest, name: str, data_root: Path | None = None) -> l
         return [Text(f"{manifest.name}/{name}/{i}", name, text) for i, text in enumerate(texts)]
     check_kind(manifest, manifest.name, "texts")
     folder = data_folder(manifest, data_root)
-    paths = sorted(folder.glob(entry.files or ""))
+    paths = matching(folder, entry.files or "")
     if entry.story is not None:
         found = _stories(paths, folder, name, entry)
     else:

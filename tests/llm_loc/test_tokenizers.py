@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import processors
 
 from common.base.errors import DataError
@@ -71,3 +73,17 @@ def test_a_token_that_the_model_does_not_know_is_named(
         model.tokens(["birds sing", f"birds {last}"])
     with pytest.raises(DataError, match=said):
         windows(model, RunningText("prose", f"birds {last} " * 40, window=8))
+
+
+def test_an_encoder_without_its_pooler_is_read(
+    folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(folder_of("bert"), tmp_path / "masked")
+    weights = load_file(folder / "model.safetensors")
+    kept = {name: tensor for name, tensor in weights.items() if "pooler" not in name}
+    assert len(kept) < len(weights)
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+    model = load_model(f"local/{folder}")
+    assert not any("pooler" in name for name, _ in model.module.named_parameters())
+    whole = dict(load_model(f"local/{folder_of('bert')}").weights())
+    assert all(torch.equal(tensor, whole[name]) for name, tensor in model.weights())

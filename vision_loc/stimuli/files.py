@@ -86,7 +86,14 @@ def _all_in(folder: Path) -> list[Path]:
             )
         inner[:] = sorted(name for name in inner if not name.startswith("."))
         found += [Path(place, name) for name in names if not name.startswith(".")]
+        if odd := [name for name in (place, *names) if not _is_utf8(name)]:
+            raise DataError(f"{odd[0]!a} in {folder}: its name is not UTF-8; rename it")
     return sorted(found)
+
+
+def _is_utf8(name: str) -> bool:
+    """Whether a name can be written down: other bytes in it are read as what no text may hold."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _unreadable(error: OSError) -> None:

@@ -8,7 +8,14 @@ from pathlib import Path
 
 from common.base.errors import DataError
 from common.base.files import apart_by_name
-from common.data.manifest import Condition, Manifest, check_kind, data_folder, load_manifest
+from common.data.manifest import (
+    Condition,
+    Manifest,
+    check_kind,
+    data_folder,
+    load_manifest,
+    matching,
+)
 from vision_loc.stimuli.files import check_apart, files_in, passed_over
 from vision_loc.stimuli.pictures import Picture, Skipped, drawn, open_picture
 
@@ -102,7 +109,7 @@ def _globbed(
     manifest: Manifest, name: str, condition: Condition, data_root: Path | None, skip: bool
 ) -> list[Picture]:
     folder = data_folder(manifest, data_root)
-    paths = sorted(folder.glob(condition.files or ""))
+    paths = matching(folder, condition.files or "")
     n_missing = 0 if condition.n is None else condition.n - len(paths)
     if skip and n_missing > 0:
         # Nobody knows their names; under the pattern they are left out, and reported, as others.

@@ -14,6 +14,7 @@ from common.base.files import sha256_of
 from common.base.progress import Progress, silent
 from common.base.tables import read_table
 from common.data.download import Download
+from common.data.manifest.find import matching
 from common.data.manifest.schema import Evaluation, Manifest
 
 
@@ -92,7 +93,7 @@ def _parts(manifest: Manifest, folder: Path) -> Iterator[tuple[str, list[str], i
     for name, condition in manifest.conditions.items():
         if globs := condition.globs:
             paths = {path for path in listed if any(PurePosixPath(path).match(g) for g in globs)}
-            paths |= {p.relative_to(folder).as_posix() for g in globs for p in folder.glob(g)}
+            paths |= {p.relative_to(folder).as_posix() for g in globs for p in matching(folder, g)}
             # Of a table n counts the rows.
             expected = None if condition.words else (condition.n or 0) * len(globs)
             seen |= paths

@@ -23,6 +23,16 @@ DATA_VARIABLE = "FUNCLOC_DATA"  # the environment's word for `data_root`
 COMMANDS: dict[Kind, str] = {"pictures": "vision-loc", "texts": "llm-loc"}
 
 
+def matching(folder: Path, glob: str) -> list[Path]:
+    """The files of a set that a glob of its manifest means, sorted; nothing that is hidden."""
+    found = (path for path in folder.glob(glob) if not path.is_dir())
+    return sorted(
+        path
+        for path in found
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
 def known_manifests() -> list[str]:
     """Names of the manifests that come with the program."""
     folder = resources.files("data_manifests")
@@ -39,7 +49,7 @@ def load_manifest(name: str) -> Manifest:
     """
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
-        if not path.is_file():
+        if not os.path.isfile(name):  # noqa: PTH113 (a name that is too long is no error)
             raise ManifestError(f"{name}: no such manifest")
         return _validated(name, _text(path), path.parent)
     if name in known_manifests():
@@ -61,7 +71,11 @@ def _validated(name: str, text: str, beside: Traversable) -> Manifest:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "top level"
         raise ManifestError(f"manifest {name}: {where}: {first['msg']}") from error
-    except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+    ) as error:
         raise ManifestError(f"{name}: no YAML ({' '.join(str(error).split())})") from error
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from string import Formatter
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -17,7 +19,9 @@ from pydantic import (
 from common.base.errors import ManifestError
 from common.data.download import Download, Sha256
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+"""What a set, a condition or a contrast is called."""
+LONGEST = 500  # characters of a glob
 Kind = Literal["pictures", "texts"]
 
 
@@ -34,6 +38,18 @@ class Source(_Strict):
     citation: str | None = None
 
 
+def _checked_glob(value: str) -> str:
+    parts = PurePosixPath(value).parts
+    if not parts or value.startswith(("/", "~")) or ".." in parts or len(value) > LONGEST:
+        raise ValueError("a glob is relative, stays inside the set's folder and is not empty")
+    if any("**" in part and part != "**" for part in parts) or "\0" in value:
+        raise ValueError("in a glob ** stands for whole folders alone")
+    return value
+
+
+Glob = Annotated[str, AfterValidator(_checked_glob)]
+
+
 class Story(_Strict):
     """What is asked about each story of a condition, and answered.
 
@@ -48,9 +64,20 @@ class Story(_Strict):
         The whole text, with ``{story}``, ``{question}`` and ``{answer}``.
     """
 
-    question: str
+    question: Glob
     answers: tuple[str, ...] = Field(default=("True", "False"), min_length=1)
     template: str = "Story: {story}\nQuestion: {question}\nAnswer: {answer}"
+
+    @field_validator("template")
+    @classmethod
+    def _filled(cls, value: str) -> str:
+        try:
+            names = {name for _, name, _, _ in Formatter().parse(value) if name is not None}
+        except ValueError as error:
+            raise ValueError(f"the template cannot be filled in ({error})") from error
+        if names != {"story", "question", "answer"}:
+            raise ValueError("the template names {story}, {question} and {answer}, and no more")
+        return value
 
 
 class Condition(_Strict):
@@ -72,7 +99,7 @@ class Condition(_Strict):
         Seed of what is drawn.
     """
 
-    files: str | None = None
+    files: Glob | None = None
     draw: str | None = None
     n: int | None = Field(default=None, ge=1)
     words: tuple[str, ...] = ()
@@ -218,7 +245,7 @@ class Pairs(_Strict):
         target all pairs are one group.
     """
 
-    files: str | None = None
+    files: Glob | None = None
     draw: str | None = None
     n: int | None = Field(default=None, ge=1)
     seed: int = Field(default=0, ge=0)
@@ -245,7 +272,7 @@ class Pairs(_Strict):
 class RunningText(_Strict):
     """A text whose perplexity is measured, in windows of so many tokens."""
 
-    file: str
+    file: Glob
     window: int = Field(default=128, ge=2)
 
 

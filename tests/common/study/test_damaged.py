@@ -151,3 +151,11 @@ def test_a_part_is_whole_as_long_as_its_note_fits(tmp_path: Path) -> None:
     assert not is_whole(part)
     drop_notes(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["profile.csv"]
+
+
+def test_drafts_that_a_kill_left_are_swept(whole: Path, cut: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(cut, tmp_path / "copy")
+    (folder / "partial" / ".tmpAb12").write_bytes(b"half")
+    (folder / ".results.json.x.part").write_bytes(b"half")
+    run(folder)
+    assert sorted(p.name for p in files_of(folder)) == sorted(p.name for p in files_of(whole))

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from common.base.errors import DataError
-from llm_loc.stimuli.benchmarks import benchmark
+from common.data.manifest import Pairs
+from llm_loc.stimuli.benchmarks import _pairs_in, benchmark
 from llm_loc.stimuli.tables import LINES, items_in, texts_in
 
 
@@ -81,3 +82,12 @@ def test_the_docs_say_which_files_of_texts_are_read() -> None:
     docs = (Path(__file__).parents[3] / "docs" / "data.md").read_text()
     rows = [line.split("|")[2].strip() for line in docs.splitlines() if line.startswith("| ")]
     assert rows.count(", ".join(f"`{suffix}`" for suffix in LINES)) == 2
+
+
+@pytest.mark.parametrize("good", ["3", "null", '["x"]', '{"a": 1}', '" "', "[" * 100_000])
+def test_a_pair_that_is_no_text_is_named_by_its_line(good: str, tmp_path: Path) -> None:
+    entry = Pairs(files="*.jsonl", levels={"kind": "kind"}, good="good", bad="bad")
+    whole = '{"good": "a", "bad": "b", "kind": "k"}'
+    path = file(tmp_path / "a.jsonl", f'{whole}\n{{"good": {good}, "bad": "b", "kind": "k"}}\n')
+    with pytest.raises(DataError, match=r"a.jsonl: line 2 is no pair"):
+        _pairs_in(path, entry)

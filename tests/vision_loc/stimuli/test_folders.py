@@ -105,6 +105,17 @@ def test_a_pipe_is_no_picture(tmp_path: Path) -> None:
         found.target[1].digest()
 
 
+def test_a_name_that_no_text_can_hold_is_named(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    try:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xff.png")).write_bytes(b"")
+    except OSError:
+        pytest.skip("this file system has no such names")
+    with pytest.raises(DataError, match=r"its name is not UTF-8; rename it") as caught:
+        files_in(tmp_path)
+    assert "b" + chr(92) + "udcff.png" in str(caught.value)
+
+
 # --- both sides alike ---
 
 
