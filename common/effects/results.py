@@ -10,6 +10,7 @@ from pydantic import Field
 
 from common.effects.baseline import Baseline
 from common.effects.breakdown import LostPart
+from common.effects.claim import Claim
 from common.effects.described import DescribedLocalizer, DescribedModel, Evaluation
 from common.effects.judgement import Judgement
 from common.effects.localized import Area, Selectivity
@@ -68,6 +69,8 @@ class Results(Localized):
     """The built-in area of a phantom that has one."""
     warnings: tuple[str, ...] = ()
     """What a reader should know before believing the verdict; made from the numbers."""
+    established: tuple[Claim, ...] = ()
+    """Claim by claim, whether the run shows it; made from the numbers."""
     verdict: str = ""
     """The finding in words; made from the numbers."""
 

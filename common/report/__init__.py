@@ -12,6 +12,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from common.base.files import read_json, save_text
+from common.effects.established import established
 from common.effects.results import Results
 from common.measure.scores import SelectivityMap
 from common.report import outcome_table, sections, tables, verdicts, words
@@ -51,6 +52,7 @@ def make_report(folder: Path, results: Results) -> Path:
         said=verdicts.verdict_said(results),
         beside=verdicts.beside(results),
         facts=words.facts(results),
+        claims=results.established or established(results),
         note=outcome_table.note(results),
         columns=outcome_table.columns(results),
         intact=outcome_table.intact_row(results),

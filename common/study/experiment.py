@@ -19,6 +19,7 @@ from common.base.progress import Progress, silent
 from common.effects.baseline import Baseline
 from common.effects.breakdown import breakdown
 from common.effects.described import DescribedEvaluation, DescribedLocalizer, DescribedModel
+from common.effects.established import established
 from common.effects.items import Items, Outcome
 from common.effects.judge import judge
 from common.effects.judgement import Judgement
@@ -244,7 +245,11 @@ def summarize(
 ) -> Results:
     """The numbers of a run, from its outcomes alone, and what they say in words."""
     numbers = _numbers(plan, items, described, found, masks, outcomes)
-    said = {"warnings": tuple(warnings(numbers)), "verdict": verdict(numbers)}
+    said = {
+        "warnings": tuple(warnings(numbers)),
+        "established": established(numbers),
+        "verdict": verdict(numbers),
+    }
     return numbers.model_copy(update=said)
 
 

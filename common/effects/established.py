@@ -1,0 +1,203 @@
+"""What a run establishes: claim by claim, yes, no or cannot tell, and by which numbers.
+
+Each claim is answered by the numbers of the run alone; what the run did not ask it cannot tell, and
+then the line says what would. A claim further down does not follow from one further up: that units
+answer more to a kind does not say that the model needs them, and that it needs them does not say
+that it needs them for that kind alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from common.effects.baseline import beside_untrained
+from common.effects.claim import NO, UNTOLD, YES, Answer, Claim
+from common.effects.finding import amount, between_amounts
+from common.effects.judgement import DIFFICULTY, Comparison, Estimate
+from common.effects.results import Results
+from common.effects.words import percent
+
+ALPHA = 0.05
+RELIABLE, UNRELIABLE = 0.7, 0.3  # of the correlation of two halves
+ALIKE = 0.05  # share by which the mean lengths of two sides of texts may differ
+MATCHED = "magnitude-matched"
+
+
+def established(results: Results) -> tuple[Claim, ...]:
+    """All claims, in the order in which one asks.
+
+    Parameters
+    ----------
+    results : Results
+        Of a run.
+    """
+    texts = results.localizer.tokens is not None
+    return tuple(
+        _answered(name, claim, asked(results))
+        for name, claim, asked in CLAIMS
+        if texts or asked is not _of_texts
+    )
+
+
+Told = tuple[Answer, str]
+
+
+def _answered(name: str, claim: str, told: Told) -> Claim:
+    answer, because = told
+    return Claim(name=name, claim=claim, answer=answer, because=because)
+
+
+def _selective(results: Results) -> Told:
+    found, n = results.selectivity, results.top().n_units
+    if found.n_selective_q05 is None:
+        return UNTOLD, f"{found.words.prose} has no test"
+    by_case = f"{found.n_selective_q05:,} of {found.n_units:,} units at q < 0.05"
+    if found.n_selective_category is not None:
+        by_case += f", {found.n_selective_category:,} with a condition as the case"
+    return YES if found.n_selective_q05 >= n else NO, f"{by_case}; the mask holds {n:,}"
+
+
+def _reliable(results: Results) -> Told:
+    half = results.selectivity.split_half
+    if half is None:
+        return UNTOLD, "the map was made without split halves"
+    dose = f"{results.headline_percent:g}"
+    told = f"r = {half.correlation:.2f} between the maps of two halves of the stimuli"
+    if dose in half.dice:
+        told += f"; their top masks share {percent(half.dice[dose])} of their units"
+        told += f" (chance {percent(half.dice_chance[dose])})"
+    if half.correlation >= RELIABLE:
+        return YES, told
+    return NO if half.correlation < UNRELIABLE else UNTOLD, told
+
+
+def _of_texts(results: Results) -> Told:
+    pairs, tokens = results.localizer.matched, results.localizer.tokens
+    if pairs is not None:
+        return YES, f"texts were paired by {pairs.by}: {pairs.n_pairs:,} pairs of equal length"
+    assert tokens is not None  # asked of texts alone
+    one, two = tokens["target"].mean, tokens["control"].mean
+    told = f"{one:.1f} tokens a text against {two:.1f}"
+    if abs(one - two) <= ALIKE * max(one, two):
+        return YES, told
+    return UNTOLD, f"{told}: pairs of equal length would tell (the setting match)"
+
+
+def _trained(results: Results) -> Told:
+    base = results.baseline
+    if results.model.untrained:
+        return NO, "the weights are random"
+    if base is None or not base.untrained:
+        return UNTOLD, "no untrained networks were shown the stimuli (the setting untrained_seeds)"
+    told = beside_untrained(base, results.selectivity.words.symbol)
+    return YES if base.exceeded else NO, told.rstrip(".")
+
+
+def _needed(results: Results) -> Told:
+    loss = results.judgement.verdict.groups[results.judgement.target].loss
+    return _above(loss), f"{results.judgement.target} loses {_said(loss)} of margin"
+
+
+def _specific(results: Results) -> Told:
+    verdict = results.judgement.verdict
+    entry = next((each for each in verdict.comparisons if each.rule == MATCHED), None)
+    if entry is None:
+        return UNTOLD, f"no {MATCHED} masks were drawn"
+    told = (
+        f"p = {entry.p:.3f} among {entry.draws} draws; {_said(entry.excess)} more than their mean"
+    )
+    if entry.against != "top":
+        told += ", for the part of the mask that has equally loud partners"
+    return _ranked(entry), told
+
+
+def _ranked(entry: Comparison) -> Answer:
+    if entry.p <= ALPHA and entry.excess.ci[0] > 0:
+        return YES
+    return UNTOLD if entry.least > ALPHA and not entry.settled else NO
+
+
+def _deficit(results: Results) -> Told:
+    judged = results.judgement
+    if judged.other is None:
+        return UNTOLD, "one group alone was evaluated; another to hold it against would tell"
+    plain = judged.verdict.plain
+    told = f"{judged.target} loses {_said(plain)} more of its margin than {judged.other}"
+    return _above(plain), told
+
+
+def _beyond_difficulty(results: Results) -> Told:
+    judged = results.judgement
+    if judged.other is None:
+        return UNTOLD, "there is no other group to be harder or easier"
+    adjusted = judged.verdict.adjusted
+    told = f"at equal intact margin {_said(adjusted)} more"
+    if judged.outcome == DIFFICULTY:
+        return NO, told
+    return _above(adjusted), told
+
+
+def _replacement(results: Results) -> Told:
+    return UNTOLD, (
+        f"units were replaced by {results.ablation} alone; a sweep over zero, mean and resample "
+        "shows whether the finding stays"
+    )
+
+
+def _massive(results: Results) -> Told:
+    loud, dose = results.massive, f"{results.headline_percent:g}"
+    if loud is None:
+        return UNTOLD, "the run is from before loudness was told"
+    held = loud.in_top.get(dose, 0)
+    if not held:
+        why = "they were left out of masks" if loud.excluded else f"{loud.n:,} in the whole map"
+        return YES, f"the mask holds no massive unit ({why})"
+    return UNTOLD, (
+        f"{held:,} of {results.top().n_units:,} units of the mask are massive; "
+        "masks without them would tell (the setting exclude_massive)"
+    )
+
+
+def _decodable(_: Results) -> Told:
+    return UNTOLD, "not asked: this run trained no probe on the units"
+
+
+def _sufficient(_: Results) -> Told:
+    return UNTOLD, "not asked: no run left these units alone standing"
+
+
+def _above(estimate: Estimate) -> Answer:
+    """Whether an interval lies above 0; one that holds 0 tells neither."""
+    low, high = estimate.ci
+    if low > 0:
+        return YES
+    return NO if high <= 0 else UNTOLD
+
+
+def _said(estimate: Estimate) -> str:
+    return f"{amount(estimate.effect)} {between_amounts(estimate.ci)}"
+
+
+CLAIMS: tuple[tuple[str, str, Callable[[Results], Told]], ...] = (
+    ("selective", "they answer more to the target", _selective),
+    ("reliable", "the same units are found with other stimuli of that kind", _reliable),
+    ("not by length", "and not because texts are longer or shorter", _of_texts),
+    ("made by training", "networks with random weights have none as selective", _trained),
+    ("decodable", "a reader of them could tell target from control", _decodable),
+    ("necessary", "the model does worse on the target without them", _needed),
+    ("specific", "more so than without equally loud units of the same layers", _specific),
+    ("a selective deficit", "more on the target than on the other group", _deficit),
+    (
+        "beyond difficulty",
+        "and not because the target was nearer to being wrong",
+        _beyond_difficulty,
+    ),
+    (
+        "whatever the replacement",
+        "by zero, their mean, another stimulus's value",
+        _replacement,
+    ),
+    ("not by massive units", "and not because of a few units that are loud beyond all", _massive),
+    ("sufficient", "they alone keep the target going", _sufficient),
+)
+"""Name, claim and how it is answered. Another one is an entry here, and no more."""
