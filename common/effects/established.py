@@ -89,7 +89,7 @@ def _trained(results: Results) -> Told:
         return NO, "the weights are random"
     if base is None or not base.untrained:
         return UNTOLD, "no untrained networks were shown the stimuli (the setting untrained_seeds)"
-    told = beside_untrained(base, results.selectivity.words.symbol)
+    told = beside_untrained(base, results.selectivity.words)
     return YES if base.exceeded else NO, told.rstrip(".")
 
 
