@@ -163,14 +163,21 @@ class Survey:
         """Channels first or last: last in sequences, first in 1-D and 3-D convolutions."""
         last = len(shape) - 1
         if last != 3:
-            weight = getattr(self.modules[path], "weight", None)
-            convolves = isinstance(weight, Tensor) and weight.ndim == len(shape) >= 3
-            return 1 if convolves else last
+            return 1 if self._convolves(path, shape) else last
         told = self._axis_told(path, shape)
         if told is not None:
             return told
         sizes = {p.shape[0] for p in self.modules[path].parameters() if p.ndim == 1}
         return last if shape[last] in sizes and shape[1] not in sizes else 1
+
+    def _convolves(self, path: str, shape: tuple[int, ...]) -> bool | None:
+        """Whether a 1-D or 3-D convolution made this shape: the module, or the last inside it."""
+        weight = getattr(self.modules[path], "weight", None)
+        if isinstance(weight, Tensor) and (weight.ndim == 2 or weight.ndim == len(shape) >= 3):
+            return weight.ndim != 2
+        same = [c for c in self.calls[path].inner if c.out is not None and c.out.shape == shape]
+        told = (self._convolves(c.module, shape) for c in reversed(same) if c.module in self.calls)
+        return next((each for each in told if each is not None), None)
 
     def _axis_told(self, path: str, shape: tuple[int, ...]) -> int | None:
         """What tells the channel axis: the layer's weight, a square map, the layers inside."""
