@@ -154,8 +154,11 @@ def print_map(found: SelectivityMap, percent: float) -> None:
         f"Split halves: r = {half.correlation:.3f}, Dice of the top mask = "
         f"{half.dice[f'{percent:g}']:.2f} (chance {half.dice_chance[f'{percent:g}']:.2f})"
     )
-    for told in describe_map(found).told_beside:
-        console.print(told, highlight=False)
+    told = describe_map(found)
+    for each in told.told_beside:
+        console.print(each, highlight=False)
+    if told.decodable is not None:
+        console.print(told.decodable.said, highlight=False)
 
 
 def print_selective(results: Localized) -> None:

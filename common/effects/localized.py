@@ -8,7 +8,9 @@ from fractions import Fraction
 import numpy as np
 import scipy
 
-from common.effects.parts import OpenPart, Part
+from common.effects.paired import mover, rate
+from common.effects.parts import Interval, OpenPart, Part
+from common.effects.words import percent as said_percent
 from common.measure.rules import ScoreWords
 from common.measure.scores import (
     DEFAULT_SCORE,
@@ -42,6 +44,33 @@ class Beside(Part):
     """Spearman's rank correlation with the score over units."""
     shared: dict[str, float]
     """By dose, the share of the top units that are among as many top units by it, too."""
+
+
+class Decodable(Part):
+    """How well a linear probe of each site tells held-out stimuli apart."""
+
+    n: tuple[int, int]
+    """Stimuli of the target and of the control."""
+    right: dict[str, tuple[int, int]]
+    """By site, how many of either its probe got right."""
+
+    def accuracy(self, site: str) -> tuple[float, Interval]:
+        """Mean of the shares of either side that are right, and its 95 % interval (MOVER)."""
+        one, two = (
+            rate(np.arange(n) < right) for n, right in zip(self.n, self.right[site], strict=True)
+        )
+        low, high = two.ci
+        interval = mover(one.accuracy, one.ci, -two.accuracy, (-high, -low))
+        return (one.accuracy + two.accuracy) / 2, (interval[0] / 2, interval[1] / 2)
+
+    @property
+    def said(self) -> str:
+        """The accuracy of every site, in words."""
+        told = [f"{site} {said_percent(self.accuracy(site)[0])}" for site in self.right]
+        return (
+            f"Decodable (held-out, mean of {self.n[0]:,} target and {self.n[1]:,} control): "
+            f"{', '.join(told)}."
+        )
 
 
 class Selectivity(OpenPart):
@@ -94,6 +123,8 @@ class Selectivity(OpenPart):
     live; ``null`` for pictures, and for maps from before, whose means read all tokens."""
     split_half: SplitHalves | None = None
     """How well two halves of the stimuli agree."""
+    decodable: Decodable | None = None
+    """How well probes of single sites tell the sides apart, where the score is by probe."""
     beside: dict[str, Beside] | None = None
     """Other rankings of the same units, by the name of their column, where the score has some."""
 

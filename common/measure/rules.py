@@ -84,6 +84,8 @@ class Score:
         Where the rule has a test: two-sided p, and q over all units.
     columns : mapping of str to array of shape (n_units,)
         Whatever else the rule says of a unit.
+    about : mapping
+        Whatever it says of all of them; kept with the map.
     """
 
     words: ScoreWords
@@ -91,6 +93,7 @@ class Score:
     p: Array | None = None
     q: Array | None = None
     columns: Mapping[str, Array] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -20,17 +20,19 @@ from safetensors import SafetensorError
 
 from common.base.errors import DataError, RunError, SettingError
 from common.base.files import read_arrays, save_arrays
+from common.measure.causal import CAUSAL
 from common.measure.gradient import GRADIENT, GRADIENT_MEAN, GRADIENT_SPECIFIC
 from common.measure.integrated import INTEGRATED
 from common.measure.loudness import EXCLUDED, times_median
 from common.measure.moments import Array, Moments, Statistic
+from common.measure.probe import PROBE
 from common.measure.rules import Contrast, Score, ScoreRule
 from common.measure.shares import n_chosen
 from common.measure.sites import Pooling, Site, Unit
 from common.measure.welch import CONJUNCTION, WELCH, joined
 
 DEFAULT_SCORE = WELCH.name
-RULES = (WELCH, CONJUNCTION, GRADIENT, GRADIENT_SPECIFIC, GRADIENT_MEAN, INTEGRATED)
+RULES = (WELCH, CONJUNCTION, GRADIENT, GRADIENT_SPECIFIC, GRADIENT_MEAN, INTEGRATED, CAUSAL, PROBE)
 SCORE_RULES: dict[str, ScoreRule] = {rule.name: rule for rule in RULES}
 """All score rules, by name. Another one is an entry here, and no more."""
 
@@ -338,6 +340,7 @@ def scored(
     """
     one, two = joined(contrast.target), joined(contrast.control)
     _check_sides(one, two)
+    score = rule.end(contrast)
     loudness = one.count * one.magnitude + two.count * two.magnitude
     return SelectivityMap(
         sites=tuple(contrast.target),
@@ -346,12 +349,12 @@ def scored(
         statistic=statistic,
         n_target=one.count,
         n_control=two.count,
-        score=rule.end(contrast),
+        score=score,
         mean_target=one.mean,
         mean_control=two.mean,
         output_control=two.output,
         magnitude=loudness / (one.count + two.count),
-        about=about or {},
+        about={**(about or {}), **score.about},
         output_first=two.first,
         peak=None if one.peak is None or two.peak is None else np.maximum(one.peak, two.peak),
     )

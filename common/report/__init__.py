@@ -16,6 +16,7 @@ from common.effects.established import established
 from common.effects.results import Results
 from common.measure.scores import SelectivityMap
 from common.report import outcome_table, sections, tables, verdicts, words
+from common.report.decodable import decodable
 from common.report.likeness import likeness
 from common.report.parts import part_of
 
@@ -65,6 +66,7 @@ def make_report(folder: Path, results: Results) -> Path:
         losers=tables.losers(results, folder),
         tables=[
             *tables.baseline(results),
+            *decodable(results, found),
             *likeness(results),
             *tables.perplexity(results),
             *tables.breakdown(results),

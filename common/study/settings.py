@@ -141,8 +141,8 @@ class Settings(Declared):
     effort: Annotated[
         int | None,
         Setting("How much the score may take, where that is a choice: steps of integrated on the "
-                "way to zero", LOCALIZING, read=partial(parse_count, "effort", 1), metavar="N",
-                unset="the score's own"),
+                "way to zero, masks that causal tries", LOCALIZING, metavar="N",
+                read=partial(parse_count, "effort", 1), unset="the score's own"),
     ] = None  # fmt: skip
     least_d_prime: Annotated[
         float,

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
 
+from common import ablate
 from common.base.errors import DataError, ModelError
+from common.measure.masks import Mask
+from common.measure.probe import gather
+from common.measure.rules import Watching
 from common.measure.scores import SelectivityMap
-from llm_loc.localize import find_sites, localize, own_loss, tokenized
+from common.measure.sinks import FIRST
+from llm_loc.localize import find_sites, localize, own_loss, read, tokenized
 from llm_loc.models import LanguageModel
 from tests.llm_loc.conftest import ModelMaker
 from tests.llm_loc.test_localize import STIMULI
@@ -101,3 +108,36 @@ def test_a_text_of_one_token_has_no_loss(make_model: ModelMaker) -> None:
     model = make_model()
     with pytest.raises(DataError, match="one token, so there is no next one"):
         own_loss(model, model.batch([[3, 4], [3]]))
+
+
+def test_causal_is_what_each_unit_costs_by_the_models_own_loss(make_model: ModelMaker) -> None:
+    model = make_model()
+    sites = find_sites(model, pattern="model.layers.1,model.layers.2")
+    found = localize(model, STIMULI, sites, score="causal", batch_size=7)
+
+    def nats(mask: Mask | None) -> np.ndarray:
+        told = []
+        for ids in tokenized(model, STIMULI):
+            row = torch.tensor([ids])
+            with torch.no_grad(), nullcontext() if mask is None else ablate(model.module, mask):
+                told.append(model.module(input_ids=row, labels=row, use_cache=False).loss.item())
+        return np.array(told)
+
+    intact = nats(None)
+    for unit in (0, 5, 16, 31):
+        rise = nats(Mask("top", 1.0, None, tuple(sites), "channel", np.array([unit]))) - intact
+        assert found.score.value[unit] == pytest.approx(rise[:N].mean() - rise[N:].mean(), abs=2e-6)
+
+
+def test_probes_read_texts_as_the_map_does(make_model: ModelMaker) -> None:
+    model = make_model()
+    sites = find_sites(model)
+    found = localize(model, STIMULI, sites, score="probe", pooling="mean")
+    where = Watching(
+        model.module, sites, "channel", "mean", left_out=FIRST, groups=np.zeros(2 * N),
+        batches=lambda: read(model, tokenized(model, STIMULI), "full", 7),
+    )  # fmt: skip
+    for site, values in gather(where, sites).items():
+        means = found.by_site("mean_target")[site], found.by_site("mean_control")[site]
+        np.testing.assert_allclose(values[:N].mean(0), means[0], rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(values[N:].mean(0), means[1], rtol=1e-4, atol=1e-6)

@@ -74,12 +74,32 @@ def test_seven_of_the_planted_units_reach_the_output(
     assert len(needed) == 7
 
 
-@pytest.mark.parametrize("score", ["gradient", "integrated"])
+@pytest.mark.parametrize("score", ["gradient", "integrated", "causal"])
 def test_the_planted_units_that_are_needed_rank_first(
     score: str, model: VisionModel, stimuli: Localizer, needed: set[tuple[str, int]]
 ) -> None:
     found = localize(model, stimuli, find_sites(model), score=score)
     assert units_of(found, len(needed)) == needed
+
+
+def test_probes_read_all_planted_units_needed_or_not(
+    model: VisionModel, stimuli: Localizer
+) -> None:
+    found = localize(model, stimuli, find_sites(model), score="probe")
+    assert units_of(found, len(PLANTED)) == {
+        (path, channel) for path, channels in phantom.PLANTED.items() for channel in channels
+    }
+    told = found.about["decodable"]
+    assert set(map(tuple, told["right"].values())) == {tuple(told["n"])}
+
+
+def test_units_that_do_the_same_cost_little_each(model: VisionModel, stimuli: Localizer) -> None:
+    """Any three of the four channels that the head reads are enough, and the wire is alone."""
+    found = localize(model, stimuli, find_sites(model), score="causal")
+    last = found.at(found.sites[-1])
+    assert 0 < last[READ].min() < last[READ].max() < 0.01
+    for site in found.sites[:-1]:
+        assert found.at(site)[WIRE] == pytest.approx(5.0, abs=0.02)
 
 
 def test_integrated_shares_out_what_the_class_is_worth(
