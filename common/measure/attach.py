@@ -25,9 +25,31 @@ from common.measure.passing import aside
 from common.measure.sites import Site
 
 
+def check_one_shape(tensor: Tensor) -> None:
+    """Refuse a nested tensor, whose stimuli have no common shape.
+
+    Raises
+    ------
+    SiteError
+        If it is one.
+    """
+    if tensor.is_nested:
+        raise SiteError(
+            "the model computes with nested tensors, which have no one shape; give its "
+            "nn.TransformerEncoder enable_nested_tensor=False"
+        )
+
+
 def first_tensor(value: Any) -> Tensor | None:
-    """The tensor in a module's output: itself, or the first in a tuple, list or mapping."""
+    """The tensor in a module's output: itself, or the first in a tuple, list or mapping.
+
+    Raises
+    ------
+    SiteError
+        If it is a nested tensor, whose stimuli have no common shape.
+    """
     if isinstance(value, Tensor):
+        check_one_shape(value)
         return value
     if isinstance(value, Mapping):
         value = list(value.values())

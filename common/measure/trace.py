@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common.measure.attach import attached, first_tensor, part_of
+from common.measure.attach import attached, check_one_shape, first_tensor, part_of
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ def trace(model: nn.Module, example: Any, through: str = "") -> list[Call]:
     def key(tensor: Tensor) -> TensorKey:
         alive.append(tensor)
         version = 0 if tensor.is_inference() else tensor._version
+        check_one_shape(tensor)
         return TensorKey(id(tensor), version, tuple(tensor.shape))
 
     def tensors(values: Any) -> list[Tensor]:

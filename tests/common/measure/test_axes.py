@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from common import sites
+from common.base.errors import SiteError
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 NORMS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
@@ -59,3 +60,24 @@ def test_blocks_of_sequences_have_them_last() -> None:
     encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
     found = sites(encoder, "block", example=torch.zeros(1, 12, 8))
     assert {(site.axis, site.channels) for site in found} == {(2, 8)}
+
+
+class Padded(nn.Module):
+    """An encoder that is told which positions are padding."""
+
+    def __init__(self, nested: bool) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=nested)
+
+    def forward(self, x: torch.Tensor, padding: torch.Tensor) -> torch.Tensor:
+        return self.encoder(x, src_key_padding_mask=padding)
+
+
+@pytest.mark.filterwarnings("ignore:.*nested tensors")
+def test_nested_tensors_are_refused_by_what_makes_them() -> None:
+    example = (torch.randn(1, 6, 8), torch.arange(6)[None] > 3)
+    with pytest.raises(SiteError, match="enable_nested_tensor=False"):
+        sites(Padded(True).eval(), "block", example=example)
+    found = sites(Padded(False).eval(), "block", example=example)
+    assert [site.module for site in found] == ["encoder.layers.0", "encoder.layers.1"]
