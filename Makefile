@@ -10,13 +10,14 @@ TWO := -n 2 --dist loadfile --no-loadscope-reorder
 DEPRECATED := -W error::DeprecationWarning -W error::FutureWarning -W error::PendingDeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real app test test-slow test-newest test-oldest constraints check bench bench-gpu bench-peers calibrate clean
+.PHONY: help setup demo demo-real app test test-long test-slow test-newest test-oldest constraints check bench bench-gpu bench-peers calibrate clean
 
 help:
 	@echo 'make demo         the face and language experiments on the bundled phantoms, offline'
 	@echo 'make demo-real    the same on real models, which come through pip; stimuli in FUNCLOC_DATA'
 	@echo 'make app          the browser app, on http://127.0.0.1:7860'
 	@echo 'make test         all quick tests          make test-slow    those that take minutes'
+	@echo 'make test-long    whole ways through the app, in a browser'
 	@echo 'make check        style, types, imports    make bench        speed and memory'
 	@echo 'make test-newest  with the newest release of every dependency'
 	@echo 'make test-oldest  with the oldest that pyproject.toml admits'
@@ -72,13 +73,16 @@ test: $(READY)
 test-slow: $(READY)
 	@$(RUN) $(BIN)/python -m pytest -m slow
 
+test-long: $(READY)
+	@$(RUN) $(BIN)/python -m pytest $(TWO) -m long
+
 # Every time, for the registry serves something newer tomorrow.
 test-newest:
 	$(call installed,.venv-newest,with the newest of everything,--upgrade --upgrade-strategy eager)
-	@$(RUN) .venv-newest/bin/python -m pytest $(TWO) $(DEPRECATED)
+	@$(RUN) .venv-newest/bin/python -m pytest $(TWO) -m 'not slow' $(DEPRECATED)
 
 test-oldest: .venv-oldest/.ready
-	@$(RUN) .venv-oldest/bin/python -m pytest $(TWO)
+	@$(RUN) .venv-oldest/bin/python -m pytest $(TWO) -m 'not slow'
 
 constraints:
 	@.venv-newest/bin/pip freeze --all --exclude-editable >.venv-newest/frozen

@@ -1,8 +1,10 @@
 """Which masks a run tries: the top ones, and controls drawn until the verdict needs no more.
 
 A matched rule is drawn in rounds. After each, the question is asked that the verdict will ask, and
-a rule whose p would not change any more is drawn no further (Besag and Clifford 1991). What is
-drawn depends on the outcomes alone, so a run that was killed draws the same masks again.
+a rule whose p would not change any more is drawn no further (Besag and Clifford 1991). Evidence
+needs a small p of every matched rule, so where one has come to a large one the others rest, too: a
+hundred more draws of them would change no outcome. What is drawn depends on the outcomes alone, so
+a run that was killed draws the same masks again.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import numpy.typing as npt
 
 from common.effects.controls import FEWEST, Stopping
 from common.effects.items import Items, Outcome
+from common.effects.judge import ALPHA
 from common.effects.margins import Design, design
 from common.measure.control_rules import ControlPlan, against, control, is_matched
 from common.measure.masks import Mask, top_percent
@@ -157,6 +160,7 @@ class Drawing:
             Of the intact model and of all masks so far.
         """
         drew = False
+        asked = [question for question in asked if not self._decided(question, outcomes)]
         for rule in self.plan.controls:
             doses = self._doses(rule)
             made = len(self.drawn[rule.rule, doses[0]]) if doses else rule.draws
@@ -170,9 +174,23 @@ class Drawing:
             drew = True
         return drew
 
+    def _decided(self, question: Question, outcomes: Mapping[str, Outcome]) -> bool:
+        """Whether a rule has come to a p, at every dose, that no evidence goes with."""
+        for rule in self.plan.controls:
+            if is_matched(rule.rule) and self._doses(rule):
+                ranks = self._stopping(rule, question, outcomes).ranks(rule.rule)
+                if all(rank.stopped and rank.p > ALPHA for rank in ranks):
+                    return True
+        return False
+
     def _settled(
         self, rule: ControlPlan, question: Question, outcomes: Mapping[str, Outcome]
     ) -> bool:
+        return self._stopping(rule, question, outcomes).enough(rule.rule)
+
+    def _stopping(
+        self, rule: ControlPlan, question: Question, outcomes: Mapping[str, Outcome]
+    ) -> Stopping:
         def effect(mask: Mask) -> float:
             return question.effect(outcomes[INTACT], outcomes[mask.name])
 
@@ -182,7 +200,7 @@ class Drawing:
         )
         for draw in zip(*(self.drawn[rule.rule, dose] for dose in doses), strict=True):
             stopping.add(rule.rule, [effect(mask) for mask in draw])
-        return stopping.enough(rule.rule)
+        return stopping
 
     def _against(self, rule: ControlPlan, percent: float) -> Mask:
         part = self.drawn.get((against(rule.rule), percent))

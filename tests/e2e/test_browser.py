@@ -179,6 +179,7 @@ def choose(page: Page, place: str, name: str) -> None:
     page.get_by_role("option").first.wait_for(state="detached")  # a list takes a moment to close
 
 
+@pytest.mark.long
 def test_a_run_is_compared_with_another(page: Page, finished: list[str]) -> None:
     one, two = finished
     tab(page, "Runs")
@@ -221,6 +222,7 @@ def test_a_run_is_opened_and_its_numbers_are_downloaded(page: Page, finished: li
     assert download.value.suggested_filename == "results.json"
 
 
+@pytest.mark.long
 def test_screens_fit(browser: Browser, url: str) -> None:
     page = browser.new_page()
     page.set_default_timeout(MOMENT)
@@ -242,6 +244,7 @@ def test_screens_fit(browser: Browser, url: str) -> None:
     page.close()
 
 
+@pytest.mark.long
 def test_a_link_opens_two_runs_beside_each_other(page: Page, url: str, finished: list[str]) -> None:
     one, two = finished
     tab(page, "Runs")

@@ -54,6 +54,7 @@ def chosen(page: Page, name: str) -> Locator:
     return page.get_by_role("combobox", name=name, exact=True).locator("visible=true")
 
 
+@pytest.mark.long
 def test_from_the_first_button_to_a_stop_to_the_finding_to_the_page_of_a_unit(
     page: Page, url: str, folder: Path
 ) -> None:

@@ -282,7 +282,7 @@ MANY = Plan((1.0, 5.0), parse_controls("random:2,layer-matched:60,magnitude-matc
         ({}, {"layer-matched": range(20, 60), "magnitude-matched": range(20, 60)}, "no evidence"),
         (
             {"top": 1.0, "layer-matched": 2.0},
-            {"layer-matched": 20, "magnitude-matched": 60},
+            {"layer-matched": 20, "magnitude-matched": 20},  # whose p is small, and decides nothing
             "no evidence",
         ),
     ],
