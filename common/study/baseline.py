@@ -15,7 +15,7 @@ from common.base.files import read_sealed, save_sealed
 from common.base.progress import PART, Progress
 from common.effects.baseline import Baseline, Peaks, peaks_of
 from common.effects.described import DescribedModel
-from common.measure.scores import SelectivityMap
+from common.measure.scores import SelectivityMap, score_rule
 from common.study.folder import UNTRAINED, RunFolder
 from common.study.front import FrontEnd, Localizing, Model, S
 from common.study.results import checked
@@ -61,6 +61,9 @@ class Asked:
         if n is None and model.n_parameters > LARGEST_UNTRAINED:
             large = f"the model has more than {LARGEST_UNTRAINED // 1_000_000} M parameters"
             return cls((), f"{large}; ask for them with untrained_seeds")
+        if n is None and score_rule(settings.score).effort is not None:
+            costly = f"each would take as many passes by the score {settings.score} as the model"
+            return cls((), f"{costly}; ask for them with untrained_seeds")
         chosen = UNTRAINED_SEEDS if n is None else n
         seeds = range(settings.seed, settings.seed + chosen)
         return cls(tuple(seeds), wanted=n is not None)

@@ -140,6 +140,10 @@ def test_how_many_there_are_follows_the_settings_and_the_model() -> None:
     assert Asked.of(two, large).seeds == (2, 3)
     assert "more than 500 M parameters" in Asked.of(bare, large).left_out
     assert Asked.of(bare, random).left_out == ""
+    costly = replace(bare, score="causal")
+    assert "as many passes by the score causal" in Asked.of(costly, small).left_out
+    assert Asked.of(replace(costly, untrained_seeds=2), small).seeds == (2, 3)
+    assert len(Asked.of(replace(bare, score="gradient"), small).seeds) == 5
     with pytest.raises(SettingError, match="`untrained_seeds` 2: the model is itself untrained"):
         Asked.of(two, random)
 
