@@ -16,6 +16,7 @@ import gradio as gr
 
 from browser.blocks import titled
 from browser.events import QUIET, told
+from browser.history import follow_history
 from browser.offer import Names, value_of
 
 PAGE = "tab"  # gradio takes "page" for one of its own pages
@@ -35,7 +36,10 @@ WRITE = """(...values) => {
     const said = String(values[i] ?? "");
     if (said) query.set(name, said);
   });
-  history.replaceState(null, "", "?" + query.toString());
+  // Another tab, or another run under Runs, is an entry of the history of its own.
+  const same = (name) => before.get(name) === query.get(name);
+  const stays = page === null || (same("tab") && (page !== "runs" || same("run")));
+  history[stays ? "replaceState" : "pushState"](null, "", "?" + query.toString());
 }"""
 
 
@@ -52,6 +56,8 @@ class Remembered:
     here : mapping of str to callable
         By the names of some controls: gives what they take now. What was downloaded since the app
         was started is on offer whenever the page is opened.
+    runs : mapping of str to callable
+        By the names of others: gives what they take now, and nothing to choose from.
     beside : callable, optional
         Of the values that are chosen, by name: gives what these controls propose beside them. Left
         out, all that they take.
@@ -61,6 +67,7 @@ class Remembered:
     controls: Mapping[str, Any]
     here: Mapping[str, Callable[[], Names]] = field(default_factory=dict)
     beside: Callable[[Mapping[str, Any]], Mapping[str, Names]] | None = None
+    runs: Mapping[str, Callable[[], Names]] = field(default_factory=dict)
 
     def proposed(self, values: Mapping[str, Any]) -> dict[str, list[Any]]:
         """By the names of the controls in `here`, what to choose from beside some values."""
@@ -88,18 +95,14 @@ def remember(demo: gr.Blocks, tabs: gr.Tabs, fronts: Sequence[Remembered]) -> No
         for name, tab in front.tabs.items():
             tab.select(None, controls, None, js=_js(front, name))
 
-    @told
-    def restore(request: gr.Request) -> list[Any]:
-        updates, selected, notes = opened(dict(request.query_params), fronts)
+    def restore(query: dict[str, str], before: bool) -> list[Any]:
+        updates, selected, notes = opened(query, fronts, before)
         for note in notes:
             gr.Warning(titled("Not everything in the link is on offer here", note))
         return [gr.Tabs(selected=selected) if selected else gr.skip(), *updates]
 
     every = [control for front in fronts for control in front.controls.values()]
-    restored = demo.load(
-        # Queued: a notice of an event that is not never reaches the page.
-        restore, None, [tabs, *every], show_progress="hidden", api_visibility="private",
-    ).then(None, None, None, js="() => { window.funclocRestored = true; }")  # fmt: skip
+    restored = follow_history(demo, restore, [tabs, *every])
     _look_up(restored, fronts)
 
 
@@ -128,7 +131,7 @@ def _js(front: Remembered, opened: str | None) -> str:
 
 
 def opened(
-    query: Mapping[str, str], fronts: Sequence[Remembered]
+    query: Mapping[str, str], fronts: Sequence[Remembered], before: bool = False
 ) -> tuple[list[Any], str | None, list[str]]:
     """What an address asks for, as far as it is on offer.
 
@@ -138,6 +141,8 @@ def opened(
         The address's.
     fronts : sequence of Remembered
         Whose controls there are; only those of the page that the address names are filled.
+    before : bool, default=False
+        Whether the page was open before, so that a run which the address does not name is closed.
 
     Returns
     -------
@@ -151,22 +156,24 @@ def opened(
     for front in fronts:
         for name, control in front.controls.items():
             text = query.get(name) or None if front is asked else None
-            update: dict[str, Any] = (
-                {} if text is None else _taken(control, text, front.here.get(name))
-            )
+            update: dict[str, Any] = {} if text is None else _taken(front, name, text)
             if text is not None and not update:
                 notes.append(f"{control.label}: what the link asks for is left at its default")
+            if text is None and before and front is asked and control.value is None:
+                update = {"value": None}
             updates.append(gr.update(**update))
     return updates, page if asked and page else None, notes
 
 
-def _taken(control: Any, text: str, here: Callable[[], Names] | None) -> dict[str, Any]:
+def _taken(front: Remembered, name: str, text: str) -> dict[str, Any]:
     """The update that a text asks for; nothing if the control does not offer it, not even now."""
-    text = text[:LONGEST]
+    text, control = text[:LONGEST], front.controls[name]
+    if name in front.runs:
+        return {"value": text} if text in map(value_of, front.runs[name]()) else {}
     value = accepted(control, text, getattr(control, "choices", ()))
-    if value is not None or here is None:
+    if value is not None or name not in front.here:
         return {} if value is None else {"value": value}
-    value = accepted(control, text, names := list(here()))
+    value = accepted(control, text, names := list(front.here[name]()))
     return {} if value is None else {"value": value, "choices": names}
 
 

@@ -75,13 +75,15 @@ def may_no_longer_stop(request: gr.Request) -> dict[str, Any]:
     return gr.update(interactive=VISITORS.expects(session_of(request)), value="Stop")
 
 
-def whatever_comes(event: Any, handler: Callable[..., Any], inputs: Any, outputs: Any) -> None:
+def whatever_comes(
+    event: Any, handler: Callable[..., Any], inputs: Any, outputs: Any, js: str | None = None
+) -> None:
     """Let a quick handler follow an event, whether that came to its end or to an error.
 
     Gradio's ``then`` should do so, and does not follow an error (seen in 6.31).
     """
-    event.success(handler, inputs, outputs, queue=False, **QUIET)
-    event.failure(handler, inputs, outputs, queue=False, **QUIET)
+    for follows in (event.success, event.failure):
+        follows(handler, inputs, outputs, queue=False, js=js, **QUIET)
 
 
 def start_run(
@@ -94,6 +96,8 @@ def start_run(
     stop: gr.Button,
     api_name: str,
     show_progress_on: Any,
+    begun: str,
+    ended: str,
 ) -> None:
     """Let a button start a run. One runs at a time, whoever's it is; the others wait in a queue.
 
@@ -107,6 +111,8 @@ def start_run(
         What cannot be pressed while it lasts.
     stop : gr.Button
         From :func:`stop_button`.
+    begun, ended : str
+        What the browser does before and after, in its own language.
     """
 
     def expect(request: gr.Request) -> list[Any]:
@@ -119,8 +125,8 @@ def start_run(
         on = gr.update(interactive=True)
         return [*[on for _ in starters], gr.update(interactive=False, value="Stop")]
 
-    run = button.click(expect, None, [*starters, stop], queue=False, **QUIET).then(
+    run = button.click(expect, None, [*starters, stop], queue=False, js=begun, **QUIET).then(
         handler, list(inputs), list(outputs), concurrency_limit=1, concurrency_id="run",
         api_name=api_name, show_progress_on=show_progress_on,
     )  # fmt: skip
-    whatever_comes(run, settle, None, [*starters, stop])
+    whatever_comes(run, settle, None, [*starters, stop], js=ended)

@@ -88,12 +88,16 @@ def score_choice() -> Any:
 
 
 def _stimuli(offer: Offer[Any]) -> dict[str, Any]:
-    """Model, localizer and evaluation."""
+    """Model, localizer and evaluation.
+
+    All that can be run is taken; what is proposed is looked up when the page is opened.
+    """
     known, proposed = declarations(offer.settings), offer.choices_beside({})
     with gr.Row():
         return {
             name: gr.Dropdown(
-                choices, value=offer.model if name == "model" else choices[0],
+                list(offer.here[name]()),
+                value=offer.model if name == "model" else value_of(choices[0]),
                 label=known[name].label, min_width=240, info=offer.help[name],
             )
             for name, choices in proposed.items()

@@ -215,6 +215,13 @@ class Offer(Generic[S]):
         fresh = [gr.update(choices=proposed[name], value=named[name]) for name in STIMULI]
         return [*fresh, *values[len(fresh) :]]
 
+    def fill_if_offered(self, settings: Mapping[str, Any]) -> list[Any]:
+        """The same, or nothing where the form cannot say them."""
+        try:
+            return self.fill(settings)
+        except SettingError:
+            return [gr.skip()] * (len(STIMULI) + len(self.choices) + 2)
+
 
 def value_of(choice: str | tuple[str, str]) -> str:
     """The value that a choice stands for, which may have a label."""

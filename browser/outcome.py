@@ -100,6 +100,12 @@ def shown(folder: Path, target: str) -> list[Any]:
     ]
 
 
+def nothing_shown(said: str) -> list[Any]:
+    """The same places where there is no result, but a line that says so."""
+    no_figure = [pictures.drawn(None, "")] * 3
+    return [fragments.note(said), "", *no_figure, gr.Row(visible=False), *[gr.skip()] * len(FILES)]
+
+
 def files_of(folder: Path) -> list[Any]:
     """The download buttons, filled with what the folder has."""
     there = [file_of(folder, name) for name in FILES.values()]

@@ -33,6 +33,8 @@ class Page:
         A run folder as the value of `found`.
     remembered : Remembered, optional
         What the address remembers of the page.
+    asked : gr.Textbox, optional
+        Takes the name of a run that the page is to show.
     """
 
     id: str
@@ -42,3 +44,4 @@ class Page:
     fill: Callable[[Mapping[str, Any]], list[Any]]
     open: Callable[[Path], Any]
     remembered: Remembered | None = None
+    asked: gr.Textbox | None = None

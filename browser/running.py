@@ -10,14 +10,17 @@ from typing import Any, Generic, TypeVar
 import gradio as gr
 
 from browser import fragments
-from browser.events import VISITORS, session_of, start_run, stop_button, told
+from browser.events import QUIET, VISITORS, session_of, start_run, stop_button, told
 from browser.form import form
 from browser.found import FoundMap
+from browser.heading import heading, keep_comparing
+from browser.history import BEGUN, ENDED, going_on
 from browser.offer import Offer
-from browser.outcome import Outcome, shown
+from browser.outcome import Outcome, nothing_shown, shown
 from browser.visitors import Stopped
 from common.study import verbs as study
 from common.study.front import FrontEnd
+from common.study.listing import run_named
 from common.study.settings import Settings
 
 F = TypeVar("F", bound=FoundMap[Any])
@@ -41,15 +44,61 @@ class Starters:
     fields: dict[str, Any]
 
 
-def starters(offer: Offer[Any]) -> Starters:
-    """Lay out the buttons and the form."""
+def starters(offer: Offer[Any], page: str) -> Starters:
+    """Lay out the buttons and the form.
+
+    Parameters
+    ----------
+    offer : Offer
+        The front end's.
+    page : str
+        The page that they are on: before the ids of its elements.
+    """
+    names = [f"{page}-first", f"{page}-go"]
+    gr.HTML("".join(map(going_on, names)))
     with gr.Row():
-        first = gr.Button("Show me on the phantom", variant="primary", size="lg", scale=3)
+        first = gr.Button(
+            "Show me on the phantom", variant="primary", size="lg", scale=3, elem_id=names[0]
+        )
         stop = stop_button()
-    with gr.Accordion("Choose model, localizer and doses yourself", open=False):
+    words = "Choose model, localizer and doses yourself"
+    with gr.Accordion(words, open=False, elem_id=f"{page}-form"):
         fields = form(offer)
-        go = gr.Button("Run", variant="secondary")
+        go = gr.Button("Run", variant="secondary", elem_id=names[1])
     return Starters(first, go, stop, fields)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Which run a page shows.
+
+    Attributes
+    ----------
+    head : gr.HTML
+        Says so above it.
+    asked : gr.Textbox
+        Name of the run that it is to show, for the address and the Runs page; out of sight.
+    now : gr.State
+        Name of the run that it shows.
+    """
+
+    head: gr.HTML
+    asked: gr.Textbox
+    now: gr.State
+
+    @property
+    def all(self) -> list[Any]:
+        """All of them."""
+        return [self.head, self.asked, self.now]
+
+
+def shown_run(page: str) -> Shown:
+    """Lay out the line above a result; `page` comes before the ids of its elements."""
+    head = gr.HTML(elem_id=f"{page}-head")
+    asked = gr.Textbox(
+        "", label="Run", info="The run that is shown.", visible="hidden", elem_id=f"{page}-run"
+    )
+    return Shown(head, asked, gr.State(""))
 
 
 @dataclass(frozen=True)
@@ -68,8 +117,10 @@ class Running(Generic[F]):
         What a run folder holds, for the page.
     more : callable
         What the page shows besides the :class:`~browser.outcome.Outcome`.
-    n_more : int
-        How many places that fills.
+    none : list
+        What fills these places where there is no result.
+    filled : callable
+        A run's settings as values of the form.
     """
 
     front: FrontEnd[Any, Any]
@@ -77,7 +128,8 @@ class Running(Generic[F]):
     looking: str
     found_in: Callable[[Path], F]
     more: Callable[[F], list[Any]]
-    n_more: int
+    none: list[Any]
+    filled: Callable[[Mapping[str, Any]], list[Any]]
 
     def find(self, settings: Settings, session: str, bar: Callable[..., Any]) -> F:
         """Run the experiment, or what is left of it, and hand over what it found.
@@ -101,9 +153,39 @@ class Running(Generic[F]):
         except Stopped as stopped:
             note = fragments.note(f"{str(stopped).capitalize()}.")
             # The finding alone, the first of the places, changes.
-            below = Outcome.n_places() - 1 + self.n_more
+            below = Outcome.n_places() - 1 + len(self.none) + 3
             return [gr.skip(), note, *[gr.skip()] * below]
-        return [found, *shown(found.folder, str(found.settings.localizer)), *self.more(found)]
+        return self._all_of(found)
+
+    def _all_of(self, found: F) -> list[Any]:
+        name = found.folder.name
+        whose = [heading(found.folder, self.filled), name, name]
+        target = str(found.settings.localizer)
+        return [found, *shown(found.folder, target), *self.more(found), *whose]
+
+    @told
+    def reopen(self, name: str | None, now: str | None) -> list[Any]:
+        """The same of a run that was made before, unless the page shows it already.
+
+        Parameters
+        ----------
+        name, now : str or None
+            The run that is asked for, and the one that is shown.
+
+        Raises
+        ------
+        RunError
+            If the list has no such run, or it has no map yet.
+        """
+        if not name or name == now:
+            return [gr.skip()] * (1 + Outcome.n_places() + len(self.none) + 3)
+        entry = run_named(name)
+        found = self.found_in(entry.folder)
+        if entry.finished:
+            return self._all_of(found)
+        said = f"{entry.verdict.capitalize()}: press Run with these settings, and it goes on."
+        whose = [heading(entry.folder, self.filled), name, name]
+        return [found, *nothing_shown(said), *self.none, *whose]
 
 
 def start_with(
@@ -113,9 +195,12 @@ def start_with(
     outputs: Sequence[Any],
     *,
     finding: gr.HTML,
+    shown: Shown,
+    reopen: Callable[..., Any],
+    filled: Callable[[], list[Any]],
     suffix: str = "",
 ) -> None:
-    """Let both buttons start.
+    """Let both buttons start, and a run that is asked for be shown.
 
     Parameters
     ----------
@@ -124,9 +209,15 @@ def start_with(
     demo, chosen : callable
         Handlers of the first visitor's button and of the form.
     outputs : sequence of components
-        Of either, in the order of :meth:`Running.show`.
+        Of either, in the order of :meth:`Running.show`, without those of `shown`.
     finding : gr.HTML
         Where the progress is shown.
+    shown : Shown
+        Which run is shown.
+    reopen : callable
+        See :meth:`Running.reopen`.
+    filled : callable
+        Updates of the form to what the first button runs, so that the form says it.
     suffix : str, optional
         After the names of the endpoints.
     """
@@ -135,6 +226,13 @@ def start_with(
         (made.go, chosen, [*made.fields.values()], "run"),
     ):
         start_run(
-            button, handler, inputs, outputs, starters=[made.first, made.go], stop=made.stop,
-            api_name=f"{name}{suffix}", show_progress_on=finding,
+            button, handler, inputs, [*outputs, *shown.all], starters=[made.first, made.go],
+            stop=made.stop, api_name=f"{name}{suffix}", show_progress_on=finding,
+            begun=BEGUN % button.elem_id, ended=ENDED,
         )  # fmt: skip
+    made.first.click(filled, None, [*made.fields.values()], queue=False, **QUIET)
+    shown.asked.change(
+        reopen, [shown.asked, shown.now], [*outputs, *shown.all], show_progress_on=finding,
+        api_visibility="private",
+    )  # fmt: skip
+    keep_comparing(shown.head, made.fields)

@@ -5,6 +5,7 @@ A run is chosen by its name in the list that the server made; no name is ever ma
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -54,7 +55,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, pages: Sequence[Page], may_delete: boo
         with gr.Row():
             chosen = gr.Dropdown(
                 [], value=None, label="Run", elem_id="run", min_width=300,
-                info="Choosing one opens its report; the other pages take its units.",
+                info="Choosing one opens its report here, and all of it on the page that made it.",
             )  # fmt: skip
             rival = gr.Dropdown(
                 [], value=None, label="Compare with", elem_id="rival", min_width=300,
@@ -85,7 +86,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, pages: Sequence[Page], may_delete: boo
         frame = gr.HTML(elem_id="report")
     listed = [seen, table, chosen, rival]
     states = [page.found for page in pages]
-    opened = [frame, row, *files, again, delete, question, *states]
+    forms = [[page.asked, *page.form] for page in pages]
+    opened = [frame, row, *files, again, delete, question, *states, *itertools.chain(*forms)]
     beside = [compared, *curves]
     looking = gr.Timer(LOOK_EVERY)
     demo.load(refresh, None, listed, show_progress="hidden", queue=False, api_name="runs")
@@ -168,12 +170,14 @@ def open_run(name: str | None, pages: Sequence[Page]) -> list[Any]:
     closed = gr.Group(visible=False)
     if not name:
         off, no_files = gr.Button(interactive=False), [gr.skip()] * len(FILES)
-        return ["", gr.Row(visible=False), *no_files, off, off, closed, *[gr.skip()] * len(pages)]
+        kept = [gr.skip()] * sum(2 + len(page.form) for page in pages)
+        return ["", gr.Row(visible=False), *no_files, off, off, closed, *kept]
     entry = run_named(name)
     states = [_state(page, entry) for page in pages]
+    forms = [update for page in pages for update in _asked(page, entry)]
     on = gr.Button(interactive=True)
     row = gr.Row(visible=entry.finished)
-    return [_report(entry), row, *files_of(entry.folder), on, on, closed, *states]
+    return [_report(entry), row, *files_of(entry.folder), on, on, closed, *states, *forms]
 
 
 def _report(entry: Entry) -> str:
@@ -190,6 +194,16 @@ def _state(page: Page, entry: Entry) -> Any:
         return page.open(entry.folder)
     except FunclocError:
         return gr.skip()  # it has no map yet, or its data are gone; the report shows all the same
+
+
+def _asked(page: Page, entry: Entry) -> list[Any]:
+    """The run's name, for its own page to show it, and its settings, if the form can say them."""
+    if page.front != entry.front:
+        return [gr.skip()] * (1 + len(page.form))
+    try:
+        return [entry.name, *page.fill(entry.settings)]
+    except FunclocError:
+        return [entry.name, *[gr.skip()] * len(page.form)]
 
 
 def repeat(name: str | None, pages: Sequence[Page]) -> list[Any]:

@@ -44,7 +44,22 @@ table.fl-table { border-collapse: collapse; border: 0; width: 100%; font-size: .
 .fl-runs th, .fl-runs td { text-align: left !important; vertical-align: top; }
 .fl-runs small { display: block; }
 .fl-table small { font-weight: 400; font-size: .92em; }
-.fl-runs td:last-child { white-space: normal; min-width: 18rem; }
+.fl-runs :is(th, td) { white-space: normal !important; overflow-wrap: anywhere; }
+.fl-runs td:last-child { min-width: 18rem; }
+.fl-runs th:first-child { min-width: 9rem; }
+.fl-head { display: flex; flex-wrap: wrap; gap: .1rem 1.2rem; font-size: .92rem;
+  color: var(--body-text-color); overflow-wrap: anywhere; }
+.fl-head b { font-weight: 600; }
+.fl-go { color: var(--fl-blue); text-decoration: underline; }
+.fl-since { display: none; padding: 0 .5rem; border-radius: 4px;
+  background: color-mix(in srgb, #e69f00 30%, transparent); }
+.fl-head[data-changed] .fl-since { display: inline; }
+.fl-result:has(.fl-head[data-changed]) > :not(:has(.fl-head)) { opacity: .6; }
+.fl-going { padding: .5rem 1.1rem; margin: .2rem 0; border-left: 5px solid var(--fl-blue);
+  background: var(--background-fill-secondary); }
+.fl-going p { margin: .25rem 0; color: var(--body-text-color); }
+.fl-going button { color: var(--fl-blue); font-weight: 600; text-decoration: underline;
+  padding: .3rem 0; }
 .fl-texts caption { caption-side: top; padding: 0 .55rem .4rem; }
 .fl-texts tbody th { white-space: normal; text-align: left; min-width: 14rem; }
 .fl-report { width: 100%; height: 80vh; border: 1px solid var(--border-color-primary);

@@ -101,6 +101,11 @@ def _found(folder: Path, _: int) -> tuple[str, Outcome, str]:
     return results.verdict, results.judgement.outcome, effect
 
 
+def runs_of(front: str, root: Path = RUNS) -> list[str]:
+    """Names of the listed runs of a front end's program."""
+    return [entry.name for entry in list_runs(root) if entry.front == front]
+
+
 def run_named(name: object, root: Path = RUNS) -> Entry:
     """The listed run of that name. A name is compared and never made into a path.
 

@@ -16,11 +16,12 @@ from browser.address import Remembered
 from browser.events import BAR, told
 from browser.outcome import outcome
 from browser.page import Page
-from browser.running import Running, start_with, starters
+from browser.running import Running, shown_run, start_with, starters
 from common.effects.results import Results
 from common.report import figures, tables
 from common.report.parts import profile_of
 from common.report.sections import say_lost, say_profile
+from common.study.listing import runs_of
 from common.study.results import load_results
 from llm_loc.app import tab_units, tab_write
 from llm_loc.app.visit import DEMO, OFFER, STEPS, Found, found_in
@@ -33,13 +34,14 @@ def build() -> Page:
     """Put the page into the tabs that are open."""
     with gr.Tab("Language", id="language") as tab:
         found = gr.State(None, time_to_live=6 * 3600)
-        fields = _language_page(found)
+        fields, asked = _language_page(found)
         spoken = tab_write.build(found)
+    tabs, controls = {"language": tab}, {**fields, **spoken, "run": asked}
     remembered = Remembered(
-        {"language": tab}, {**fields, **spoken}, OFFER.here, OFFER.choices_beside
+        tabs, controls, OFFER.here, OFFER.choices_beside, {"run": lambda: runs_of(FRONT.program)}
     )
     form = [*fields.values()]
-    return Page("language", form, found, FRONT.program, OFFER.fill, found_in, remembered)
+    return Page("language", form, found, FRONT.program, OFFER.fill, found_in, remembered, asked)
 
 
 def run_demo(request: gr.Request | None = None, progress: gr.Progress = BAR) -> list[Any]:
@@ -105,7 +107,7 @@ def _lost_most(results: Results) -> Any:
     return pictures.drawn(figures.lost_parts(parts), say_lost(fit[-1], parts))
 
 
-def _language_page(found: gr.State) -> dict[str, Any]:
+def _language_page(found: gr.State) -> tuple[dict[str, Any], gr.Textbox]:
     gr.HTML(
         "<div class='fl-intro'><p>Let a model read sentences and strings of non-words, find the "
         "units that prefer sentences, ablate them, and see which grammar it loses, beside equally "
@@ -113,18 +115,23 @@ def _language_page(found: gr.State) -> dict[str, Any]:
         "model of an invented grammar with a language area that was built in, so the right answer "
         "is known; phantom/lm-plain has none.</p></div>"
     )
-    made = starters(OFFER)
-    places = outcome("language-")
-    with gr.Column(visible=False) as ours:
-        with gr.Row():
-            profile = pictures.place("Response profile", "profile")
-            worst = pictures.place("What lost most", "worst")
-        with gr.Accordion("All numbers: losses by part, perplexity, responses", open=False):
-            numbers = gr.HTML(elem_id="lost")
-    tab_units.PAGES.build(found, made.stop)
+    made = starters(OFFER, "language")
+    with gr.Column(elem_classes=["fl-result"]):
+        whose = shown_run("language")
+        places = outcome("language-")
+        with gr.Column(visible=False) as ours:
+            with gr.Row():
+                profile = pictures.place("Response profile", "profile")
+                worst = pictures.place("What lost most", "worst")
+            with gr.Accordion("All numbers: losses by part, perplexity, responses", open=False):
+                numbers = gr.HTML(elem_id="lost")
+        tab_units.PAGES.build(found, made.stop)
     outputs = [found, *places.all, ours, profile, worst, numbers]
-    start_with(made, run_demo, run_chosen, outputs, finding=places.finding, suffix="_language")
-    return made.fields
+    start_with(
+        made, run_demo, run_chosen, outputs, finding=places.finding, shown=whose,
+        reopen=RUNNING.reopen, filled=lambda: OFFER.fill_if_offered(vars(DEMO)), suffix="_language",
+    )  # fmt: skip
+    return made.fields, whose.asked
 
 
 RUNNING = Running(
@@ -133,5 +140,6 @@ RUNNING = Running(
     looking="Loading the model and looking at the texts",
     found_in=found_in,
     more=language_parts,
-    n_more=4,
+    none=[gr.Column(visible=False), *[gr.skip()] * 3],
+    filled=OFFER.filled,
 )

@@ -97,3 +97,30 @@ def test_what_has_come_since_the_start_is_offered_and_restored(fronts: list[Reme
 def test_hostile_values_are_not_taken(name: str, text: str, fronts: list[Remembered]) -> None:
     control = fronts[0].controls[name]
     assert accepted(control, text, getattr(control, "choices", ())) is None
+
+
+def test_going_back_closes_a_run_that_the_address_does_not_name() -> None:
+    run, percent = gr.Dropdown(["one"], value=None, label="Run"), gr.Slider(0, 20, value=1)
+    named: Any = gr.Textbox("", label="Run")
+    tab: Any = None
+    fronts = [
+        Remembered({"runs": tab}, {"run": run, "percent": percent}, {"run": lambda: ["one"]}),
+        Remembered({"faces": tab}, {"run": named}, runs={"run": lambda: ["one", "two"]}),
+    ]
+    assert opened({"tab": "runs"}, fronts, before=True)[0][0] == gr.update(value=None)
+    assert "value" not in opened({"tab": "runs"}, fronts)[0][0]
+    for before in (True, False):
+        assert opened({"tab": "runs", "run": "one"}, fronts, before)[0][0]["value"] == "one"
+        assert "value" not in opened({"tab": "runs", "run": "one"}, fronts, before)[0][1]
+        updates, _, notes = opened({"tab": "faces", "run": "two"}, fronts, before)
+        assert (values(updates), notes) == ([None, None, "two"], [])
+    updates, _, notes = opened({"tab": "faces", "run": "../etc"}, fronts)
+    assert (values(updates), len(notes)) == ([None] * 3, 1)
+
+
+def test_what_is_proposed_goes_with_what_is_chosen(fronts: list[Remembered]) -> None:
+    every = {"model": lambda: ["a", "b"]}
+    front = replace(fronts[0], here=every)
+    assert front.proposed({}) == {"model": ["a", "b"]}
+    fitting = replace(front, beside=lambda values: {"model": [values["doses"]], "more": []})
+    assert fitting.proposed({"doses": "1"}) == {"model": ["1"]}

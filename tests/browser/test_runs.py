@@ -63,7 +63,8 @@ def is_skipped(update: Any) -> bool:
 
 
 def test_a_run_opens_with_its_report_its_files_and_its_units() -> None:
-    frame, row, *files, again, delete, question, other, own = runs.open_run("one", PAGES)
+    opened = runs.open_run("one", PAGES)
+    frame, row, *files, again, delete, question, other, own = opened[:-6]
     assert "sandbox=''" in frame
     assert "<script" not in frame
     assert row.visible
@@ -73,6 +74,10 @@ def test_a_run_opens_with_its_report_its_files_and_its_units() -> None:
     assert not question.visible
     assert is_skipped(other)
     assert own == "one"
+    # Its own page is to show it, with its settings in the form; the other one is left alone.
+    assert all(map(is_skipped, opened[-6:-3]))
+    assert opened[-3:] == ["one", "phantom/planted", "6.25"]
+    assert [is_skipped(each) for each in runs.open_run("two", PAGES)[-3:]] == [False, True, True]
 
 
 def test_a_run_that_is_not_finished_says_so() -> None:
@@ -82,7 +87,9 @@ def test_a_run_that_is_not_finished_says_so() -> None:
 
 
 def test_nothing_is_chosen() -> None:
-    frame, row, *_, again, delete, _, _, _ = runs.open_run(None, PAGES)
+    closed = runs.open_run(None, PAGES)
+    frame, row, *_, again, delete, _ = closed[:-8]
+    assert all(map(is_skipped, closed[-8:]))
     assert frame == ""
     assert not row.visible
     assert not again.interactive

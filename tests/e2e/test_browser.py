@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from common.study.plan import DEFAULT_CONTROLS
 from common.study.settings import read_controls
 from tests.e2e.pages import tab
 from tests.e2e.patience import MOMENT, wait_for
@@ -93,6 +94,49 @@ def test_run_works_again_after_an_error(page: Page, url: str) -> None:
     dose.check()
     run.click()
     page.locator(".fl-finding").wait_for()
+
+
+def test_a_result_says_whose_it_is_and_back_and_reload_keep_it(page: Page, url: str) -> None:
+    page.goto(f"{url}/?{PLANTED}")
+    page.wait_for_function("window.funclocRestored")
+    page.get_by_text("Choose model, localizer and doses yourself").first.click()
+    page.get_by_role("button", name="Run", exact=True).first.click()
+    head = page.locator("#faces-head")
+    head.get_by_text("phantom/planted").wait_for()
+    changed = head.get_by_text("Settings changed since")
+    page.get_by_label("5", exact=True).first.check()
+    changed.wait_for()
+    page.get_by_label("5", exact=True).first.uncheck()
+    changed.wait_for(state="hidden")
+    head.get_by_role("link").click()  # without loading the page anew
+    page.frame_locator("iframe.fl-report").get_by_text("To repeat this run").wait_for()
+    tab(page, "Language")
+    page.wait_for_url("**tab=language**")
+    page.go_back()
+    page.locator("iframe.fl-report").wait_for()
+    page.go_back()
+    finding = page.locator("#finding .fl-finding")
+    finding.wait_for()
+    page.reload()
+    finding.wait_for()
+    assert "phantom/planted" in head.inner_text()
+
+
+def test_a_run_is_gone_on_with_after_a_reload(page: Page, url: str) -> None:
+    page.goto(f"{url}/?controls={DEFAULT_CONTROLS}&seed=77")
+    page.wait_for_function("window.funclocRestored")
+    page.get_by_text("Choose model, localizer and doses yourself").first.click()
+    page.get_by_role("button", name="Run", exact=True).first.click()
+    page.get_by_text("Step 4 of 4").wait_for()
+    page.get_by_label("Seed").first.fill("78")  # the run that was begun is meant
+    page.get_by_label("Seed").first.press("Tab")
+    page.wait_for_url("**seed=78**")
+    page.reload()
+    page.get_by_role("button", name="Go on with it").locator("visible=true").click()
+    page.get_by_text("Step 4 of 4").wait_for()
+    assert "seed=77" in page.url
+    press(page, "Stop")
+    page.get_by_text("Stopped; the same settings go on").wait_for()
 
 
 def test_a_layer_its_units_and_the_page_of_one(page: Page) -> None:

@@ -16,9 +16,10 @@ from browser.address import Remembered
 from browser.events import BAR, told
 from browser.outcome import outcome
 from browser.page import Page
-from browser.running import Running, start_with, starters
+from browser.running import Running, shown_run, start_with, starters
 from common.report.sections import galleries
 from common.report.tables import losers
+from common.study.listing import runs_of
 from common.study.results import load_results
 from vision_loc.app import tab_try, tab_units
 from vision_loc.app.visit import DEMO, OFFER, STEPS, Found, found_in
@@ -30,17 +31,15 @@ def build() -> Page:
     """Put the pages into the tabs that are open."""
     with gr.Tab("Faces", id="faces") as faces:
         found = gr.State(None, time_to_live=6 * 3600)
-        fields = _faces_page(found)
+        fields, asked = _faces_page(found)
     with gr.Tab("Try it", id="try") as trying:
         percent = tab_try.build(found)
+    tabs, controls = {"faces": faces, "try": trying}, {**fields, "percent": percent, "run": asked}
     remembered = Remembered(
-        {"faces": faces, "try": trying},
-        {**fields, "percent": percent},
-        OFFER.here,
-        OFFER.choices_beside,
+        tabs, controls, OFFER.here, OFFER.choices_beside, {"run": lambda: runs_of(FRONT.program)}
     )
     form = [*fields.values()]
-    return Page("faces", form, found, FRONT.program, OFFER.fill, found_in, remembered)
+    return Page("faces", form, found, FRONT.program, OFFER.fill, found_in, remembered, asked)
 
 
 def run_demo(request: gr.Request | None = None, progress: gr.Progress = BAR) -> list[Any]:
@@ -100,20 +99,24 @@ def _lost_classes(found: Found) -> str:
     )
 
 
-def _faces_page(found: gr.State) -> dict[str, Any]:
+def _faces_page(found: gr.State) -> tuple[dict[str, Any], gr.Textbox]:
     gr.HTML(
         "<div class='fl-intro'><p>Show a model faces and objects, find the units that prefer "
         "faces, ablate them, and see what the model can no longer recognise, beside equally loud "
         "units of the same layers. The phantom is a small model with a face area that was built "
         "in, so the right answer is known.</p></div>"
     )
-    made = starters(OFFER)
-    places = outcome()
-    lost = gr.HTML(elem_id="face-lost")
-    tab_units.PAGES.build(found, made.stop)
-    outputs = [found, *places.all, lost]
-    start_with(made, run_demo, run_chosen, outputs, finding=places.finding)
-    return made.fields
+    made = starters(OFFER, "faces")
+    with gr.Column(elem_classes=["fl-result"]):
+        whose = shown_run("faces")
+        places = outcome()
+        lost = gr.HTML(elem_id="face-lost")
+        tab_units.PAGES.build(found, made.stop)
+    start_with(
+        made, run_demo, run_chosen, [found, *places.all, lost], finding=places.finding,
+        shown=whose, reopen=RUNNING.reopen, filled=lambda: OFFER.fill_if_offered(vars(DEMO)),
+    )  # fmt: skip
+    return made.fields, whose.asked
 
 
 RUNNING = Running(
@@ -122,5 +125,6 @@ RUNNING = Running(
     looking="Loading the model and looking at the pictures",
     found_in=found_in,
     more=lambda found: [lost_html(found)],
-    n_more=1,
+    none=[""],
+    filled=OFFER.filled,
 )

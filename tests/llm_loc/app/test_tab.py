@@ -222,7 +222,10 @@ def shown(home: Path) -> Iterator[list[Any]]:
 
 
 def test_a_run_shows_finding_table_figures_and_what_was_lost(shown: list[Any]) -> None:
-    _, finding, table, _, rivals, _, row, *_, ours, profile, worst, numbers = shown
+    _, finding, table, _, rivals, _, row, *rest = shown
+    *_, ours, profile, worst, numbers, head, name, now = rest
+    assert "phantom/lm" in head
+    assert name == now == shown[0].folder.name
     assert "phantom" in finding
     assert "top 5 %" in table
     for figure in (rivals, ours, profile, worst):

@@ -1,0 +1,80 @@
+"""Above a result: whose it is. It says so from its run, whatever the form says meanwhile."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import gradio as gr
+
+from browser.events import QUIET
+from browser.fragments import escape
+from common.base.errors import FunclocError
+from common.base.files import read_json
+
+# Whether the form says something else than the run that is shown; a moment later the page has it.
+COMPARE = """(...values) => {
+  const say = (value) => Array.isArray(value) ? [...value].sort().join() : String(value ?? "");
+  setTimeout(() => {
+    const head = document.querySelector("#%s .fl-head");
+    if (!head?.dataset.form) return;
+    const was = JSON.parse(head.dataset.form).map(say);
+    head.toggleAttribute("data-changed", was.some((each, i) => each !== say(values[i])));
+  }, 100);
+}"""
+
+
+def heading(folder: Path, filled: Callable[[Mapping[str, Any]], list[Any]]) -> str:
+    """What a result is of: model, localizer, benchmark, date, and a link to its run.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's.
+    filled : callable
+        Its settings as values of the form; raises where the form cannot say them.
+    """
+    about = read_json(folder / "run.json")
+    settings = about["settings"]
+    try:
+        form = f" data-form='{escape(json.dumps(filled(settings)))}'"
+    except FunclocError:
+        form = ""
+    parts = {
+        "Model": settings["model"],
+        "Localizer": settings["localizer"],
+        "Evaluated on": settings.get("evaluation") or "",
+        "Date": str(about["started"])[:16].replace("T", " "),
+    }
+    told = "".join(
+        f"<span>{name} <b>{escape(str(value))}</b></span> "
+        for name, value in parts.items()
+        if value
+    )
+    return (
+        f"<div class='fl-head'{form}>{told}<span>Run {run_link(folder.name)}</span>"
+        "<strong class='fl-since' role='status'>Settings changed since</strong></div>"
+    )
+
+
+def run_link(name: str) -> str:
+    """A link to a run, which the page follows without being loaded anew."""
+    query = escape(urlencode({"tab": "runs", "run": name}))
+    return f"<a class='fl-go' href='?{query}'>{escape(name)}</a>"
+
+
+def keep_comparing(head: gr.HTML, fields: Mapping[str, Any]) -> None:
+    """Dim what is shown under a heading while the form says other settings.
+
+    Parameters
+    ----------
+    head : gr.HTML
+        With an id, filled by :func:`heading`.
+    fields : mapping of str to component
+        Of the form.
+    """
+    changes = [each.change for each in (head, *fields.values())]
+    gr.on(changes, None, [*fields.values()], None, js=COMPARE % head.elem_id, **QUIET)
