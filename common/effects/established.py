@@ -60,7 +60,7 @@ def _selective(results: Results) -> Told:
 def _reliable(results: Results) -> Told:
     half = results.selectivity.split_half
     if half is None:
-        return UNTOLD, "the map was made without split halves"
+        return UNTOLD, "the map does not say how reliable it is"
     dose = f"{results.headline_percent:g}"
     told = f"r = {half.correlation:.2f} between the maps of two halves of the stimuli"
     if dose in half.dice:

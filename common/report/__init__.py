@@ -53,7 +53,7 @@ def make_report(folder: Path, results: Results) -> Path:
         said=verdicts.verdict_said(results),
         beside=verdicts.beside(results),
         facts=words.facts(results),
-        claims=results.established or established(results),
+        claims=established(results),
         note=outcome_table.note(results),
         columns=outcome_table.columns(results),
         intact=outcome_table.intact_row(results),

@@ -20,11 +20,14 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
+from filelock import FileLock
+
 from common.base.errors import RunError
 
 BEAT = 10.0  # seconds between two beats
 DEAD = 60.0  # seconds without a beat, after which nobody is there any more
 HEART = "heart.json"
+TAKING = ".taking"  # locked while a dead claim is taken away
 
 
 class Claims:
@@ -110,14 +113,13 @@ class Claims:
         if now - since < self.dead:
             return False
         grave = self.folder / f".{name}.{uuid4().hex}"
-        try:
-            place.rename(grave)  # one process alone can
-        except OSError:
-            return False
-        if _read(grave / HEART) != beat:  # somebody else was faster, and has it now
-            with suppress(OSError):
-                grave.rename(place)
-            return False
+        with FileLock(self.folder / TAKING):  # one by one, or a living claim might be moved away
+            if _read(place / HEART) != beat:  # somebody else was faster, and has it now
+                return False
+            try:
+                place.rename(grave)
+            except OSError:
+                return False
         shutil.rmtree(grave, ignore_errors=True)
         return True
 
