@@ -15,7 +15,7 @@ import pytest
 
 from common.base.errors import RunError
 from common.study import claims
-from common.study.claims import HEART, Claims
+from common.study.claims import HEART, TAKING, Claims
 from tests.forked import forked
 
 
@@ -74,7 +74,7 @@ def test_a_living_process_keeps_it_and_a_killed_one_loses_it(
         time.sleep(0.02)
         assert time.monotonic() < begun + 10
     assert time.monotonic() >= begun + 0.5
-    assert not [*tmp_path.iterdir()]
+    assert [each.name for each in tmp_path.iterdir()] == [TAKING]  # which is empty, and hidden
 
 
 def test_ages_are_told_by_the_watchers_own_clock(
