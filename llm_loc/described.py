@@ -1,4 +1,4 @@
-"""What is written down of a localizer of texts."""
+"""What is written down of texts: of a localizer's, and of a benchmark's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from common.study.front import describe_localizer, stimuli_table
 from common.study.sides import on_both_sides
 from llm_loc.localize import lengths
 from llm_loc.models import LanguageModel
-from llm_loc.stimuli import Localizer
+from llm_loc.stimuli import Benchmark, Localizer
 
 
 def texts_table(stimuli: Localizer) -> pd.DataFrame:
@@ -44,6 +44,21 @@ def describe_texts(
         ),
         **({} if pairs is None else {"matched": pairs}),
     )
+
+
+def items_warning(read: Benchmark) -> str | None:
+    """What a reader should know of the items of a benchmark."""
+    if read.other is None:
+        return read.warning
+    target, other = (
+        [
+            item
+            for item, group in zip(read.choices, read.groups.tolist(), strict=True)
+            if group == side
+        ]
+        for side in (read.target, read.other)
+    )
+    return on_both_sides(read.name, "items", target, other, read.warning)
 
 
 def length_warning(tokens: Mapping[str, TokenLengths]) -> str | None:

@@ -33,10 +33,9 @@ from common.study.front import (
     chosen_localizer,
 )
 from common.study.plan import Plan
-from common.study.sides import on_both_sides
 from common.study.together import EvaluatingTogether
 from llm_loc.chat import in_template
-from llm_loc.described import describe_texts, texts_table
+from llm_loc.described import describe_texts, items_warning, texts_table
 from llm_loc.donors import text_donors
 from llm_loc.evaluate import TextBatches, Tokenized
 from llm_loc.gallery import layer_matched, prompts, save_continuations
@@ -327,7 +326,7 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
             read = fewer(read, settings.items, settings.seed)
         tokens = Tokenized(model, read)
         described = DescribedEvaluation(
-            name=read.name, warning=_warning(read), chances=read.chances
+            name=read.name, warning=items_warning(read), chances=read.chances
         )
         if read.subset is not None:
             described = described.model_copy(update={"subset": read.subset})
@@ -368,21 +367,6 @@ def localizer_of(settings: Settings) -> Localizer:
     """
     root = settings.data_root
     return chosen_localizer(settings, lambda name: localizer(name, root), localizer_of_files)
-
-
-def _warning(read: Benchmark) -> str | None:
-    """What to know of the items."""
-    if read.other is None:
-        return read.warning
-    target, other = (
-        [
-            item
-            for item, group in zip(read.choices, read.groups.tolist(), strict=True)
-            if group == side
-        ]
-        for side in (read.target, read.other)
-    )
-    return on_both_sides(read.name, "items", target, other, read.warning)
 
 
 def _used(settings: Settings, model: LanguageModel) -> Localizer | None:

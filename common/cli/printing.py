@@ -54,7 +54,7 @@ def print_results(results: Results, folder: Path, as_json: bool) -> None:
     for each in (verdict_said(results), *beside(results)):
         _print_said(console, each)
     console.print()
-    console.print(f"Run folder: {folder}", soft_wrap=True, highlight=False, markup=False)
+    print_place("Run folder", folder)
     if (report := folder / "report.html").exists():
         console.print(f"Report:     {report}", soft_wrap=True, highlight=False, markup=False)
 

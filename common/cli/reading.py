@@ -11,7 +11,7 @@ import typer
 from common.base.errors import RunError, SettingError
 from common.base.files import save_text
 from common.cli.options import Json, one_of
-from common.cli.printing import print_judgement, print_warnings, results_console
+from common.cli.printing import print_judgement, print_place, print_warnings
 from common.cli.tables import print_sides, print_units
 from common.effects.judge import judge
 from common.effects.table import judged_groups
@@ -26,7 +26,6 @@ from common.study.verbs import report_again
 
 FORMATS = (".png", ".svg", ".pdf")
 SHOWN = 20  # units on the screen
-OWN = ("top", "matched-part", "unmatched-part", "bottom")  # masks that are no draws
 Table = Annotated[Path | None, typer.Option("--csv", help="Write the table here.", metavar="FILE")]
 
 
@@ -68,9 +67,7 @@ def _add_report(app: typer.Typer) -> None:
     def report(
         folder: Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN")],
     ) -> None:
-        results_console().print(
-            f"Report: {report_again(folder)}", soft_wrap=True, highlight=False, markup=False
-        )
+        print_place("Report", report_again(folder))
 
 
 def _add_compare(app: typer.Typer) -> None:
@@ -122,9 +119,7 @@ def _draw(path: Path, sides: SideBySide) -> None:
 def _say_written(*paths: Path | None) -> None:
     for path in paths:
         if path is not None:
-            results_console().print(
-                f"Written: {path}", soft_wrap=True, highlight=False, markup=False
-            )
+            print_place("Written", path)
 
 
 def _add_units(app: typer.Typer) -> None:
@@ -147,7 +142,7 @@ def _add_units(app: typer.Typer) -> None:
         found = SelectivityMap.load(folder / "selectivity.safetensors")
         path = folder / "masks.safetensors"
         masks = [*load_masks(path, found).values()] if path.exists() else []
-        own = [mask for mask in masks if mask.rule in OWN]
+        own = [mask for mask in masks if mask.seed is None]  # the others are draws
         listed = unit_table(found, own, top)
         if table is not None:
             save_text(table, listed.to_csv(index=False))

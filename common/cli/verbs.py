@@ -31,6 +31,7 @@ from common.cli.printing import (
     print_ended,
     print_json,
     print_map,
+    print_place,
     print_results,
     print_selective,
     print_sites,
@@ -147,9 +148,7 @@ def _add_localize(app: typer.Typer, program: Program) -> None:
             print_warnings(matched_texts(results.localizer))
             if skipped := results.localizer.skipped:
                 print_warnings([skipped_warning("localizer", skipped)])
-            results_console().print(
-                f"Run folder: {folder}", soft_wrap=True, highlight=False, markup=False
-            )
+            print_place("Run folder", folder)
 
 
 def _add_evaluate(app: typer.Typer, program: Program) -> None:

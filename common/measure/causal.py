@@ -13,15 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy
 import torch
 
 from common.base.errors import SettingError
 from common.measure.batch import Batch, Fitting, loss_of
-from common.measure.gradient import LOSS, residual
+from common.measure.gradient import LOSS, rise
 from common.measure.moments import Array, Moments, merged
 from common.measure.rules import Contrast, Score, ScoreRule, ScoreWords, Watching
-from common.measure.welch import tested, two_sided_p
 
 if TYPE_CHECKING:  # masks are of maps, which know all rules: imported where they are made
     from common.measure.masks import Mask
@@ -201,17 +199,7 @@ def _try(spans: Sequence[Span], passes: Passes, where: Watching, found: Tried) -
 def _score(contrast: Contrast) -> Score:
     tried: Tried = contrast.watched
     one, two = (tried.moments(side) for side in contrast.groups)
-    t, freedom, _ = tested(one, two)
-    p = two_sided_p(t, freedom)
-    q: Array = scipy.stats.false_discovery_control(p, method="bh")
-    columns = {
-        "t": t,
-        "specific": residual(one.mean, two.mean),
-        "dL_target": one.mean,
-        "dL_control": two.mean,
-        "group_size": tried.sizes,
-    }
-    return Score(WORDS, one.mean - two.mean, p, q, columns)
+    return rise(WORDS, one, two, group_size=tried.sizes)
 
 
 CAUSAL = ScoreRule(

@@ -9,13 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy
 
 from common.base.errors import SettingError
 from common.measure.attribution import watch
 from common.measure.moments import Array, Moments
 from common.measure.rules import Contrast, Score, ScoreRule, ScoreWords
-from common.measure.welch import joined, tested, two_sided_p
+from common.measure.welch import joined, p_and_q, tested
 
 PASSES = 3.0  # a pass forward and one back, which makes about two products where the first made one
 LOSS = (
@@ -170,9 +169,31 @@ def _score(contrast: Contrast) -> Score:
     """The difference, with Welch's t of the effects, p and q over all units."""
     effects = Effects.of(contrast)
     t, freedom, _ = tested(effects.one, effects.two)
-    p = two_sided_p(t, freedom)
-    q: Array = scipy.stats.false_discovery_control(p, method="bh")
+    p, q = p_and_q(t, freedom)
     return Score(WORDS, effects.zero, p, q, {"t": t, **_others(effects, WORDS)})
+
+
+def rise(words: ScoreWords, one: Moments, two: Moments, **more: Array) -> Score:
+    """The score of a rule that measures by how much the loss rises without each unit.
+
+    Parameters
+    ----------
+    words : ScoreWords
+        Of the rule.
+    one, two : Moments
+        Of the rise over the target and over the control.
+    **more
+        Further columns.
+    """
+    t, freedom, _ = tested(one, two)
+    p, q = p_and_q(t, freedom)
+    columns = {
+        "t": t,
+        "specific": residual(one.mean, two.mean),
+        "dL_target": one.mean,
+        "dL_control": two.mean,
+    }
+    return Score(words, one.mean - two.mean, p, q, {**columns, **more})
 
 
 def _specific(contrast: Contrast) -> Score:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import scipy
 import torch
 from torch import Tensor
 
@@ -26,12 +25,12 @@ from common.measure.attach import (
 )
 from common.measure.attribution import Streamed, frozen, go_back, summed, widened
 from common.measure.batch import Batch, Fitting, loss_of
-from common.measure.gradient import LOSS, residual
-from common.measure.moments import Array, batch_rows, resolution_of
+from common.measure.gradient import LOSS, rise
+from common.measure.moments import batch_rows, resolution_of
 from common.measure.rules import Contrast, Score, ScoreRule, ScoreWords, Watching
 from common.measure.sites import Site
 from common.measure.tally import Cells, Part, Reduced
-from common.measure.welch import joined, tested, two_sided_p
+from common.measure.welch import joined
 
 STEPS = 8
 WORDS = ScoreWords(
@@ -123,16 +122,7 @@ def integrate(where: Watching) -> Streamed:
 
 def _score(contrast: Contrast) -> Score:
     one, two = (joined(contrast.watched.moments(side)) for side in contrast.groups)
-    t, freedom, _ = tested(one, two)
-    p = two_sided_p(t, freedom)
-    q: Array = scipy.stats.false_discovery_control(p, method="bh")
-    columns = {
-        "t": t,
-        "specific": residual(one.mean, two.mean),
-        "dL_target": one.mean,
-        "dL_control": two.mean,
-    }
-    return Score(WORDS, one.mean - two.mean, p, q, columns)
+    return rise(WORDS, one, two)
 
 
 INTEGRATED = ScoreRule(

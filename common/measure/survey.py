@@ -38,6 +38,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from common.base.errors import SiteError
+from common.measure.axes import channel_axis
 from common.measure.example import doubled, example_input, n_tokens
 from common.measure.heads import in_heads
 from common.measure.paths import inside, outermost, parent, place
@@ -151,50 +152,13 @@ class Survey:
             return None
         fold = key.shape[0]
         shape = key.shape[1:] if fold == 1 else key.shape
-        axis = self._channel_axis(path, key.shape) + (fold > 1)
+        axis = channel_axis(self.modules, self.calls, path, key.shape) + (fold > 1)
         if self.tokens is None:
             return Site(path, end, kind, axis, shape, fold)
         if len(shape) != 2 or shape[0] != self.tokens or axis != 2:
             self.left_out[path] = f"its {end} is not one row of units for each token of each text"
             return None
         return Site(path, end, kind, axis, shape, EACH_TOKEN if fold > 1 else 1)
-
-    def _channel_axis(self, path: str, shape: tuple[int, ...]) -> int:
-        """Channels first or last: last in sequences, first in 1-D and 3-D convolutions."""
-        last = len(shape) - 1
-        if last != 3:
-            return 1 if self._convolves(path, shape) else last
-        told = self._axis_told(path, shape)
-        if told is not None:
-            return told
-        sizes = {p.shape[0] for p in self.modules[path].parameters() if p.ndim == 1}
-        return last if shape[last] in sizes and shape[1] not in sizes else 1
-
-    def _convolves(self, path: str, shape: tuple[int, ...]) -> bool | None:
-        """Whether a 1-D or 3-D convolution made this shape: the module, or the last inside it."""
-        weight = getattr(self.modules[path], "weight", None)
-        if isinstance(weight, Tensor) and (weight.ndim == 2 or weight.ndim == len(shape) >= 3):
-            return weight.ndim != 2
-        same = [c for c in self.calls[path].inner if c.out is not None and c.out.shape == shape]
-        told = (self._convolves(c.module, shape) for c in reversed(same) if c.module in self.calls)
-        return next((each for each in told if each is not None), None)
-
-    def _axis_told(self, path: str, shape: tuple[int, ...]) -> int | None:
-        """What tells the channel axis: the layer's weight, a square map, the layers inside."""
-        weight = getattr(self.modules[path], "weight", None)
-        if isinstance(weight, Tensor) and weight.ndim in (2, 4):
-            return 1 if weight.ndim == 4 else 3
-        if isinstance(weight, Tensor) and weight.ndim == 1:  # a normalization: its channels
-            fitting = [axis for axis in (1, 3) if shape[axis] == len(weight)]
-            if len(fitting) == 1:
-                return fitting[0]
-        if shape[1] == shape[2] != shape[3]:
-            return 3
-        if shape[2] == shape[3] != shape[1]:
-            return 1
-        same = [c for c in self.calls[path].inner if c.out is not None and c.out.shape == shape]
-        told = (self._axis_told(c.module, shape) for c in reversed(same) if c.module in self.calls)
-        return next((axis for axis in told if axis is not None), None)
 
     # --- kinds ---
 

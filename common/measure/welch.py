@@ -43,8 +43,7 @@ def _score(contrast: Contrast) -> Score:
     """
     one, two = joined(contrast.target), joined(contrast.control)
     t, freedom, apart = tested(one, two)
-    p = two_sided_p(t, freedom)
-    q: Array = scipy.stats.false_discovery_control(p, method="bh")
+    p, q = p_and_q(t, freedom)
     difference = one.mean - two.mean
     spread = np.sqrt((one.variance + two.variance) / 2)
     spread[apart] = np.maximum(one.rounding, two.rounding)[apart]
@@ -88,6 +87,13 @@ def _t_alone(contrast: Contrast) -> Array:
 WELCH = ScoreRule(WORDS, end=_score, value=_t_alone)
 
 
+def p_and_q(t: Array, freedom: Array) -> tuple[Array, Array]:
+    """Two-sided p of each unit's t, and q after Benjamini and Hochberg over all units."""
+    p = two_sided_p(t, freedom)
+    q: Array = scipy.stats.false_discovery_control(p, method="bh")
+    return p, q
+
+
 def _by_category(contrast: Contrast) -> dict[str, Array]:
     """The same test with conditions as the cases: their means, where each side has two or more.
 
@@ -98,8 +104,7 @@ def _by_category(contrast: Contrast) -> dict[str, Array]:
         return {}
     one, two = map(_of_means, contrast.conditions)
     t, freedom, _ = tested(one, two)
-    p = two_sided_p(t, freedom)
-    q: Array = scipy.stats.false_discovery_control(p, method="bh")
+    p, q = p_and_q(t, freedom)
     return {"t_category": t, "p_category": p, "q_category": q}
 
 

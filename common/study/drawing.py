@@ -160,13 +160,13 @@ class Drawing:
             Of the intact model and of all masks so far.
         """
         drew = False
-        asked = [question for question in asked if not self._decided(question, outcomes)]
+        unsettled = {name for each in asked for name in self._unsettled(each, outcomes)}
         for rule in self.plan.controls:
             doses = self._doses(rule)
             made = len(self.drawn[rule.rule, doses[0]]) if doses else rule.draws
             if not is_matched(rule.rule) or made >= rule.draws:
                 continue
-            if all(self._settled(rule, question, outcomes) for question in asked):
+            if rule.rule not in unsettled:
                 continue
             for percent in doses:
                 last = min(made + ROUND, rule.draws)
@@ -174,19 +174,14 @@ class Drawing:
             drew = True
         return drew
 
-    def _decided(self, question: Question, outcomes: Mapping[str, Outcome]) -> bool:
-        """Whether a rule has come to a p, at every dose, that no evidence goes with."""
-        for rule in self.plan.controls:
-            if is_matched(rule.rule) and self._doses(rule):
-                ranks = self._stopping(rule, question, outcomes).ranks(rule.rule)
-                if all(rank.stopped and rank.p > ALPHA for rank in ranks):
-                    return True
-        return False
-
-    def _settled(
-        self, rule: ControlPlan, question: Question, outcomes: Mapping[str, Outcome]
-    ) -> bool:
-        return self._stopping(rule, question, outcomes).enough(rule.rule)
+    def _unsettled(self, question: Question, outcomes: Mapping[str, Outcome]) -> list[str]:
+        """Rules that a question wants more draws of; none, once one has told that it is no."""
+        matched = [r for r in self.plan.controls if is_matched(r.rule) and self._doses(r)]
+        known = {rule.rule: self._stopping(rule, question, outcomes) for rule in matched}
+        for name, stopping in known.items():
+            if all(rank.stopped and rank.p > ALPHA for rank in stopping.ranks(name)):
+                return []  # at every dose a p that no evidence goes with
+        return [name for name, stopping in known.items() if not stopping.enough(name)]
 
     def _stopping(
         self, rule: ControlPlan, question: Question, outcomes: Mapping[str, Outcome]

@@ -133,7 +133,8 @@ def side_by_side(folders: Sequence[Path], order: str = "effect") -> SideBySide:
     sides = [_side(folder) for folder in folders]
     sides.sort(key=lambda side: _key(side, order))
     warnings = [*_warnings(sides)]
-    return SideBySide(tuple(sides), tuple(warnings), _pooled(sides))
+    alike = not warnings and len({side.results.localizer.name for side in sides}) == 1
+    return SideBySide(tuple(sides), tuple(warnings), _pooled(sides) if alike else None)
 
 
 def _side(folder: Path) -> Side:
@@ -180,14 +181,7 @@ def _warnings(sides: Sequence[Side]) -> list[str]:
 
 
 def _pooled(sides: Sequence[Side]) -> Pooled | None:
-    """Over models, where nothing but the model differs."""
-    alike = {
-        (side.results.localizer.name, _evaluated(side), side.results.ablation, side.results.groups,
-         side.results.headline_percent, side.results.judgement.measure)
-        for side in sides
-    }  # fmt: skip
-    if len(alike) > 1 or len({side.subject for side in sides}) < len(sides):
-        return None
+    """Over models, of runs that differ in nothing else."""
     estimates = [side.results.judgement.adjusted for side in sides]
     intervals = [(float(each.ci[0]), float(each.ci[1])) for each in estimates]
     return pooled([each.effect for each in estimates], intervals)
