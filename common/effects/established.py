@@ -19,6 +19,7 @@ from common.effects.words import percent
 
 ALPHA = 0.05
 RELIABLE, UNRELIABLE = 0.7, 0.3  # of the correlation of two halves
+CHANCE = 0.5  # of a probe's two sides, each counting alike
 ALIKE = 0.05  # share by which the mean lengths of two sides of texts may differ
 MATCHED = "magnitude-matched"
 
@@ -158,8 +159,17 @@ def _massive(results: Results) -> Told:
     )
 
 
-def _decodable(_: Results) -> Told:
-    return UNTOLD, "not asked: this run trained no probe on the units"
+def _decodable(results: Results) -> Told:
+    probes = results.selectivity.decodable
+    if probes is None:
+        return UNTOLD, "not asked: this run trained no probe (the score probe does)"
+    best = max(probes.right, key=lambda site: probes.accuracy(site)[0])
+    share, (low, high) = probes.accuracy(best)
+    told = (
+        f"the best probe of a site, at {best}, gets {percent(share)} of held-out stimuli right "
+        f"[{100 * low:.1f}, {100 * high:.1f}]; of all its units, not of the mask alone"
+    )
+    return YES if low > CHANCE else UNTOLD, told
 
 
 def _sufficient(_: Results) -> Told:

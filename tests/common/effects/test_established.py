@@ -114,6 +114,15 @@ def test_massive_units_in_the_mask_leave_it_open() -> None:
     assert claim(made(), "not by massive units").answer == "cannot tell"
 
 
+@pytest.mark.parametrize(("right", "answer"), [((39, 38), "yes"), ((21, 20), "cannot tell")])
+def test_decodable_where_a_probe_was_trained(right: tuple[int, int], answer: str) -> None:
+    probes = {"n": [40, 40], "right": {"early": [20, 19], "late": [*right]}}
+    told = claim(of_map(decodable=probes), "decodable")
+    assert told.answer == answer
+    assert "at late" in told.because
+    assert claim(made(), "decodable").answer == "cannot tell"
+
+
 def test_every_claim_has_a_line_and_a_reason() -> None:
     told = established(made())
     assert [each.name for each in told] == [n for n, *_ in CLAIMS if n != "not by length"]
