@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from common.report import make_report
+from common.study.digests import save_digests
 from common.study.results import load_results
 from common.study.settings import read_controls
 from vision_loc.experiment import Settings, run
@@ -51,6 +52,7 @@ def renamed(folder: Path, copy: Path) -> Path:
     results["model"]["name"] = 'local/"a"<script>alert(1)</script>/' + "long_name" * 20
     results["warnings"].append("word" * 60)
     path.write_text(json.dumps(results), encoding="utf-8")
+    save_digests(copy)
     return copy
 
 
