@@ -32,6 +32,7 @@ from common.study.front import (
     Localizing,
     chosen_localizer,
 )
+from common.study.onepass import OnePass
 from common.study.plan import Plan
 from common.study.together import EvaluatingTogether
 from llm_loc.chat import in_template
@@ -42,7 +43,8 @@ from llm_loc.gallery import layer_matched, prompts, save_continuations
 from llm_loc.generate import Sampling, continuations
 from llm_loc.harness import TaskScores, check_installed, evaluate_tasks
 from llm_loc.load import load_model
-from llm_loc.localize import check_protocol, find_sites, localize
+from llm_loc.localize import find_sites
+from llm_loc.maps import check_localizing, map_maker
 from llm_loc.match import matched
 from llm_loc.models import LanguageModel
 from llm_loc.profile import profile, save_profile, text_kinds
@@ -267,53 +269,47 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
 
     def localizing(self, settings: Settings) -> Localizing[LanguageModel]:
         """The model, the localizer's texts and the sites to read."""
+        return self._localizing([settings])[0]
+
+    def localizing_each(
+        self, settings: Settings, names: Sequence[str]
+    ) -> list[Localizing[LanguageModel]]:
+        """The model, and several localizers whose texts it reads in one pass."""
+        return self._localizing([replace(settings, localizer=name) for name in names])
+
+    def _localizing(self, every: Sequence[Settings]) -> list[Localizing[LanguageModel]]:
+        """Settings differ in their localizers alone."""
+        settings = every[0]
         pooling, protocol = settings.pooling or "last", settings.protocol
-        check_protocol(protocol, pooling)
-        if settings.unit != "channel":
-            raise SettingError(
-                f"`unit` {settings.unit}: texts differ in length; a unit is a channel"
-            )
-        if settings.adapter is not None and settings.untrained:
-            raise SettingError("`adapter`: is of trained weights; leave it or `untrained` out")
-        every = localizer_of(settings)
+        check_localizing(settings, pooling)
+        read = [localizer_of(each) for each in every]
         model, described = self.load(settings)
-        stimuli, pairs = matched(model, every, settings.match)
+        left = [matched(model, each, settings.match) for each in read]
         sites = find_sites(model, settings.kind, settings.sites)
-        table = texts_table(stimuli)
-
-        def make_map(reader: LanguageModel, progress: Progress) -> SelectivityMap:
-            return localize(
-                reader,
-                stimuli,
-                sites,
-                pooling=pooling,
-                statistic=settings.statistic,
-                score=settings.score,
-                effort=settings.effort,
-                exclude_massive=settings.exclude_massive,
-                protocol=protocol,
-                percents=settings.top,
-                seed=settings.seed,
-                batch_size=settings.batch_size,
-                progress=progress,
-            )
-
-        return Localizing(
-            model=model,
-            described=described,
-            localizer=describe_texts(model, stimuli, protocol, pairs),
-            stimuli=table,
-            fingerprint=digest_of(table.to_dict("list")),
-            sites=sites,
-            settings=replace(settings, pooling=pooling),
-            make_map=make_map,
-            more={
-                "protocol": protocol,
-                **({} if model.adapter is None else {"adapter": model.adapter}),
-                **({} if pairs is None else {"match": pairs.by}),
-                **_means_identity(pooling, settings),
-            },
+        maps = OnePass(
+            map_maker(replace(settings, pooling=pooling), [each for each, _ in left], sites)
         )
+        found = []
+        for number, (own, (stimuli, pairs)) in enumerate(zip(every, left, strict=True)):
+            table = texts_table(stimuli)
+            at_hand = Localizing(
+                model=model,
+                described=described,
+                localizer=describe_texts(model, stimuli, protocol, pairs),
+                stimuli=table,
+                fingerprint=digest_of(table.to_dict("list")),
+                sites=sites,
+                settings=replace(own, pooling=pooling),
+                make_map=maps.of(number),
+                more={
+                    "protocol": protocol,
+                    **({} if model.adapter is None else {"adapter": model.adapter}),
+                    **({} if pairs is None else {"match": pairs.by}),
+                    **_means_identity(pooling, settings),
+                },
+            )
+            found.append(at_hand)
+        return found
 
     def evaluating(self, settings: Settings, model: LanguageModel) -> Texts:
         """The benchmark's items and texts, in tokens."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -12,7 +13,8 @@ from torch.nn.functional import cross_entropy
 from common.base.errors import DataError, ModelError, SettingError
 from common.base.progress import Progress, silent
 from common.effects.described import TokenLengths
-from common.measure.contrast import Batch, Loss, contrast
+from common.measure.batch import Batch, Loss
+from common.measure.contrasts import Sides, contrasts, shared_places
 from common.measure.moments import Statistic
 from common.measure.scores import DEFAULT_SCORE, TRUNCATED, SelectivityMap
 from common.measure.sinks import FIRST
@@ -134,20 +136,51 @@ def localize(
     DataError
         If a text is too long, or an activation is not finite.
     """
-    check_protocol(protocol, pooling)
-    ids = tokenized(model, stimuli, protocol)
+    (found,) = localize_all(
+        model, [stimuli], sites, pooling=pooling, protocol=protocol, batch_size=batch_size,
+        padding=padding, statistic=statistic, score=score, exclude_massive=exclude_massive,
+        percents=percents, seed=seed, effort=effort, progress=progress,
+    )  # fmt: skip
+    return found
 
-    def batches(_groups: np.ndarray) -> Iterator[Batch]:
-        return read(model, ids, protocol, batch_size, padding)
+
+def localize_all(
+    model: LanguageModel,
+    localizers: Sequence[Localizer],
+    sites: Sequence[Site],
+    *,
+    pooling: Pooling = "last",
+    protocol: str = "full",
+    batch_size: int = 64,
+    padding: Side = "right",
+    **how: Any,
+) -> list[SelectivityMap]:
+    """The maps of several localizers, in one pass over the texts of all.
+
+    Parameters
+    ----------
+    model, sites, pooling, protocol, batch_size, padding, **how
+        As in :func:`localize`.
+    localizers : sequence of Localizer
+        Any number.
+    """
+    check_protocol(protocol, pooling)
+    own = [tokenized(model, each, protocol) for each in localizers]
+    first, places = shared_places(
+        [[text.text for text in (*each.target, *each.control)] for each in localizers]
+    )
+    ids = [own[number][place] for number, place in first]
+    sides = zip(localizers, places, strict=True)
+    every = [Sides(each.target, each.control, where) for each, where in sides]
+
+    def batches(where: np.ndarray, _groups: np.ndarray) -> Iterator[Batch]:
+        return read(model, [ids[i] for i in where], protocol, batch_size, padding)
 
     # The published code cuts where others round: 11 of 1,152 units are 1 %.
     k = {"k": TRUNCATED} if protocol == "paper" else {}
-    return contrast(
-        model.module, sites, stimuli.target, stimuli.control, batches, score=score,
-        pooling=pooling, statistic=statistic, through=model.through, left_out=FIRST,
-        exclude_massive=exclude_massive,
-        percents=percents, seed=seed, effort=effort,
-        about={"protocol": protocol, **k}, progress=progress,
+    return contrasts(
+        model.module, sites, every, batches, pooling=pooling, through=model.through,
+        left_out=FIRST, about={"protocol": protocol, **k}, **how,
     )  # fmt: skip
 
 

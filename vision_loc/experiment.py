@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from common.effects.measured import ACCURACY, AGREEMENT
 from common.measure.donors import Donors
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
+from common.measure.sites import Site
 from common.study import verbs as study
 from common.study.front import (
     FrontEnd,
@@ -27,11 +28,12 @@ from common.study.front import (
     describe_localizer,
     stimuli_table,
 )
+from common.study.onepass import OnePass
 from common.study.sides import on_both_sides
 from common.study.together import EvaluatingTogether
 from vision_loc.evaluate import PictureBatches, picture_donors
 from vision_loc.gallery import responses, save_gallery
-from vision_loc.localize import find_sites, localize
+from vision_loc.localize import find_sites, localize_all, pictures_of
 from vision_loc.matching import check_intact, matched, without_classes
 from vision_loc.models import VisionModel, load_model
 from vision_loc.preprocess import Preprocess
@@ -172,50 +174,43 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
 
     def localizing(self, settings: Settings) -> Localizing[VisionModel]:
         """The model, the localizer's pictures and the sites to read."""
-        stimuli = _localizer(settings)
+        return self._localizing([settings])[0]
+
+    def localizing_each(
+        self, settings: Settings, names: Sequence[str]
+    ) -> list[Localizing[VisionModel]]:
+        """The model, and several localizers whose pictures it is shown in one pass."""
+        return self._localizing([replace(settings, localizer=name) for name in names])
+
+    def _localizing(self, every: Sequence[Settings]) -> list[Localizing[VisionModel]]:
+        """Settings differ in their localizers alone."""
+        settings, read = every[0], [_localizer(each) for each in every]
         model, described = self.load(settings)
-        stimuli = _usable(stimuli, settings, model.preprocess)
+        usable = [_usable(each, settings, model.preprocess) for each in read]
         sites = find_sites(model, settings.kind, settings.sites)
-        digest, digests = fingerprint([*stimuli.target, *stimuli.control])
-        sides, n_target = (stimuli.target, stimuli.control), len(stimuli.target)
-        warning = on_both_sides(
-            stimuli.name, "pictures", digests[:n_target], digests[n_target:], stimuli.warning
-        )
-        kept: list[Pixels] = []  # for the networks with random weights, too
-
-        def make_map(shown: VisionModel, progress: Progress) -> SelectivityMap:
-            if not kept:
-                pictures = [*stimuli.target, *stimuli.control]
-                kept.append(pixel_store(pictures, digests, model.preprocess, progress=progress))
-            return localize(
-                shown,
-                stimuli,
-                sites,
-                unit=settings.unit,
-                pooling=settings.pooling,
-                statistic=settings.statistic,
-                score=settings.score,
-                effort=settings.effort,
-                exclude_massive=settings.exclude_massive,
-                percents=settings.top,
-                seed=settings.seed,
-                batch_size=settings.batch_size,
-                pixels=kept[0],
-                progress=progress,
+        prints = [fingerprint([*each.target, *each.control]) for each in usable]
+        maps = OnePass(_maps(settings, model, usable, [digests for _, digests in prints], sites))
+        return [
+            Localizing(
+                model=model,
+                described=described,
+                localizer=describe_localizer(
+                    stimuli.name,
+                    stimuli.target,
+                    stimuli.control,
+                    skipped=reported(stimuli.skipped),
+                    warning=_of_both_sides(stimuli, digests),
+                ),
+                stimuli=stimuli_table(stimuli.target, stimuli.control, digests),
+                fingerprint=identified(digest, stimuli.skipped),
+                sites=sites,
+                settings=own,
+                make_map=maps.of(number),
             )
-
-        return Localizing(
-            model=model,
-            described=described,
-            localizer=describe_localizer(
-                stimuli.name, *sides, skipped=reported(stimuli.skipped), warning=warning
-            ),
-            stimuli=stimuli_table(*sides, digests),
-            fingerprint=identified(digest, stimuli.skipped),
-            sites=sites,
-            settings=settings,
-            make_map=make_map,
-        )
+            for number, (own, stimuli, (digest, digests)) in enumerate(
+                zip(every, usable, prints, strict=True)
+            )
+        ]
 
     def evaluating(self, settings: Settings, model: VisionModel) -> Pictures:
         """The benchmark's pictures, checked against the model's classes."""
@@ -251,6 +246,53 @@ FRONT = VisionFront()
 run = partial(study.run, FRONT)
 localize_only = partial(study.localize_only, FRONT)
 evaluate_map = partial(study.evaluate_map, FRONT)
+
+
+def _maps(
+    settings: Settings,
+    model: VisionModel,
+    localizers: Sequence[Localizer],
+    digests: Sequence[Sequence[str]],
+    sites: Sequence[Site],
+) -> Callable[[VisionModel, Progress], list[SelectivityMap]]:
+    """Localizes in a model: by all localizers, whose pictures are decoded once."""
+    kept: list[Pixels] = []  # for the networks with random weights, too
+
+    def make_maps(shown: VisionModel, progress: Progress) -> list[SelectivityMap]:
+        if not kept:
+            pictures, every = pictures_of(localizers, digests)
+            known = {
+                place: digest
+                for sides, own in zip(every, digests, strict=True)
+                for place, digest in zip(sides.places.tolist(), own, strict=True)
+            }
+            own = [known[place] for place in range(len(pictures))]
+            kept.append(pixel_store(pictures, own, model.preprocess, progress=progress))
+        return localize_all(
+            shown,
+            localizers,
+            sites,
+            digests=digests,
+            unit=settings.unit,
+            pooling=settings.pooling,
+            statistic=settings.statistic,
+            score=settings.score,
+            effort=settings.effort,
+            exclude_massive=settings.exclude_massive,
+            percents=settings.top,
+            seed=settings.seed,
+            batch_size=settings.batch_size,
+            pixels=kept[0],
+            progress=progress,
+        )
+
+    return make_maps
+
+
+def _of_both_sides(stimuli: Localizer, digests: Sequence[str]) -> str | None:
+    """What to know of a localizer's pictures."""
+    n = len(stimuli.target)
+    return on_both_sides(stimuli.name, "pictures", digests[:n], digests[n:], stimuli.warning)
 
 
 def localizer_of(settings: Settings, preprocess: Preprocess) -> Localizer:

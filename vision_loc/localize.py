@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,8 @@ from torch.nn.functional import cross_entropy
 
 from common.base.errors import SettingError
 from common.base.progress import Progress, silent
-from common.measure.contrast import Batch, Loss, contrast
+from common.measure.batch import Batch, Loss
+from common.measure.contrasts import Sides, contrasts, shared_places
 from common.measure.moments import Statistic
 from common.measure.scores import DEFAULT_SCORE, SelectivityMap
 from common.measure.sites import Kind, Pooling, Site, Unit
@@ -78,29 +80,92 @@ def localize(
     if pooling == "cls" and not _has_class_token(model):
         raise SettingError(f"`pooling` cls: {model.name} has no class token; use mean or max")
 
-    def batches(groups: np.ndarray) -> Iterator[Batch]:
-        # In the order of their groups, a batch is nearly always of one group and reduced in one go.
-        return shown(model, stimuli, batch_size, np.argsort(groups, kind="stable"), pixels)
-
-    return contrast(
-        model.module, sites, stimuli.target, stimuli.control, batches, score=score, unit=unit,
-        pooling=pooling, statistic=statistic, exclude_massive=exclude_massive, percents=percents,
+    (found,) = localize_all(
+        model, [stimuli], sites, batch_size=batch_size, pixels=pixels, unit=unit, pooling=pooling,
+        statistic=statistic, score=score, exclude_massive=exclude_massive, percents=percents,
         seed=seed, effort=effort, progress=progress,
     )  # fmt: skip
+    return found
+
+
+def localize_all(
+    model: VisionModel,
+    localizers: Sequence[Localizer],
+    sites: Sequence[Site],
+    *,
+    digests: Sequence[Sequence[str]] | None = None,
+    batch_size: int = 64,
+    pixels: Pixels | None = None,
+    **how: Any,
+) -> list[SelectivityMap]:
+    """The maps of several localizers, in one pass over the pictures of all.
+
+    Parameters
+    ----------
+    model, sites, batch_size, **how
+        As in :func:`localize`.
+    localizers : sequence of Localizer
+        Any number.
+    digests : sequence of sequence of str, optional
+        By localizer a fingerprint of each picture, for those that several share; left out for a
+        single one.
+    pixels : Pixels, optional
+        As in :func:`localize`, of :func:`pictures_of`.
+    """
+    pictures, every = pictures_of(localizers, digests)
+    if how.get("pooling") == "cls" and not _has_class_token(model):
+        raise SettingError(f"`pooling` cls: {model.name} has no class token; use mean or max")
+
+    def batches(places: np.ndarray, groups: np.ndarray) -> Iterator[Batch]:
+        # In the order of their groups, a batch is nearly always of one group and reduced in one go.
+        order = np.argsort(groups, kind="stable")
+        return shown(model, pictures, batch_size, places[order], pixels, order)
+
+    return contrasts(model.module, sites, every, batches, **how)
+
+
+def pictures_of(
+    localizers: Sequence[Localizer], digests: Sequence[Sequence[str]] | None = None
+) -> tuple[list[Picture], list[Sides]]:
+    """The pictures of several localizers, each once, and where those of each are among them.
+
+    Parameters
+    ----------
+    localizers, digests
+        As in :func:`localize_all`.
+    """
+    own = [[*each.target, *each.control] for each in localizers]
+    keys = [[*map(str, range(len(each)))] for each in own] if digests is None else digests
+    first, places = shared_places(keys)
+    sides = zip(localizers, places, strict=True)
+    every = [Sides(each.target, each.control, where) for each, where in sides]
+    return [own[number][place] for number, place in first], every
 
 
 def shown(
     model: VisionModel,
-    stimuli: Localizer,
+    pictures: Sequence[Picture],
     batch_size: int,
     order: np.ndarray | None = None,
     pixels: Pixels | None = None,
+    called: np.ndarray | None = None,
 ) -> Iterator[Batch]:
-    """The localizer's pictures in batches, the target's first or in an order of one's own."""
-    pictures = [*stimuli.target, *stimuli.control]
+    """Pictures in batches.
+
+    Parameters
+    ----------
+    order : array of int, optional
+        Which of them, and in which order; left out, all as they come.
+    pixels : Pixels, optional
+        Those of all of them; left out, they are decoded on the way.
+    called : array of int, optional
+        What a batch says of where those of `order` are; left out, `order` itself.
+    """
     places = np.arange(len(pictures)) if order is None else order
-    for where, batch in _batches([pictures[i] for i in places], places, model, batch_size, pixels):
-        yield _batch(model, places[where], batch)
+    where_said = places if called is None else called
+    some = [pictures[i] for i in places.tolist()]
+    for where, batch in _batches(some, places, model, batch_size, pixels):
+        yield _batch(model, where_said[where], batch)
 
 
 def _batch(model: VisionModel, places: np.ndarray, pixels: np.ndarray) -> Batch:

@@ -7,7 +7,7 @@ is recorded, what the score's rule accumulates beside it and how all of it ends 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol
 
@@ -25,7 +25,7 @@ from common.measure.batch import loss_of
 from common.measure.halves import Conditions, assign_groups, selectivity_map
 from common.measure.loudness import EXCLUDED
 from common.measure.moments import Statistic
-from common.measure.record import record
+from common.measure.record import Recorder, record
 from common.measure.rules import ScoreRule, Watching
 from common.measure.scores import DEFAULT_SCORE, SelectivityMap, check_effort, score_rule
 from common.measure.sinks import LeftOut
@@ -103,8 +103,7 @@ def contrast(
     """
     rule = score_rule(score)
     check_effort(score, effort)
-    if rule.by_condition:
-        _check_conditions(score, [stimulus.condition for stimulus in control])
+    check_conditions(rule, control)
     stimuli = [*target, *control]
     is_target = np.arange(len(stimuli)) < len(target)
     names_of = [stimulus.condition for stimulus in stimuli]
@@ -118,7 +117,6 @@ def contrast(
     )  # fmt: skip
     if rule.later is not None:
         progress(f"{NOTE}{foretold(rule, where)}", 0, 0)
-    done = 0
     with (
         _graph(rule.needs_gradients),
         record(
@@ -144,22 +142,43 @@ def contrast(
                 with recorder.as_one():
                     watcher.after(loss_of(batch, score).each if rule.needs_loss else batch.run())
 
-        fitting = Fitting(show)
         # A watcher gathers what no other process can give it: each then sees all of it.
-        every = batches(groups)
-        for some in team.rounds(every) if watcher is None else ([batch] for batch in every):
-            if watcher is None:
-                with recorder.in_turn():
-                    for batch in some[team.rank() : team.rank() + 1]:
-                        fitting(batch)
-            else:
-                fitting(some[0])
-            done += sum(len(batch.where) for batch in some)
-            progress("localize", done, len(stimuli))
+        shown = recorder if watcher is None else None
+        show_all(batches(groups), show, len(stimuli), progress, shown)
     watched = watcher if rule.later is None else rule.later(where)
-    said = {"left_out": left_out, EXCLUDED: exclude_massive, "effort": where.effort}
-    told = {name: value for name, value in said.items() if value is not None}
-    return selectivity_map(recorder, percents, {**(about or {}), **told}, rule, watched, conditions)
+    told = kept_with_it(about, left_out, exclude_massive, where.effort)
+    return selectivity_map(recorder, percents, told, rule, watched, conditions)
+
+
+def show_all(
+    batches: Iterable[Batch],
+    show: Callable[[Batch], None],
+    n_stimuli: int,
+    progress: Progress,
+    recorder: Recorder | None,
+) -> None:
+    """Show all batches; where a recorder alone reads them, the processes of a team take turns."""
+    fitting, done = Fitting(show), 0
+    for some in team.rounds(batches) if recorder is not None else ([batch] for batch in batches):
+        if recorder is None:
+            fitting(some[0])
+        else:
+            with recorder.in_turn():
+                for batch in some[team.rank() : team.rank() + 1]:
+                    fitting(batch)
+        done += sum(len(batch.where) for batch in some)
+        progress("localize", done, n_stimuli)
+
+
+def kept_with_it(
+    about: Mapping[str, Any] | None,
+    left_out: LeftOut | None,
+    exclude_massive: float | None,
+    effort: int | None,
+) -> dict[str, Any]:
+    """What is kept with a map, of what somebody chose."""
+    said = {"left_out": left_out, EXCLUDED: exclude_massive, "effort": effort}
+    return {**(about or {}), **{name: value for name, value in said.items() if value is not None}}
 
 
 def foretold(rule: ScoreRule, where: Watching) -> str:
@@ -168,13 +187,22 @@ def foretold(rule: ScoreRule, where: Watching) -> str:
     return f"`score` {rule.name}: about {passes:,.0f} times as long as showing each stimulus once"
 
 
-def _check_conditions(score: str, conditions: Sequence[str]) -> None:
-    """Refuse a control condition that has no variance in one of its halves."""
-    name, n = min(Counter(conditions).items(), key=lambda pair: pair[1])
+def check_conditions(rule: ScoreRule, control: Sequence[Stimulus]) -> None:
+    """Refuse a control condition without variance in one of its halves, where a rule goes by it.
+
+    Raises
+    ------
+    DataError
+        If there is one.
+    """
+    if not rule.by_condition:
+        return
+    counted = Counter(stimulus.condition for stimulus in control)
+    name, n = min(counted.items(), key=lambda pair: pair[1])
     if n < LEAST_STIMULI:
         raise DataError(
-            f"`score` {score}: needs {LEAST_STIMULI} stimuli of each control condition, two for "
-            f"each half; {name} has {n}"
+            f"`score` {rule.name}: needs {LEAST_STIMULI} stimuli of each control condition, two "
+            f"for each half; {name} has {n}"
         )
 
 

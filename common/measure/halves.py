@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from common.measure.moments import Moments, merged
-from common.measure.record import Recorder
+from common.measure.moments import Moments, Statistic, merged
 from common.measure.rules import Contrast, ScoreRule
 from common.measure.scores import (
     DEFAULT_SCORE,
@@ -19,10 +18,23 @@ from common.measure.scores import (
     scored,
 )
 from common.measure.shares import split_half
-from common.measure.sites import Site
+from common.measure.sites import Pooling, Site, Unit
 from common.measure.welch import APART
 
 TARGET_HALVES, CONTROL_HALVES = (0, 1), (2, 3)
+
+
+class Recorded(Protocol):
+    """What a map is made of: a :class:`common.measure.record.Recorder`, or one contrast's part."""
+
+    @property
+    def unit(self) -> Unit: ...
+    @property
+    def pooling(self) -> Pooling: ...
+    @property
+    def statistic(self) -> Statistic: ...
+    def group(self, number: int) -> dict[Site, Moments]: ...
+    def finer_group(self, number: int) -> dict[Site, Moments]: ...
 
 
 def assign_groups(
@@ -86,7 +98,7 @@ class Conditions:
         return cls(target, control, 2 * np.array(places) + groups % 2)
 
     def moments(
-        self, recorder: Recorder, halves: Sequence[int] = (0, 1)
+        self, recorder: Recorded, halves: Sequence[int] = (0, 1)
     ) -> tuple[list[dict[Site, Moments]], list[dict[Site, Moments]]]:
         """Moments of each condition of the target and of the control, over one half or both."""
         every = [
@@ -103,7 +115,7 @@ def _merged(parts: Iterable[dict[Site, Moments]]) -> dict[Site, Moments]:
 
 
 def selectivity_map(
-    recorder: Recorder,
+    recorder: Recorded,
     percents: Sequence[float],
     about: dict[str, Any],
     rule: ScoreRule = SCORE_RULES[DEFAULT_SCORE],
@@ -114,7 +126,7 @@ def selectivity_map(
 
     Parameters
     ----------
-    recorder : Recorder
+    recorder : Recorded
         Has recorded in the groups of :func:`assign_groups`.
     percents : sequence of float
         Sizes of the top masks whose overlap is reported.

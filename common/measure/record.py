@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, get_args
@@ -154,7 +154,11 @@ class Recorder:
 
     def group(self, number: int) -> dict[Site, Moments]:
         """Moments of one group, by site; empty if nothing went into it."""
-        return self._in_order(self._tally.over(lambda cell: cell[0] == number))
+        return self.groups({number})
+
+    def groups(self, numbers: Collection[int]) -> dict[Site, Moments]:
+        """Moments of some groups together, by site; empty if nothing went into them."""
+        return self._in_order(self._tally.over(lambda cell: cell[0] in numbers))
 
     def finer_group(self, number: int) -> dict[Site, Moments]:
         """Moments of one group of the second kind, by site; empty if nothing went into it."""

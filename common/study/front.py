@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -328,6 +328,10 @@ class FrontEnd(ABC, Generic[S, Model]):
     @abstractmethod
     def localizing(self, settings: S) -> Localizing[Model]:
         """The model and the localizer at hand."""
+
+    def localizing_each(self, settings: S, names: Sequence[str]) -> list[Localizing[Model]]:
+        """The model, and several localizers at hand; a front end may show them in one pass."""
+        return [self.localizing(replace(settings, localizer=name)) for name in names]
 
     @abstractmethod
     def evaluating(self, settings: S, model: Model) -> Evaluating:

@@ -29,6 +29,6 @@ def answers(
         If the answers are not those that the map was made of.
     """
     stimuli = localizer_of(settings, model.preprocess)
-    batches = shown(model, stimuli, settings.batch_size)
+    batches = shown(model, [*stimuli.target, *stimuli.control], settings.batch_size)
     sides = (stimuli.target, stimuli.control)
     return answers_of(model.module, found, mask, *sides, batches, progress=progress)

@@ -1,0 +1,230 @@
+"""Several contrasts that share stimuli, in one pass over all of them.
+
+A stimulus is on one side of a contrast and in one half of it, and elsewhere in another. Stimuli
+that are alike in all of that are a *cell*; moments are kept by cell, and those of a side, a half
+or a condition are merges of its cells (Chan et al. 1979), so every map is the one that its contrast
+would have made alone, up to rounding.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from common.base.progress import Progress, silent
+from common.measure.batch import Batch
+from common.measure.contrast import (
+    Stimulus,
+    check_conditions,
+    contrast,
+    kept_with_it,
+    show_all,
+)
+from common.measure.halves import Conditions, assign_groups, selectivity_map
+from common.measure.moments import Moments, Statistic
+from common.measure.record import Recorder, record
+from common.measure.rules import ScoreRule
+from common.measure.scores import DEFAULT_SCORE, SelectivityMap, check_effort, score_rule
+from common.measure.sinks import LeftOut
+from common.measure.sites import Pooling, Site, Unit
+
+NOWHERE = -1  # the group of a stimulus that a contrast does not use
+
+Batches = Callable[[np.ndarray, np.ndarray], Iterable[Batch]]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """One of several contrasts.
+
+    Attributes
+    ----------
+    target, control : sequence of stimuli
+        Each has a name and a condition.
+    places : array of int of shape (n_target + n_control,)
+        The number of each, the target's first, among the stimuli of all contrasts.
+    """
+
+    target: Sequence[Stimulus]
+    control: Sequence[Stimulus]
+    places: np.ndarray
+
+    @property
+    def both(self) -> list[Stimulus]:
+        """The target's stimuli, and then the control's."""
+        return [*self.target, *self.control]
+
+
+def shared_places(keys: Sequence[Sequence[str]]) -> tuple[list[tuple[int, int]], list[np.ndarray]]:
+    """Which stimuli of several contrasts are the same.
+
+    Parameters
+    ----------
+    keys : sequence of sequence of str
+        By contrast, what tells each of its stimuli from others. Two that are the same within one
+        contrast stay two.
+
+    Returns
+    -------
+    (list of (int, int), list of array of int)
+        Of each different stimulus a contrast and its place there; and :attr:`Sides.places`.
+    """
+    known: dict[tuple[str, int], int] = {}
+    first: list[tuple[int, int]] = []
+    places = []
+    for number, own in enumerate(keys):
+        seen: Counter[str] = Counter()
+        found = []
+        for place, key in enumerate(own):
+            seen[key] += 1
+            found.append(known.setdefault((key, seen[key]), len(known)))
+            if len(known) > len(first):
+                first.append((number, place))
+        places.append(np.array(found, dtype=int))
+    return first, places
+
+
+def contrasts(
+    module: nn.Module,
+    sites: Sequence[Site],
+    every: Sequence[Sides],
+    batches: Batches,
+    *,
+    score: str = DEFAULT_SCORE,
+    unit: Unit = "channel",
+    progress: Progress = silent,
+    **how: Any,
+) -> list[SelectivityMap]:
+    """The maps of several contrasts.
+
+    A score that asks more of a pass than moments, and neurons, whose moments are as long as a
+    feature map, take a pass a contrast.
+
+    Parameters
+    ----------
+    module, sites, score, unit, progress, **how
+        As in :func:`common.measure.contrast.contrast`.
+    every : sequence of Sides
+        The contrasts.
+    batches : callable
+        Given places among the stimuli of all contrasts, and the group of each, gives the batches;
+        a batch says where its stimuli are among these places.
+
+    Returns
+    -------
+    list of SelectivityMap
+        In the order of the contrasts.
+    """
+    rule = score_rule(score)
+    if len(every) > 1 and unit == "channel" and rule.watch is None and rule.later is None:
+        return _together(module, sites, every, batches, rule, progress, **how)
+    return [
+        contrast(
+            module, sites, each.target, each.control, partial(batches, each.places),
+            score=score, unit=unit, progress=progress, **how,
+        )
+        for each in every
+    ]  # fmt: skip
+
+
+def _together(
+    module: nn.Module,
+    sites: Sequence[Site],
+    every: Sequence[Sides],
+    batches: Batches,
+    rule: ScoreRule,
+    progress: Progress,
+    *,
+    pooling: Pooling | None = None,
+    statistic: Statistic = "magnitude",
+    through: str = "",
+    left_out: LeftOut | None = None,
+    exclude_massive: float | None = None,
+    percents: Sequence[float] = (1.0,),
+    seed: int = 0,
+    effort: int | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> list[SelectivityMap]:
+    check_effort(rule.name, effort)
+    for each in every:
+        check_conditions(rule, each.control)
+    sorted_out = [_sorted(each, seed) for each in every]
+    n = 1 + max(int(each.places.max()) for each in every)
+    cells, own, names = _cells(every, sorted_out, n)
+    where = {"pooling": pooling, "statistic": statistic, "left_out": left_out}
+    with torch.inference_mode(), record(module, sites, through=through, **where) as recorder:  # type: ignore[arg-type]
+
+        def show(batch: Batch) -> None:
+            recorder.expect(cells[batch.where], batch.tokens, [names[i] for i in batch.where])
+            recorder.run(batch.run)
+
+        show_all(batches(np.arange(n), cells), show, n, progress, recorder)
+    told = kept_with_it(about, left_out, exclude_massive, None)
+    return [
+        selectivity_map(_Own(recorder, *groups), percents, told, rule, None, conditions)
+        for groups, (_, conditions) in zip(own, sorted_out, strict=True)
+    ]
+
+
+def _sorted(sides: Sides, seed: int) -> tuple[np.ndarray, Conditions]:
+    """The group of each stimulus of a contrast, and its conditions."""
+    names = [stimulus.condition for stimulus in sides.both]
+    groups = assign_groups(names, np.arange(len(names)) < len(sides.target), seed)
+    return groups, Conditions.of(names, groups)
+
+
+def _cells(
+    every: Sequence[Sides], sorted_out: Sequence[tuple[np.ndarray, Conditions]], n: int
+) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]], list[str]]:
+    """The cell of every stimulus; by contrast both groups of each cell; and the stimuli's names."""
+    table, names = np.full((n, 2 * len(every)), NOWHERE), [""] * n
+    for column, (sides, (groups, conditions)) in enumerate(zip(every, sorted_out, strict=True)):
+        table[sides.places, 2 * column] = groups
+        table[sides.places, 2 * column + 1] = conditions.numbers
+        for place, stimulus in zip(sides.places.tolist(), sides.both, strict=True):
+            names[place] = names[place] or stimulus.name
+    kinds, cells = np.unique(table, axis=0, return_inverse=True)
+    own = [(kinds[:, 2 * i], kinds[:, 2 * i + 1]) for i in range(len(every))]
+    return cells.ravel(), own, names
+
+
+@dataclass(frozen=True)
+class _Own:
+    """One contrast's part of what was recorded of all.
+
+    Attributes
+    ----------
+    recorder : Recorder
+        Has recorded by cell.
+    groups, finer : array of int of shape (n_cells,)
+        The group of every cell in this contrast, of the first and of the second kind.
+    """
+
+    recorder: Recorder
+    groups: np.ndarray
+    finer: np.ndarray
+
+    @property
+    def unit(self) -> Unit:
+        return self.recorder.unit
+
+    @property
+    def pooling(self) -> Pooling:
+        return self.recorder.pooling
+
+    @property
+    def statistic(self) -> Statistic:
+        return self.recorder.statistic
+
+    def group(self, number: int) -> dict[Site, Moments]:
+        return self.recorder.groups({*np.flatnonzero(self.groups == number).tolist()})
+
+    def finer_group(self, number: int) -> dict[Site, Moments]:
+        return self.recorder.groups({*np.flatnonzero(self.finer == number).tolist()})

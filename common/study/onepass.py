@@ -1,0 +1,39 @@
+"""Maps that are made in one pass and asked for one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Generic, TypeVar
+
+from common.base.progress import Progress
+from common.measure.scores import SelectivityMap
+
+Model = TypeVar("Model")
+
+
+class OnePass(Generic[Model]):
+    """The maps of several localizers.
+
+    Parameters
+    ----------
+    make : callable
+        Makes all of them in a model.
+    """
+
+    def __init__(self, make: Callable[[Model, Progress], list[SelectivityMap]]) -> None:
+        self.make = make
+        self._model: Model | None = None
+        self._made: dict[int, SelectivityMap] = {}
+
+    def of(self, number: int) -> Callable[[Model, Progress], SelectivityMap]:
+        """What makes one of them in a model: all at once, the first time that one is asked for."""
+        return partial(self._map, number)
+
+    def _map(self, number: int, model: Model, progress: Progress) -> SelectivityMap:
+        if self._model is not model or number not in self._made:
+            self._made, self._model = dict(enumerate(self.make(model, progress))), model
+        found = self._made.pop(number)
+        if not self._made:
+            self._model = None  # which may be large
+        return found

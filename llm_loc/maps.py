@@ -1,0 +1,54 @@
+"""How the maps of a run are made: what the settings say, told to the localizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from common.base.errors import SettingError
+from common.base.progress import Progress
+from common.measure.scores import SelectivityMap
+from common.measure.sites import Site
+from llm_loc.localize import check_protocol, localize_all
+from llm_loc.models import LanguageModel
+from llm_loc.settings import Settings
+from llm_loc.stimuli import Localizer
+
+
+def check_localizing(settings: Settings, pooling: str) -> None:
+    """Refuse what texts cannot be asked.
+
+    Raises
+    ------
+    SettingError
+        If the settings ask for it.
+    """
+    check_protocol(settings.protocol, pooling)
+    if settings.unit != "channel":
+        raise SettingError(f"`unit` {settings.unit}: texts differ in length; a unit is a channel")
+    if settings.adapter is not None and settings.untrained:
+        raise SettingError("`adapter`: is of trained weights; leave it or `untrained` out")
+
+
+def map_maker(
+    settings: Settings, localizers: Sequence[Localizer], sites: Sequence[Site]
+) -> Callable[[LanguageModel, Progress], list[SelectivityMap]]:
+    """What makes the maps of localizers in a model, in one pass over the texts of all."""
+
+    def make_maps(reader: LanguageModel, progress: Progress) -> list[SelectivityMap]:
+        return localize_all(
+            reader,
+            localizers,
+            sites,
+            pooling=settings.pooling or "last",
+            statistic=settings.statistic,
+            score=settings.score,
+            effort=settings.effort,
+            exclude_massive=settings.exclude_massive,
+            protocol=settings.protocol,
+            percents=settings.top,
+            seed=settings.seed,
+            batch_size=settings.batch_size,
+            progress=progress,
+        )
+
+    return make_maps
