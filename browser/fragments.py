@@ -72,7 +72,7 @@ def outcome_tables(results: Results) -> str:
 
 def _mask(row: outcome_table.Row) -> Cell:
     size = f"×{row.draws}" if row.draws > 1 else f"({row.n_units:,})"
-    return Cell(f"{row.rule} {row.percent:g} %", size)
+    return Cell(f"{row.called} {row.percent:g} %", size)
 
 
 def table(

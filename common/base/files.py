@@ -6,6 +6,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
@@ -78,6 +79,11 @@ def reserve(file: BinaryIO, n_bytes: int, what: str) -> None:
                 f"{folder}: {what} need {n_bytes / 1e9:.1f} GB and the disk has only "
                 f"{left / 1e9:.1f}; make room, or choose another place (FUNCLOC_CACHE, `out`)"
             ) from error
+
+
+def file_name(words: str) -> str:
+    """Any words as the name of a file or folder that every system takes."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", words).lstrip(".") or "_"
 
 
 def apart_by_name(one: Path, two: Path) -> tuple[str, str]:

@@ -254,7 +254,7 @@ def results_table(results: Results, intervals: bool = True, beside: bool = False
 def _mask_told(row: Row, wide: bool) -> str:
     """Rule, dose and size or draws; where there is little room the dose stands with the top."""
     dose = f" {row.percent:g} %" if wide or row.top else ""
-    return f"{row.rule}{dose} " + (f"×{row.draws}" if row.draws > 1 else f"({row.n_units:,})")
+    return f"{row.called}{dose} " + (f"×{row.draws}" if row.draws > 1 else f"({row.n_units:,})")
 
 
 def _told(row: Row, column: Column, cell: Cell, intervals: bool) -> str:

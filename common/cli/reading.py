@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 
 from common.base.errors import RunError, SettingError
@@ -21,6 +22,7 @@ from common.report.figures import forest
 from common.study.results import NAME as RESULTS
 from common.study.results import load_results, read_items
 from common.study.side_by_side import ORDER, SideBySide, side_by_side
+from common.study.unit_list import combined, mask_named
 from common.study.unit_table import unit_table
 from common.study.verbs import report_again
 
@@ -105,6 +107,25 @@ def _add_compare(app: typer.Typer) -> None:
         _say_written(table, figure)
 
 
+def _only(
+    folder: Path,
+    found: SelectivityMap,
+    mask: str | None,
+    combine: str | None,
+    other: tuple[Path | None, str | None],
+) -> tuple[str, np.ndarray]:
+    """The units of one mask, or of two combined, and what that is called."""
+    one = mask_named(folder, found, mask)
+    if combine is None:
+        return one.name, one.units
+    place, name = other
+    if place is None and name is None:
+        raise SettingError("`combine`: say the other mask, by `with`, `with_mask` or both")
+    theirs = found if place is None else SelectivityMap.load(place / "selectivity.safetensors")
+    two = mask_named(place or folder, theirs, name or mask)
+    return combine, combined(found, one, theirs, two, combine)
+
+
 def _draw(path: Path, sides: SideBySide) -> None:
     """Draw a forest plot in the format that the file's name asks for."""
     if path.suffix not in FORMATS:
@@ -136,14 +157,40 @@ def _add_units(app: typer.Typer) -> None:
             int | None,
             typer.Option("--top", min=1, help="How many; 20 on the screen, all in a file."),
         ] = None,
+        mask: Annotated[
+            str | None,
+            typer.Option("--mask", help="Only those of this mask, as in top-1.", metavar="NAME"),
+        ] = None,
+        combine: Annotated[
+            str | None,
+            typer.Option(
+                "--combine",
+                help="Only those of the mask and another one: union, intersection or difference.",
+                metavar="WORD",
+            ),
+        ] = None,
+        other: Annotated[
+            Path | None,
+            typer.Option("--with", help="The other mask's run; left out, the same.", metavar="RUN"),
+        ] = None,
+        other_mask: Annotated[
+            str | None,
+            typer.Option(
+                "--with-mask", help="The other mask; left out, as --mask.", metavar="NAME"
+            ),
+        ] = None,
         table: Table = None,
         as_json: Annotated[bool, typer.Option("--json", help="Print rows as JSON.")] = False,
     ) -> None:
         found = SelectivityMap.load(folder / "selectivity.safetensors")
         path = folder / "masks.safetensors"
         masks = [*load_masks(path, found).values()] if path.exists() else []
-        own = [mask for mask in masks if mask.seed is None]  # the others are draws
-        listed = unit_table(found, own, top)
+        own = [each for each in masks if each.seed is None]  # the others are draws
+        if mask is None and combine is None:
+            listed = unit_table(found, own, top)
+        else:
+            name, only = _only(folder, found, mask, combine, (other, other_mask))
+            listed = unit_table(found, own, top, only).assign(mask=name)
         if table is not None:
             save_text(table, listed.to_csv(index=False))
         if as_json:

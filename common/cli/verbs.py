@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -15,6 +16,8 @@ import typer
 
 from common.base import team
 from common.base.device import choose_device
+from common.base.errors import SettingError
+from common.base.files import file_name
 from common.base.progress import Progress, terminal
 from common.cli.main import spoken
 from common.cli.models_command import models_app
@@ -49,6 +52,7 @@ from common.models.packages import Packages
 from common.study.declared import completed
 from common.study.front import FrontEnd
 from common.study.sweep import planned, sweep
+from common.study.unit_list import masks_of
 from common.study.verbs import evaluate_map, localize_only, run
 
 
@@ -166,10 +170,29 @@ def _add_evaluate(app: typer.Typer, program: Program) -> None:
     ) -> None:
         if given["evaluation"] is None:
             del given["evaluation"]  # that of the map's own run, or of its model
+        masks = _listed(given)
         with team.joined():
-            with _progress(app, quiet) as progress:
-                done = evaluate_map(program.front, map_folder, out, progress, **given)
-            _print(*done, as_json)
+            for given["mask"] in masks:
+                place = out if out is None or len(masks) == 1 else out / file_name(given["mask"])
+                with _progress(app, quiet) as progress:
+                    done = evaluate_map(program.front, map_folder, place, progress, **given)
+                _print(*done, as_json)
+            if len(masks) > 1 and not as_json:
+                told = (
+                    f"{len(masks)} masks were judged, each by itself: no p is corrected for that."
+                )
+                print_warnings([told])
+
+
+def _listed(given: Given) -> Sequence[str | None]:
+    """The masks that are evaluated one after the other: those of a list of units, or one."""
+    units, mask = given["units"], given["mask"]
+    if units is None or mask is not None:
+        return [mask]
+    names = masks_of(units)
+    if len(names) > 1 and "RANK" in os.environ:  # all but the first process leave with a run
+        raise SettingError(f"`mask` is missing: several processes evaluate one; {', '.join(names)}")
+    return names
 
 
 def _add_sweep(app: typer.Typer, program: Program) -> None:

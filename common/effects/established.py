@@ -22,6 +22,7 @@ RELIABLE, UNRELIABLE = 0.7, 0.3  # of the correlation of two halves
 CHANCE = 0.5  # of a probe's two sides, each counting alike
 ALIKE = 0.05  # share by which the mean lengths of two sides of texts may differ
 MATCHED = "magnitude-matched"
+LISTED = "the units are those of a list; the localizer's own, which would tell, are others"
 
 
 def established(results: Results) -> tuple[Claim, ...]:
@@ -50,6 +51,9 @@ def _answered(name: str, claim: str, told: Told) -> Claim:
 
 def _selective(results: Results) -> Told:
     found, n = results.selectivity, results.top().n_units
+    if (listed := found.chosen) is not None and listed.n_selective_q05 is not None:
+        told = f"{listed.n_selective_q05:,} of the {n:,} listed units at q < 0.05"
+        return YES if listed.n_selective_q05 == n else NO, told
     if found.n_selective_q05 is None:
         return UNTOLD, f"{found.words.prose} has no test"
     by_case = f"{found.n_selective_q05:,} of {found.n_units:,} units at q < 0.05"
@@ -60,6 +64,8 @@ def _selective(results: Results) -> Told:
 
 def _reliable(results: Results) -> Told:
     half = results.selectivity.split_half
+    if results.selectivity.chosen is not None:
+        return UNTOLD, LISTED
     if half is None:
         return UNTOLD, "the map does not say how reliable it is"
     dose = f"{results.headline_percent:g}"
@@ -88,6 +94,8 @@ def _trained(results: Results) -> Told:
     base = results.baseline
     if results.model.untrained:
         return NO, "the weights are random"
+    if results.selectivity.chosen is not None:
+        return UNTOLD, LISTED
     if base is None or not base.untrained:
         return UNTOLD, "no untrained networks were shown the stimuli (the setting untrained_seeds)"
     told = beside_untrained(base, results.selectivity.words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import scipy
@@ -19,6 +20,7 @@ from common.measure.scores import (
     SelectivityMap,
     score_rule,
 )
+from common.measure.shares import CHOSEN
 from common.measure.sites import Site
 
 D_PRIME, INDEX = "least_d_prime", "least_index"  # what a map calls its thresholds
@@ -71,6 +73,17 @@ class Decodable(Part):
             f"Decodable (held-out, mean of {self.n[0]:,} target and {self.n[1]:,} control): "
             f"{', '.join(told)}."
         )
+
+
+class Chosen(Part):
+    """Units of a list, which a run masks in the place of those with the highest score."""
+
+    name: str
+    """What the list is called."""
+    n_units: int
+    """How many it holds."""
+    n_selective_q05: int | None
+    """How many of them have a score above 0 and q < 0.05, where the score has a q."""
 
 
 class Selectivity(OpenPart):
@@ -127,6 +140,8 @@ class Selectivity(OpenPart):
     """How well probes of single sites tell the sides apart, where the score is by probe."""
     beside: dict[str, Beside] | None = None
     """Other rankings of the same units, by the name of their column, where the score has some."""
+    chosen: Chosen | None = None
+    """The list of units that was masked, where it was not the top of the map."""
 
     @property
     def means_over(self) -> str:
@@ -221,8 +236,15 @@ def describe_map(found: SelectivityMap) -> Selectivity:
             "n_index": _n_from(found, "index", least_index),
             **({"beside": _beside(found)} if found.score.words.beside else {}),
             **found.about,
+            **({CHOSEN: _chosen(found.about[CHOSEN], selective)} if CHOSEN in found.about else {}),
         }
     )
+
+
+def _chosen(told: Mapping[str, Any], selective: np.ndarray | None) -> Chosen:
+    units = told["units"]
+    n = None if selective is None else int(selective[units].sum())
+    return Chosen(name=told["name"], n_units=len(units), n_selective_q05=n)
 
 
 def _beside(found: SelectivityMap) -> dict[str, Beside]:

@@ -27,11 +27,14 @@ def verdict(results: Results) -> str:
         "mean": "set to their mean",
         "resample": "set to what they were on other, control stimuli",
     }.get(results.ablation, f"scaled by {results.ablation.removeprefix('scale:')}")
-    one = top.n_units == 1
+    one, listed = top.n_units == 1, results.selectivity.chosen
+    which = (
+        f"of the list {listed.name}" if listed else f"most selective for {results.localizer.name}"
+    )
     return (
         f"{plainly(results.judgement)} The {top.n_units} {'unit' if one else 'units'} "
-        f"({top.percent:g} % of {results.selectivity.n_units:,}) most selective for "
-        f"{results.localizer.name} {'was' if one else 'were'} {done}. {finding(results.judgement)}"
+        f"({top.percent:g} % of {results.selectivity.n_units:,}) {which} "
+        f"{'was' if one else 'were'} {done}. {finding(results.judgement)}"
     )
 
 
@@ -72,6 +75,12 @@ def _of_stimuli(results: Results) -> Iterator[str]:
 def _of_units(results: Results) -> Iterator[str]:
     n_units, n_selective = results.top().n_units, results.selectivity.n_selective_q05
     symbol = results.selectivity.words.symbol
+    if (listed := results.selectivity.chosen) is not None:
+        yield (
+            f"The mask is the list {listed.name}, {n_units} units chosen by hand, and not those of "
+            "the highest score: where “top” is written, this list is meant."
+        )
+        n_selective = listed.n_selective_q05
     if n_selective is not None and n_selective < n_units:
         yield (
             f"Only {n_selective} units have {symbol} > 0 and q < 0.05: the others among the "

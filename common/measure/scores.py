@@ -27,7 +27,7 @@ from common.measure.loudness import EXCLUDED, times_median
 from common.measure.moments import Array, Moments, Statistic
 from common.measure.probe import PROBE
 from common.measure.rules import Contrast, Score, ScoreRule
-from common.measure.shares import n_chosen
+from common.measure.shares import CHOSEN, chosen_first, n_chosen
 from common.measure.sites import Pooling, Site, Unit
 from common.measure.welch import CONJUNCTION, WELCH, joined
 
@@ -179,9 +179,9 @@ class SelectivityMap:
     def ranking(self) -> np.ndarray:
         """Units by falling score, ties by rising index: array of int of shape (n_units,).
 
-        Those that are left out of masks come last.
+        Those that are left out of masks come last, and those of a list first.
         """
-        order = np.argsort(-self.score.value, kind="stable")
+        order = chosen_first(np.argsort(-self.score.value, kind="stable"), self.about)
         out = self.excluded[order]
         return np.concatenate([order[~out], order[out]])
 
@@ -226,8 +226,9 @@ class SelectivityMap:
         texts = [getattr(self, name) for name in self.of_texts]
         for values in (self.score.value, self.magnitude, self.output_control, *texts):
             digest.update(np.ascontiguousarray(values).tobytes())
-        if EXCLUDED in self.about:
-            digest.update(str(self.about[EXCLUDED]).encode())
+        for told in (EXCLUDED, CHOSEN):
+            if told in self.about:
+                digest.update(str(self.about[told]).encode())
         return digest.hexdigest()
 
     def check_shapes(self) -> None:

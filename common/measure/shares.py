@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from common.measure.moments import Array
+
+CHOSEN = "chosen"  # what a map is told of units that come first, whatever their score
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,22 @@ def in_top(score: Array, k: int) -> np.ndarray:
     ties = np.flatnonzero(score == threshold)
     chosen[ties[: k - int(chosen.sum())]] = True
     return chosen
+
+
+def chosen_first(order: np.ndarray, about: Mapping[str, Any]) -> np.ndarray:
+    """An order of units, those in front that a map was told of, if there are any.
+
+    Parameters
+    ----------
+    order : array of int of shape (n_units,)
+        All units.
+    about : mapping
+        Of the map; its entry ``chosen`` holds ``units``.
+    """
+    if CHOSEN not in about:
+        return order
+    first = np.isin(order, about[CHOSEN]["units"])
+    return np.concatenate([order[first], order[~first]])
 
 
 def n_chosen(n_units: int, percent: float, *, truncated: bool = False) -> int:

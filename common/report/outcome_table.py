@@ -57,6 +57,8 @@ class Row:
         Masks that share the row.
     cells : sequence of Cell
         In the order of the columns; several draws share their mean.
+    called : str
+        What it is called: its rule, or the list of units that stands for the top.
     """
 
     rule: str
@@ -64,6 +66,7 @@ class Row:
     n_units: int
     draws: int
     cells: Sequence[Cell]
+    called: str
 
     @property
     def top(self) -> bool:
@@ -162,7 +165,9 @@ def _row(results: Results, rule: str, percent: float) -> Row:
     compared = against(results, rule, percent)
     cells.append(_adjusted(own(results, rule, percent), compared))
     cells.append(Cell() if compared is None else Cell(f"{compared.p:.3f}"))
-    return Row(rule, percent, same[0].n_units, len(same), cells)
+    listed = results.selectivity.chosen if rule == "top" else None
+    called = rule if listed is None else listed.name
+    return Row(rule, percent, same[0].n_units, len(same), cells, called)
 
 
 def own(results: Results, rule: str, percent: float) -> Verdict | None:

@@ -126,8 +126,8 @@ def reliability(results: Results) -> list[str]:
     return [
         "Each condition was split in two random halves and a map made from each. "
         f"{results.selectivity.words.symbol} of the two maps "
-        f"correlates with r = {half.correlation:.3f} over units. Their top masks share (Dice): "
-        f"{'; '.join(told)}.",
+        f"correlates with r = {half.correlation:.3f} over units."
+        + (f" Their top masks share (Dice): {'; '.join(told)}." if told else ""),
         *results.selectivity.told_beside,
     ]
 

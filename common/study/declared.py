@@ -20,6 +20,7 @@ S = TypeVar("S", bound="Declared")
 LOCALIZING = ("run", "localize")
 EVALUATING = ("run", "evaluate")
 MASKING = (*EVALUATING, "generate", "lm-eval")
+LISTED = ("evaluate", "generate", "lm-eval")  # whose masks may be of a list of units
 ALWAYS = ("run", "localize", "evaluate", "generate", "lm-eval")
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}  # of bytes
 WITH_STIMULI = ("run", "localize", "evaluate")

@@ -28,6 +28,7 @@ from common.measure.sites import KINDS, UNITS, Kind, Pooling, Unit
 from common.study.declared import (
     ALWAYS,
     EVALUATING,
+    LISTED,
     LOCALIZING,
     MASKING,
     WITH_STIMULI,
@@ -156,6 +157,16 @@ class Settings(Declared):
                 "control) of the means", LOCALIZING, metavar="X",
                 read=partial(parse_threshold, "least_index"), say=say_threshold),
     ] = LEAST_INDEX  # fmt: skip
+    units: Annotated[
+        Path | None,
+        Setting("A mask of your own in place of the top one: a table with the columns site and "
+                "unit, as the command units writes it, and mask where it holds several", LISTED,
+                read=Path, metavar="FILE"),
+    ] = None  # fmt: skip
+    mask: Annotated[
+        str | None,
+        Setting("Which mask of units", LISTED, metavar="NAME", unset="all, one after the other"),
+    ] = None  # fmt: skip
     ablation: Annotated[
         Ablation,
         Setting("What replaces a unit: zero, mean (its own over the control condition), resample "
@@ -249,6 +260,8 @@ class Settings(Declared):
             if (n := getattr(self, name)) is not None and n < fewest:
                 raise SettingError(f"`{name}` {n}: give {fewest} or more")
         check_effort(self.score, self.effort)
+        if self.mask is not None and self.units is None:
+            raise SettingError(f"`mask` {self.mask}: is one of the table `units`; name that, too")
         for name in ("least_d_prime", "least_index"):
             if not 0 < (least := getattr(self, name)) < math.inf:
                 raise SettingError(f"`{name}` {least:g}: give a number above 0")

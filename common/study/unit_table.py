@@ -14,7 +14,10 @@ from common.measure.scores import SelectivityMap
 
 
 def unit_table(
-    found: SelectivityMap, masks: Iterable[Mask] = (), top: int | None = None
+    found: SelectivityMap,
+    masks: Iterable[Mask] = (),
+    top: int | None = None,
+    only: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """A row a unit, the highest score first.
 
@@ -26,6 +29,8 @@ def unit_table(
         Of the same map; the column ``masks`` says in which of them a unit is.
     top : int, optional
         How many units; all by default.
+    only : array of int, optional
+        These units alone, as indices into the map's row.
 
     Returns
     -------
@@ -42,9 +47,10 @@ def unit_table(
     """
     if top is not None and top < 1:
         raise SettingError(f"`top` {top}: a table has one unit or more")
-    order = found.ranking[:top]
+    ranks = np.arange(found.n_units) if only is None else np.flatnonzero(_among(found, only))
+    order = found.ranking[ranks := ranks[:top]]
     columns: dict[str, Any] = {
-        "rank": np.arange(1, len(order) + 1),
+        "rank": ranks + 1,
         "site": [str(found.sites[number]) for number in found.site_of_unit[order]],
         **_places(found, order),
         **{name: values[order] for name, values in found.score.arrays.items()},
@@ -59,6 +65,12 @@ def unit_table(
             for row in range(len(order))
         ]
     return pd.DataFrame(columns)
+
+
+def _among(found: SelectivityMap, units: np.ndarray) -> np.ndarray:
+    """Which places of the ranking hold one of some units."""
+    among: np.ndarray = np.isin(found.ranking, units)
+    return among
 
 
 def _places(found: SelectivityMap, order: np.ndarray) -> dict[str, list[Any]]:

@@ -8,15 +8,15 @@ here, once.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Generic
 
 import pandas as pd
 
 from common.base import team
-from common.base.errors import DataError, RunError
-from common.base.files import digest_of, read_sealed, save_bytes
+from common.base.errors import DataError, RunError, SettingError
+from common.base.files import digest_of, file_name, read_sealed, save_bytes
 from common.base.progress import Progress, silent
 from common.effects.baseline import Baseline
 from common.effects.described import DescribedLocalizer, DescribedModel
@@ -28,16 +28,18 @@ from common.measure.scores import SelectivityMap
 from common.report import make_report
 from common.study.baseline import Asked, keep_baseline, kept_baseline
 from common.study.commands import command
-from common.study.declared import read_settings, say_settings
+from common.study.declared import read_setting, read_settings, say_settings
 from common.study.digests import check_digests, save_digests
 from common.study.experiment import Described, run_experiment
 from common.study.folder import UNTRAINED, RunFolder, check_front, opened
 from common.study.front import Evaluating, FrontEnd, Localizing, Model, S
-from common.study.plan import Plan, say_ablation
+from common.study.plan import Plan, say_ablation, say_percents
 from common.study.results import checked, load_results
 from common.study.settings import Settings
+from common.study.unit_list import chosen_map, dose_of
 
 STIMULI = "stimuli.csv"
+ONE = (1.0,)  # the dose where none is said
 
 
 def run(
@@ -161,6 +163,11 @@ def open_source(front: FrontEnd[S, Model], folder: Path, **changed: Any) -> Sour
         raise RunError(f"{folder}: its map was made on other weights of {settings.model}")
     baseline = kept_baseline(folder)
     found = found.without(settings.exclude_massive)
+    if settings.units is not None:
+        if (top := read_setting(front.settings, "top", changed.get("top", ONE))) != ONE:
+            raise SettingError(f"`top` {say_percents(top)}: `units` says which; leave `top` out")
+        found = chosen_map(found, settings.units, settings.mask)
+        settings = replace(settings, top=(dose_of(found),))
     return Source(settings, known, localizer, found, digests, model, described, baseline)
 
 
@@ -320,5 +327,6 @@ def _described(
 def _default_folder(settings: Settings, identity: dict[str, Any]) -> Path:
     """``runs/MODEL-LOCALIZER-FINGERPRINT``: another setting is another folder."""
     words = [settings.model.split("/")[-1], (settings.localizer or "own").replace(":", "-")]
-    untrained = ["untrained"] if settings.untrained else []
-    return Path("runs") / "-".join([*words, *untrained, digest_of(identity)[:8]])
+    words += [file_name(settings.mask)] if settings.mask else []
+    words += ["untrained"] if settings.untrained else []
+    return Path("runs") / "-".join([*words, digest_of(identity)[:8]])

@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from common.measure.masks import save_masks, top_percent
 from common.study.results import save_results
+from common.study.unit_list import chosen_map
 from tests.common.made import estimate, judgement, made, verdict_at
 from tests.common.study.test_unit_table import made as made_map
 from vision_loc.cli import main
@@ -105,3 +107,28 @@ def test_units_are_listed(
     assert len(json.loads(capsys.readouterr().out)) == found.n_units
     assert run(monkeypatch, "units", "--map", str(tmp_path / "none")) == 1
     assert "not a selectivity map" in capsys.readouterr().err
+
+
+def test_the_units_of_a_mask_and_of_two_combined_are_listed_to_be_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = made_map("channel")
+    found.save(tmp_path / "selectivity.safetensors")
+    masks = [top_percent(found, dose) for dose in (50, 25)]
+    save_masks(tmp_path / "masks.safetensors", masks)
+    table = tmp_path / "units.csv"
+    words = ["units", "--map", str(tmp_path), "--csv", str(table)]
+    assert run(monkeypatch, *words, "--mask", "top-25") == 0
+    assert chosen_map(found, table, "top-25").about["chosen"]["units"] == sorted(masks[1].units)
+    more = ["--mask", "top-50", "--combine", "difference", "--with-mask", "top-25"]
+    assert run(monkeypatch, *words, *more) == 0
+    left = set(masks[0].units) - set(masks[1].units)
+    assert set(chosen_map(found, table, None).about["chosen"]["units"]) == left
+    assert [*pd.read_csv(table)["mask"].unique()] == ["difference"]
+    capsys.readouterr()
+    for more, said in (
+        (["--mask", "top-3"], "--mask top-3:"),
+        (["--combine", "union"], "--combine: say the other mask, by --with, --with-mask or both"),
+    ):
+        assert run(monkeypatch, *words, *more) == 1
+        assert said in capsys.readouterr().err
