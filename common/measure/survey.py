@@ -7,7 +7,8 @@ block
     A class of module that occurs at least twice, holds at least two weight matrices, and is no mere
     pipeline of its children (it branches: a residual sum, a concatenation); the outermost such
     classes. Modules beside them in the same place count too. A plain chain (VGG, AlexNet) has no
-    such class: there each layer's nonlinearity is a block.
+    such class: there each layer's nonlinearity is a block; where the nonlinearities are no modules,
+    a class of one's own that occurs at least twice and holds a weight matrix.
 attn
     Inside a block, the outermost module called attention (by its class or its name) that holds no
     MLP.
@@ -176,7 +177,7 @@ class Survey:
         if not found:
             why = [f" ({at}: {why})" for at, why in self.left_out.items() if f":{kind}" in at]
             raise SiteError(
-                f"this model has no site of kind {kind}{''.join(why[:1])}; see the sites command"
+                f"this model has no site of kind {kind}{''.join(why[:1])}; {self._instead()}"
             )
         return found
 
@@ -191,7 +192,8 @@ class Survey:
             return
         blocks = self._block_paths()
         if kind == "block":
-            yield from (self.site(path, "block") for path in blocks or self._nonlinearities())
+            places = blocks or self._nonlinearities() or self._repeated()
+            yield from (self.site(path, "block") for path in places)
             return
         for block in blocks:
             attention = self._attention(block)
@@ -261,6 +263,29 @@ class Survey:
             and "activation" in type(self.modules[path]).__module__
             and call.out not in call.given
         ]
+
+    def _repeated(self) -> list[str]:
+        """Modules that hold others, of a class of one's own that occurs at least twice."""
+        groups: dict[type, list[str]] = defaultdict(list)
+        for path, call in self.calls.items():
+            cls = type(self.modules[path])
+            own = call.inner and not cls.__module__.startswith("torch.nn.")
+            if own and self._weight_matrices(path) >= 1:
+                groups[cls].append(path)
+        return outermost([path for paths in groups.values() if len(paths) > 1 for path in paths])
+
+    def _instead(self) -> str:
+        """What to write where there is no site of a kind."""
+        layers = [
+            path
+            for path, call in self.calls.items()
+            if not call.inner and self._weight_matrices(path) and call.out != self.root.out
+        ]
+        if not layers:
+            often = [f"{at} {why}" for at, why in self.left_out.items() if why.startswith("fires")]
+            return f"nor any hidden layer{f' ({often[0]})' if often else ''}"
+        some = ",".join(layers[:3])
+        return f"write `kind` op, or name modules by `sites`, as in {some} (see the sites command)"
 
     def _attention(self, block: str) -> list[str]:
         inside = [path for path in self.calls if path.startswith(block + ".") and self._acts(path)]

@@ -282,5 +282,5 @@ def test_attention_that_does_not_say_how_many_heads_it_has(
 def test_a_convolution_has_no_heads() -> None:
     assert in_heads(None, []) == "no linear layer of its own projects what its heads give"
     assert n_heads([nn.Linear(3, 3)]) is None
-    with pytest.raises(SiteError, match="no site of kind head; see"):
+    with pytest.raises(SiteError, match="no site of kind head; write"):
         sites(timm.create_model("test_resnet"), "head")
