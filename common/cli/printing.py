@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -14,7 +16,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from common.base.progress import spoken_seconds
+from common.base import team
+from common.base.progress import Progress, spoken_seconds, terminal
+from common.cli.main import spoken
 from common.effects.baseline import beside_untrained
 from common.effects.finding import plainly, said
 from common.effects.judgement import Judgement
@@ -198,6 +202,11 @@ def print_warnings(warnings: Sequence[str]) -> None:
     """Print what a reader should know beside the numbers."""
     for warning in warnings:
         results_console().print(f"[yellow]note[/]  {escape(warning)}")
+
+
+def progress_line(app: Callable[..., object], quiet: bool) -> AbstractContextManager[Progress]:
+    """The line of progress; of several processes the first one's."""
+    return terminal(not quiet and team.rank() == 0, partial(spoken, command=app))
 
 
 def print_place(what: str, place: object) -> None:

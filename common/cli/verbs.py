@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +16,7 @@ from common.base import team
 from common.base.device import choose_device
 from common.base.errors import SettingError
 from common.base.files import file_name
-from common.base.progress import Progress, terminal
+from common.cli.dissociate import add_dissociate
 from common.cli.main import spoken
 from common.cli.models_command import models_app
 from common.cli.options import (
@@ -40,6 +38,7 @@ from common.cli.printing import (
     print_sites,
     print_sweep,
     print_warnings,
+    progress_line,
     results_console,
 )
 from common.cli.reading import add_reading
@@ -105,6 +104,7 @@ def build(program: Program, data: typer.Typer) -> typer.Typer:
         _add_run,
         _add_localize,
         _add_evaluate,
+        add_dissociate,
         _add_sweep,
         add_reading,
         _add_sites,
@@ -126,7 +126,7 @@ def _add_run(app: typer.Typer, program: Program) -> None:
     def run_all(given: Given, out: Out = None, as_json: Json = False, quiet: Quiet = False) -> None:
         settings = completed(kind, given)
         with team.joined():
-            with _progress(app, quiet) as progress:
+            with progress_line(app, quiet) as progress:
                 done = run(program.front, settings, out, progress)
             _print(*done, as_json)
 
@@ -141,7 +141,7 @@ def _add_localize(app: typer.Typer, program: Program) -> None:
     ) -> None:
         settings = completed(kind, given)
         with team.joined():
-            with _progress(app, quiet) as progress:
+            with progress_line(app, quiet) as progress:
                 results, found, folder = localize_only(program.front, settings, out, progress)
             if as_json:
                 print_json(results)
@@ -174,7 +174,7 @@ def _add_evaluate(app: typer.Typer, program: Program) -> None:
         with team.joined():
             for given["mask"] in masks:
                 place = out if out is None or len(masks) == 1 else out / file_name(given["mask"])
-                with _progress(app, quiet) as progress:
+                with progress_line(app, quiet) as progress:
                     done = evaluate_map(program.front, map_folder, place, progress, **given)
                 _print(*done, as_json)
             if len(masks) > 1 and not as_json:
@@ -214,7 +214,7 @@ def _add_sweep(app: typer.Typer, program: Program) -> None:
     ) -> None:
         runs, folder = planned(program.front.settings, path)
         folder, every = out or folder, []
-        with _progress(app, quiet) as progress:
+        with progress_line(app, quiet) as progress:
             for ended in sweep(program.front, runs, folder, progress):
                 ended = replace(ended, failure=spoken(ended.failure, app))
                 every.append(ended)
@@ -228,11 +228,6 @@ def _add_sweep(app: typer.Typer, program: Program) -> None:
             print_sweep(every, folder)
         if any(ended.results is None for ended in every):
             raise typer.Exit(1)
-
-
-def _progress(app: typer.Typer, quiet: bool) -> AbstractContextManager[Progress]:
-    """The line of progress; of several processes the first one's."""
-    return terminal(not quiet and team.rank() == 0, partial(spoken, command=app))
 
 
 def _print(results: Results, folder: Path, was_done: bool, as_json: bool) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from common.base.files import read_json, save_text
 from common.effects.established import established
 from common.effects.results import Results
@@ -18,6 +16,7 @@ from common.measure.scores import SelectivityMap
 from common.report import outcome_table, sections, tables, verdicts, words
 from common.report.decodable import decodable
 from common.report.likeness import likeness
+from common.report.page import rendered
 from common.report.parts import part_of
 
 __all__ = ["make_report"]
@@ -43,10 +42,8 @@ def make_report(folder: Path, results: Results) -> Path:
     run = read_json(part_of(folder, "run.json"))
     exchangeable = read_json(part_of(folder, "results.json")).get("schema", 0) >= EXCHANGEABLE
     found = SelectivityMap.load(part_of(folder, "selectivity.safetensors"))
-    page = Environment(
-        loader=PackageLoader("common.report"), autoescape=True, undefined=StrictUndefined
-    ).get_template("report.html.j2")
-    text = page.render(
+    text = rendered(
+        "report",
         title=f"{results.localizer.name} in {results.model.name}",
         run=run,
         results=results,
@@ -76,9 +73,8 @@ def make_report(folder: Path, results: Results) -> Path:
         least=tables.LEAST_ITEMS,
         method=words.method(results, run, exchangeable),
         references=words.references(results),
-        words=run["command"].split(" "),
-        settings=words.settings(run),
-        versions=", ".join(f"{name} {number}" for name, number in run["versions"].items()),
+        **words.repeated(run),
+        model=results.model.fingerprint,
     )
     path = folder / "report.html"
     save_text(path, text)

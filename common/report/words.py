@@ -148,6 +148,15 @@ def area(results: Results) -> list[str]:
     ]
 
 
+def repeated(run: dict[str, Any]) -> dict[str, Any]:
+    """How a run is repeated: the words of its command, its settings, and the versions it had."""
+    return {
+        "words": run["command"].split(" "),
+        "settings": settings(run),
+        "versions": ", ".join(f"{name} {number}" for name, number in run["versions"].items()),
+    }
+
+
 def settings(run: dict[str, Any]) -> list[tuple[str, str]]:
     told = {**run["settings"], "platform": run.get("platform")}
     return [(name.replace("_", " "), str(v)) for name, v in told.items() if v is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from common.data.manifest import DATA_VARIABLE
@@ -12,7 +13,12 @@ from common.study.settings import Settings
 
 
 def command(
-    program: str, verb: str, settings: Settings, out: Path, source: Path | None = None
+    program: str,
+    verb: str,
+    settings: Settings,
+    out: Path,
+    source: Path | None = None,
+    more: Sequence[str] = (),
 ) -> str:
     """The command line that does this again, whoever asked for it: a shell, the app, a notebook.
 
@@ -21,13 +27,15 @@ def command(
     program : str
         The front end's.
     verb : str
-        ``run``, ``localize`` or ``evaluate``.
+        ``run``, ``localize``, ``evaluate`` or ``dissociate``.
     settings : Settings
         What was set; what is as by default is not said.
     out : Path
         The run folder.
     source : Path, optional
         The folder whose map is evaluated; the model is then the map's.
+    more : sequence of str, optional
+        Further words, for what is no setting.
     """
     words = [program, verb]
     words += [] if source is None else ["--map", str(source)]
@@ -41,4 +49,6 @@ def command(
             continue
         words += [option(name)] if value is True else [option(name), declared.say(value)]
     root = os.environ.get(DATA_VARIABLE) if settings.data_root is None else None
-    return shlex.join([*([f"{DATA_VARIABLE}={root}"] if root else []), *words, "--out", str(out)])
+    return shlex.join(
+        [*([f"{DATA_VARIABLE}={root}"] if root else []), *words, *more, "--out", str(out)]
+    )

@@ -17,13 +17,15 @@ from common.base.errors import SettingError
 
 S = TypeVar("S", bound="Declared")
 
-LOCALIZING = ("run", "localize")
-EVALUATING = ("run", "evaluate")
+ONE_MAP = ("run", "localize")  # verbs of a single localizer
+ONE_VERDICT = ("run", "evaluate")
+LOCALIZING = (*ONE_MAP, "dissociate")
+EVALUATING = (*ONE_VERDICT, "dissociate")
 MASKING = (*EVALUATING, "generate", "lm-eval")
 LISTED = ("evaluate", "generate", "lm-eval")  # whose masks may be of a list of units
-ALWAYS = ("run", "localize", "evaluate", "generate", "lm-eval")
+ALWAYS = ("run", "localize", "evaluate", "dissociate", "generate", "lm-eval")
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}  # of bytes
-WITH_STIMULI = ("run", "localize", "evaluate")
+WITH_STIMULI = ("run", "localize", "evaluate", "dissociate")
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class Declared:
 
     model: Annotated[
         str,
-        Setting("Which model; see the command models", ("run", "localize", "sites"), label="Model",
+        Setting("Which model; see the command models", (*LOCALIZING, "sites"), label="Model",
                 short="m", metavar="NAME"),
     ]  # fmt: skip
 

@@ -44,6 +44,11 @@ from common.study.plan import Plan
 RESAMPLES = 10_000  # of the windows of a text
 
 
+def mask_name(mask: Mask | None) -> str:
+    """What the outcome under a mask, or without one, is called."""
+    return INTACT if mask is None else mask.name
+
+
 @dataclass(frozen=True)
 class Described:
     """What a front end says of its model, localizer and evaluation, for the results."""
@@ -88,7 +93,7 @@ def run_experiment(
         return done
     found = _localized(folder, localize)
     tested.prepare(folder.partial, progress)
-    with tested.arranged(folder.pace, begun=_kept(folder, tested.items, None) is not None):
+    with tested.arranged(folder.pace, begun=_kept(folder, tested.items, INTACT) is not None):
         drawing, outcomes = _drawn(folder, plan, tested, described, found, progress)
     team.leave()
     if plan.ablation == "resample":
@@ -98,12 +103,12 @@ def run_experiment(
     if tested.items.measure == AGREEMENT:  # whose classes the intact outcome has told
         described = replace(described, evaluation=tested.described)
     items, described = _made_alike(plan, tested.items, described, outcomes[INTACT])
-    windows = [*_windows(described.texts, masks, outcomes)]
+    windows = [*window_tables(described.texts, (None, *masks), outcomes)]
     results = summarize(plan, items, described, found, masks, outcomes)
     top = top_percent(found, plan.headline)
     intact, ablated = outcomes[INTACT], outcomes[top.name]
     tested.illustrate(folder.path, found, top, intact, ablated, progress)
-    folder.finish(_tables(items, masks, outcomes), windows, results)
+    folder.finish(item_tables(items, (None, *masks), outcomes), windows, results)
     return folder.results() or results  # as every later call will read them
 
 
@@ -119,20 +124,20 @@ def _drawn(
     drawing = Drawing(found, plan)
     outcomes: dict[str, Outcome] = {}
     of = 1 + len(drawing.masks)
-    _evaluate(folder, tested, found, [None], outcomes, progress, of)
+    evaluate_masks(folder, tested, found, [None], outcomes, progress, of)
     tested.know(outcomes[INTACT])
-    todo = [mask for mask in drawing.masks if _kept(folder, tested.items, mask) is None]
+    todo = [mask for mask in drawing.masks if _kept(folder, tested.items, mask.name) is None]
     tested.foresee(todo, drawing.later, found, progress)
-    _evaluate(folder, tested, found, drawing.masks, outcomes, progress, of)
+    evaluate_masks(folder, tested, found, drawing.masks, outcomes, progress, of)
     items, _ = _made_alike(plan, tested.items, described, outcomes[INTACT])
     asked = questions(items, outcomes[INTACT], [text.name for text in tested.texts])
     while drawing.more(asked, outcomes):
         of = 1 + len(drawing.masks)
-        _evaluate(folder, tested, found, drawing.masks, outcomes, progress, of)
+        evaluate_masks(folder, tested, found, drawing.masks, outcomes, progress, of)
     return drawing, outcomes
 
 
-def _evaluate(
+def evaluate_masks(
     folder: RunFolder,
     tested: Evaluating,
     found: SelectivityMap,
@@ -140,13 +145,25 @@ def _evaluate(
     outcomes: dict[str, Outcome],
     progress: Progress,
     of: int,
+    called: Callable[[Mask | None], str] = mask_name,
 ) -> None:
     """Add the outcomes that are not known yet; those that an earlier run kept are read.
 
-    With them there are so many `of` all that are planned.
+    Parameters
+    ----------
+    folder, tested, found, progress
+        As in :func:`run_experiment`; the map is that of the masks.
+    masks : sequence of Mask or None
+        Those that are wanted.
+    outcomes : dict of str to Outcome
+        What is known; what was wanted is added.
+    of : int
+        With them there are so many of all that are planned.
+    called : callable, optional
+        What an outcome is called; left out, as its mask is.
     """
-    todo = [mask for mask in masks if _name(mask) not in outcomes]
-    kept = [_kept(folder, tested.items, mask) for mask in todo]
+    todo = [mask for mask in masks if called(mask) not in outcomes]
+    kept = [_kept(folder, tested.items, called(mask)) for mask in todo]
     missing = [mask for mask, outcome in zip(todo, kept, strict=True) if outcome is None]
     fresh = tested.outcomes(missing, found, progress)
     before = len(outcomes)
@@ -154,8 +171,8 @@ def _evaluate(
         progress("evaluate", before + number, of)
         if outcome is None:
             outcome = next(fresh)
-            folder.keep_outcome(_name(mask), outcome)
-        outcomes[_name(mask)] = outcome
+            folder.keep_outcome(called(mask), outcome)
+        outcomes[called(mask)] = outcome
     if len(outcomes) >= of:
         progress("evaluate", of, of)
 
@@ -171,14 +188,10 @@ def _made_alike(
     return items, replace(described, evaluation=evaluation)
 
 
-def _kept(folder: RunFolder, items: Items, mask: Mask | None) -> Outcome | None:
+def _kept(folder: RunFolder, items: Items, name: str) -> Outcome | None:
     """The outcome that an earlier run kept, if it is of these items."""
-    found = folder.outcome(_name(mask))
+    found = folder.outcome(name)
     return found if found is not None and found.fits(len(items.names)) else None
-
-
-def _name(mask: Mask | None) -> str:
-    return INTACT if mask is None else mask.name
 
 
 def _localized(folder: RunFolder, localize: Callable[[], SelectivityMap]) -> SelectivityMap:
@@ -188,12 +201,12 @@ def _localized(folder: RunFolder, localize: Callable[[], SelectivityMap]) -> Sel
     return SelectivityMap.load(folder.selectivity)
 
 
-def _tables(
-    items: Items, masks: Sequence[Mask], outcomes: Mapping[str, Outcome]
+def item_tables(
+    items: Items, masks: Sequence[Mask | None], outcomes: Mapping[str, Outcome]
 ) -> Iterator[pd.DataFrame]:
     """``items.csv``: one row an item and mask."""
-    for mask in (None, *masks):
-        outcome = outcomes[_name(mask)]
+    for mask in masks:
+        outcome = outcomes[mask_name(mask)]
         yield pd.DataFrame(
             {
                 "item": items.names,
@@ -210,13 +223,13 @@ def _tables(
         )
 
 
-def _windows(
-    texts: Sequence[MeasuredText], masks: Sequence[Mask], outcomes: Mapping[str, Outcome]
+def window_tables(
+    texts: Sequence[MeasuredText], masks: Sequence[Mask | None], outcomes: Mapping[str, Outcome]
 ) -> Iterator[pd.DataFrame]:
     """``windows.csv``: one row a window of a text and mask, none of them right or wrong."""
     for text in texts:
-        for mask in (None, *masks):
-            likely = margins(outcomes[_name(mask)], text.name)
+        for mask in masks:
+            likely = margins(outcomes[mask_name(mask)], text.name)
             yield pd.DataFrame(
                 {
                     "item": [f"{text.name}:{number:05d}" for number in range(len(likely))],
@@ -262,7 +275,7 @@ def _numbers(
     outcomes: Mapping[str, Outcome],
 ) -> Results:
     intact = outcomes[INTACT]
-    table = pd.concat(_tables(items, masks, outcomes), ignore_index=True)
+    table = pd.concat(item_tables(items, (None, *masks), outcomes), ignore_index=True)
     results = Results(
         model=described.model,
         localizer=described.localizer,
@@ -310,5 +323,6 @@ def _text_judgements(
 ) -> dict[str, Judgement]:
     """By text, the verdict on its windows."""
     return {
-        text.name: judge(pd.concat(_windows([text], masks, outcomes)), text.name) for text in texts
+        text.name: judge(pd.concat(window_tables([text], (None, *masks), outcomes)), text.name)
+        for text in texts
     }

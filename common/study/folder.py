@@ -244,12 +244,16 @@ class RunFolder:
 
         Where texts were measured, ``windows.csv`` is to them what ``items.csv`` is to the items.
         """
-        write_atomically(self.path / "items.csv", lambda draft: _write_tables(draft, items))
-        if windows:
-            write_atomically(self.path / "windows.csv", lambda draft: _write_tables(draft, windows))
+        self.keep_tables(items, windows)
         save_results(self.path, results)
         shutil.rmtree(self.partial, ignore_errors=True)
         drop_notes(self.path)
+
+    def keep_tables(self, items: Iterable[pd.DataFrame], windows: Sequence[pd.DataFrame]) -> None:
+        """Write ``items.csv``, and ``windows.csv`` where texts were measured."""
+        write_atomically(self.path / "items.csv", lambda draft: _write_tables(draft, items))
+        if windows:
+            write_atomically(self.path / "windows.csv", lambda draft: _write_tables(draft, windows))
 
 
 def _write_tables(path: Path, tables: Iterable[pd.DataFrame]) -> None:

@@ -31,6 +31,8 @@ from common.study.declared import (
     LISTED,
     LOCALIZING,
     MASKING,
+    ONE_MAP,
+    ONE_VERDICT,
     WITH_STIMULI,
     Declared,
     Setting,
@@ -77,17 +79,17 @@ class Settings(Declared):
     localizer: Annotated[
         str | None,
         Setting("A contrast, MANIFEST:CONTRAST, or MANIFEST:CONTRAST:CONDITIONS for its target "
-                "against these conditions alone, as in floc:faces:scrambled", LOCALIZING,
+                "against these conditions alone, as in floc:faces:scrambled", ONE_MAP,
                 label="Localizer", short="l", metavar="NAME", unset="a phantom's own"),
     ] = None  # fmt: skip
     target: Annotated[
         Path | None,
-        Setting("Your own target stimuli, instead of a localizer", LOCALIZING, read=Path,
+        Setting("Your own target stimuli, instead of a localizer", ONE_MAP, read=Path,
                 metavar="PATH"),
     ] = None  # fmt: skip
     control: Annotated[
         Path | None,
-        Setting("Your own control stimuli, instead of a localizer", LOCALIZING, read=Path,
+        Setting("Your own control stimuli, instead of a localizer", ONE_MAP, read=Path,
                 metavar="PATH"),
     ] = None  # fmt: skip
     evaluation: Annotated[
@@ -192,7 +194,7 @@ class Settings(Declared):
         int | None,
         Setting("Networks of the same architecture with random weights that the localizer is shown "
                 "too, to say what training added; 0 for none. Each takes as long as localizing",
-                LOCALIZING, read=partial(parse_count, "untrained_seeds", 0),
+                ONE_MAP, read=partial(parse_count, "untrained_seeds", 0),
                 label="Untrained networks", metavar="N",
                 unset=f"{UNTRAINED_SEEDS}, or 0 for models above "
                 f"{LARGEST_UNTRAINED // 1_000_000} M parameters"),
@@ -228,7 +230,7 @@ class Settings(Declared):
     within: Annotated[
         str | None,
         Setting("Make the groups alike: of the same classes, or in pairs of equal intact margin",
-                EVALUATING, WITHIN, unset="as they are"),
+                ONE_VERDICT, WITHIN, unset="as they are"),
     ] = None  # fmt: skip
 
     items: Annotated[

@@ -26,10 +26,13 @@ from common.measure.loudness import EXCLUDED
 from common.measure.masks import save_masks, top_percent
 from common.measure.scores import SelectivityMap
 from common.report import make_report
+from common.report.dissociation import make_dissociation_report
 from common.study.baseline import Asked, keep_baseline, kept_baseline
 from common.study.commands import command
 from common.study.declared import read_setting, read_settings, say_settings
 from common.study.digests import check_digests, save_digests
+from common.study.dissociation_file import NAME as DISSOCIATION
+from common.study.dissociation_file import load_dissociation
 from common.study.experiment import Described, run_experiment
 from common.study.folder import UNTRAINED, RunFolder, check_front, opened
 from common.study.front import Evaluating, FrontEnd, Localizing, Model, S
@@ -60,7 +63,7 @@ def run(
     identity = {
         **at_hand.identity,
         **asked.identity,
-        **_evaluation_identity(settings, tested),
+        **evaluation_identity(settings, tested),
     }
     path = out or _default_folder(settings, identity)
     about = _about(front, "run", settings, path, at_hand.localizer)
@@ -193,7 +196,7 @@ def evaluate_map(
     identity = {
         "map": at_hand.found.fingerprint,
         "model": at_hand.identity,
-        **_evaluation_identity(settings, tested),
+        **evaluation_identity(settings, tested),
     }
     path = out or _default_folder(settings, identity)
     said = {"model": settings.model, **changed, "evaluation": settings.evaluation}
@@ -211,8 +214,10 @@ def evaluate_map(
 
 
 def report_again(folder: Path) -> Path:
-    """Make the report of a finished run again; see :func:`common.report.make_report`."""
+    """Make the report of a finished run, or of a dissociation, again."""
     check_digests(folder)
+    if (folder / DISSOCIATION).is_file():
+        return make_dissociation_report(folder, load_dissociation(folder))
     return make_report(folder, load_results(folder))
 
 
@@ -262,7 +267,8 @@ def check_overlap(tested: Evaluating, used: Collection[str], allowed: bool) -> i
 # --- what is written down ---
 
 
-def _evaluation_identity(settings: Settings, tested: Evaluating) -> dict[str, Any]:
+def evaluation_identity(settings: Settings, tested: Evaluating) -> dict[str, Any]:
+    """What the numbers of an evaluation depend on besides the map and the model."""
     return {
         "evaluation": {
             "name": tested.described.name,

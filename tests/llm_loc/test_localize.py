@@ -13,7 +13,14 @@ from common.base.errors import DataError, SettingError
 from common.measure.masks import top_percent
 from common.measure.shares import n_chosen
 from llm_loc.load import load_model
-from llm_loc.localize import PAPER_TOKENS, find_sites, localize, passes_over, tokenized
+from llm_loc.localize import (
+    PAPER_TOKENS,
+    find_sites,
+    localize,
+    localize_all,
+    passes_over,
+    tokenized,
+)
 from llm_loc.models import LanguageModel
 from llm_loc.stimuli import Localizer, Text, localizer
 from tests.llm_loc.conftest import NONWORDS, SENTENCES, ModelMaker
@@ -79,6 +86,22 @@ def test_the_papers_protocol_cuts_at_twelve_tokens(make_model: ModelMaker) -> No
     whole, cut = (tokenized(model, STIMULI, protocol) for protocol in ("full", "paper"))
     assert max(map(len, whole)) > PAPER_TOKENS
     assert [ids[:PAPER_TOKENS] for ids in whole] == cut
+
+
+def test_localizers_that_share_texts_are_read_in_one_pass(make_model: ModelMaker) -> None:
+    model, few = make_model("llama"), STIMULI.control[:6]
+    every = [STIMULI, Localizer("back", few, STIMULI.target)]
+    read, sites = list[int](), find_sites(model)
+    handle = model.module.get_input_embeddings().register_forward_hook(
+        lambda _module, args, _out: read.append(len(args[0]))
+    )
+    found = localize_all(model, every, sites, pooling="mean")
+    handle.remove()
+    assert sum(read) == len(SENTENCES) + len(NONWORDS)
+    for stimuli, each in zip(every, found, strict=True):
+        own = localize(model, stimuli, sites, pooling="mean")
+        np.testing.assert_allclose(each.t, own.t, atol=1e-4)
+        np.testing.assert_allclose(each.peak, own.peak, rtol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2", "bert"])

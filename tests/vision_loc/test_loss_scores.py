@@ -13,7 +13,7 @@ from common import ablate
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from vision_loc import phantom
-from vision_loc.localize import find_sites, localize, own_loss
+from vision_loc.localize import find_sites, localize, localize_all, own_loss
 from vision_loc.models import VisionModel, load_model
 from vision_loc.stimuli import Localizer, localizer, pixel_batches
 
@@ -139,3 +139,17 @@ def test_what_counts_as_right_stays_that_of_the_intact_model(model: VisionModel)
         other = own_loss(model, shown, 1 - intact.right)
     assert (other.each > intact.each).all()
     np.testing.assert_allclose((-intact.each).exp() + (-other.each).exp(), 1.0)
+
+
+def test_localizers_that_share_pictures_are_shown_them_once(
+    model: VisionModel, stimuli: Localizer
+) -> None:
+    back = Localizer("back", stimuli.control[:20], stimuli.target)
+    keys = [[each.name for each in (*one.target, *one.control)] for one in (stimuli, back)]
+    seen, sites = list[int](), find_sites(model)
+    handle = model.module.register_forward_hook(lambda _m, args, _out: seen.append(len(args[0])))
+    found = localize_all(model, [stimuli, back], sites, digests=keys)
+    handle.remove()
+    assert sum(seen) == len(keys[0])
+    for own, each in zip((stimuli, back), found, strict=True):
+        np.testing.assert_allclose(each.t, localize(model, own, sites).t, atol=1e-6)
