@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -21,6 +22,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ["FUNCLOC_PIXELS"] = "0"
 
 from common.base.memory import keep_freed_memory
+from common.report import shown
+from common.report.figures import canvas
 from tests.e2e.server import served
 from vision_loc import phantom
 
@@ -67,12 +70,32 @@ def _one_untrained_network(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _drawn_once() -> Iterator[None]:
     """A picture of the phantom takes 4 ms, and runs ask for the same thousand again and again."""
-    once = cache(phantom.draw)
+    once, planted_once = cache(phantom.draw), cache(phantom.draw_planted)
 
     def draw(label: int, index: int, split: str, hide_face: bool = False) -> Image.Image:
         return once(label, index, split, hide_face).copy()
 
-    with patch.object(phantom, "draw", draw):
+    def draw_planted(condition: str, index: int, split: str) -> Image.Image:
+        return planted_once(condition, index, split).copy()
+
+    with patch.multiple(phantom, draw=draw, draw_planted=draw_planted):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _certificates_read_once() -> Iterator[None]:
+    """Each client of the app reads the machine's certificates, though it talks to this machine."""
+    with patch("ssl.create_default_context", cache(ssl.create_default_context)):
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _coarse_figures(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fine points and a layout without overlaps take most of a report's time; who looks asks."""
+    if request.node.get_closest_marker("lays_out_figures"):
+        yield
+        return
+    with patch.object(shown, "DPI", 40), patch.object(canvas, "LAYOUT", None):
         yield
 
 

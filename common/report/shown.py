@@ -11,6 +11,8 @@ from common.report.parts import Shown
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+DPI = 190  # points an inch of a figure in a page
+
 
 def shown(figure: Figure, caption: str, alt: str) -> Shown:
     """A figure with its caption, and what is told to who cannot see it."""
@@ -19,5 +21,5 @@ def shown(figure: Figure, caption: str, alt: str) -> Shown:
 
 def _png(figure: Figure) -> str:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=190)
+    figure.savefig(buffer, format="png", dpi=DPI)
     return base64.b64encode(buffer.getvalue()).decode()

@@ -54,6 +54,7 @@ def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
 
 
+@pytest.mark.long
 def test_stop_stops_and_the_first_button_goes_on_to_the_finding(page: Page, folder: Path) -> None:
     press(page, "Show me on the phantom")
     page.get_by_text("Step 4 of 4").wait_for()
@@ -78,6 +79,7 @@ def test_stop_stops_and_the_first_button_goes_on_to_the_finding(page: Page, fold
     assert download.value.suggested_filename.endswith(".png")
 
 
+@pytest.mark.long
 def test_run_works_again_after_an_error(page: Page, url: str) -> None:
     page.goto(f"{url}/?{PLANTED}")
     page.wait_for_function("window.funclocRestored")
@@ -96,6 +98,7 @@ def test_run_works_again_after_an_error(page: Page, url: str) -> None:
     page.locator(".fl-finding").wait_for()
 
 
+@pytest.mark.long
 def test_a_result_says_whose_it_is_and_back_and_reload_keep_it(page: Page, url: str) -> None:
     page.goto(f"{url}/?{PLANTED}")
     page.wait_for_function("window.funclocRestored")
@@ -122,6 +125,7 @@ def test_a_result_says_whose_it_is_and_back_and_reload_keep_it(page: Page, url: 
     assert "phantom/planted" in head.inner_text()
 
 
+@pytest.mark.long
 def test_a_run_is_gone_on_with_after_a_reload(page: Page, url: str) -> None:
     page.goto(f"{url}/?controls={DEFAULT_CONTROLS}&seed=77")
     page.wait_for_function("window.funclocRestored")

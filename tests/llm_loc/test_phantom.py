@@ -254,6 +254,7 @@ def test_texts_are_a_function_of_what_is_asked() -> None:
         phantom.draw("sentence", 1, "test")
 
 
+@pytest.mark.slow
 def test_the_tokenizer_that_ships_is_the_one_that_is_made(lm: LanguageModel) -> None:
     made = make_tokenizer()
     assert made.get_vocab() == lm.tokenizer.get_vocab()

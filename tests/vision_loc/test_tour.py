@@ -23,6 +23,7 @@ from common.measure.sites import KINDS, Kind
 
 N_CLASSES = 10
 GROUPS = [0, 0, 1, 1]
+FEW = 2  # pictures, where no group is held against another
 
 
 @dataclass(frozen=True)
@@ -425,12 +426,12 @@ def test_the_tour_finds_what_the_source_says(stop: str) -> None:
 def test_every_site_fires_once_and_reading_it_changes_nothing(stop: str) -> None:
     chosen, model, survey = visit(stop)
     everywhere = [site for kind in KINDS for site in survey.offered(kind)]
-    pixels = picture(chosen, len(GROUPS))
+    pixels = picture(chosen, FEW)
     with record(model, everywhere) as recorder:
         under = logits_of(model, pixels)
     assert torch.equal(under, logits_of(model, pixels))
     for site in everywhere:
-        assert recorder.moments[site].count == len(GROUPS)
+        assert recorder.moments[site].count == FEW
         assert recorder.moments[site].mean.shape == (site.n_units("channel"),)
 
 
@@ -491,7 +492,10 @@ def halves(name: str) -> tuple[dict[Kind, Mask], Prefix[Tensor]]:
             == mask.counts()[middle[kind]]
             == max(1, round(middle[kind].n_units("channel") / 2))
         )
-    return masks, Prefix(model, lambda: logits_of(model, pixels), [*middle.values()])
+    few = picture(chosen, FEW)
+    prefix = Prefix(model, lambda: logits_of(model, few), [*middle.values()])
+    assert torch.equal(prefix.intact, logits_of(model, few))
+    return masks, prefix
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -502,12 +506,10 @@ def test_ablating_half_of_a_site_changes_the_logits(stop: str, kind: Kind) -> No
         assert kind != "op"
         assert getattr(chosen, kind) is None
         return
-    mask, pixels = masks[kind], picture(chosen, len(GROUPS))
-    intact = logits_of(model, pixels)
+    mask, pixels, intact = masks[kind], picture(chosen, FEW), prefix.intact
     with ablate(model, mask):
         ablated = logits_of(model, pixels)
     assert not torch.equal(ablated, intact)
-    assert torch.equal(prefix.intact, intact)
     assert torch.equal(prefix.under(mask), ablated)
     assert prefix.n_whole == 0
     with ablate(model, mask, by=1.0):

@@ -145,13 +145,21 @@ def test_other_rules_draw_from_all_units_too(make_map: MapMaker, rule: str) -> N
     assert set(drawn) == set(range(100))
 
 
-@pytest.mark.parametrize("rule", ["random", "layer-matched", "magnitude-matched"])
-@pytest.mark.parametrize(("share", "louder"), [(1.0, 0.0), (30.0, 1.0), (50.0, 0.0)])
+@pytest.mark.parametrize(
+    ("rule", "share", "louder"),
+    [
+        ("random", 30.0, 1.0),
+        ("layer-matched", 50.0, 0.0),
+        ("magnitude-matched", 1.0, 0.0),
+        ("magnitude-matched", 30.0, 1.0),
+        ("magnitude-matched", 50.0, 0.0),
+    ],
+)
 def test_a_mask_that_is_nothing_special_is_called_special_as_rarely_as_said(
     rule: str, share: float, louder: float
 ) -> None:
-    got = rejection(rule, share, runs=250, n_units=100, louder_harms=louder, seed=3)
-    assert got.runs > 200
+    got = rejection(rule, share, runs=160, n_units=100, louder_harms=louder, seed=3)
+    assert got.runs > 125
     # The long form (``python -m benchmarks.exchange``) holds .055; here chance has its part.
     assert stats.binomtest(round(got.rate * got.runs), got.runs, 0.05, "greater").pvalue > 0.001
 

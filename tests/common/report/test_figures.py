@@ -22,6 +22,8 @@ from common.measure.sites import Site
 from common.report import figures
 from tests.common.made import RATE, ablation, effect, estimate, judgement, made, verdict_at
 
+pytestmark = pytest.mark.lays_out_figures
+
 
 def entry(rule: str, dose: float, face: float, house: float, seed: str = "") -> dict[str, Any]:
     groups = {"face": effect(face, 1 - face), "house": effect(house, 1 - house)}

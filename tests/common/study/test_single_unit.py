@@ -18,6 +18,8 @@ from common.study.single_unit import Alone, _name, check_same, describe_unit, si
 from tests.common.conftest import MapMaker
 from tests.common.report.test_figures import inside
 
+pytestmark = pytest.mark.lays_out_figures
+
 
 def test_a_unit_is_told_with_its_own_numbers(make_map: MapMaker) -> None:
     found = make_map()
