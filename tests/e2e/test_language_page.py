@@ -54,7 +54,6 @@ def chosen(page: Page, name: str) -> Locator:
     return page.get_by_role("combobox", name=name, exact=True).locator("visible=true")
 
 
-@pytest.mark.long
 def test_from_the_first_button_to_a_stop_to_the_finding_to_the_page_of_a_unit(
     page: Page, url: str, folder: Path
 ) -> None:
@@ -91,7 +90,6 @@ def test_from_the_first_button_to_a_stop_to_the_finding_to_the_page_of_a_unit(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.long
 def test_a_model_that_came_after_the_start_is_on_offer_and_a_link_restores_it(
     page: Page, url: str, folder: Path
 ) -> None:

@@ -32,7 +32,6 @@ def visitor(browser: Browser, url: str, settings: str, seed: int) -> Page:
     return page
 
 
-@pytest.mark.long
 def test_a_visitor_sees_their_place_and_leaves_it_with_the_page(
     browser: Browser, app_url: str, app_folder: Path
 ) -> None:

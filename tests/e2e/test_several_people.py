@@ -116,7 +116,6 @@ def by_page(page: Page, percent: float, n_units: int, expected: list[str]) -> li
 VOICES = ("intact", "top", "control")
 
 
-@pytest.mark.long
 def test_two_clients_and_two_pages_each_get_what_they_get_alone(
     browser: Browser, url: str, folder: Path
 ) -> None:
@@ -163,7 +162,6 @@ def the_run(folder: Path, model: str) -> Path | None:
     return next((run for run in (path.parents[1] for path in measured) if not is_free(run)), None)
 
 
-@pytest.mark.long
 def test_a_browser_that_is_killed_frees_the_model(url: str, folder: Path) -> None:
     browser = forked(press_run, url)
 
@@ -181,7 +179,6 @@ def test_a_browser_that_is_killed_frees_the_model(url: str, folder: Path) -> Non
     assert (run / "partial" / "intact.safetensors").exists()
 
 
-@pytest.mark.long
 def test_a_server_that_is_killed_loses_nothing(tmp_path: Path) -> None:
     process, url = start(tmp_path)
     client = client_of(url)
