@@ -15,6 +15,7 @@ from common.effects.claim import NO, UNTOLD, YES, Answer, Claim
 from common.effects.finding import amount, between_amounts
 from common.effects.judgement import DIFFICULTY, Comparison, Estimate
 from common.effects.results import Results
+from common.effects.sufficient import keeps_it_going
 from common.effects.words import percent
 
 ALPHA = 0.05
@@ -180,8 +181,11 @@ def _decodable(results: Results) -> Told:
     return YES if low > CHANCE else UNTOLD, told
 
 
-def _sufficient(_: Results) -> Told:
-    return UNTOLD, "not asked: no run left these units alone standing"
+def _sufficient(results: Results) -> Told:
+    if (found := results.sufficient) is None:
+        return UNTOLD, "not asked: the units were not left alone standing (the setting sufficient)"
+    target = results.evaluation.target
+    return keeps_it_going(found, target, results.intact[target], results.chance(target))
 
 
 def _above(estimate: Estimate) -> Answer:

@@ -20,6 +20,7 @@ from common.effects.measured import AGREEMENT
 from common.effects.paired import Rate
 from common.effects.parts import Part
 from common.effects.perplexity import TextPerplexity
+from common.effects.sufficient import Sufficient
 from common.measure.balance import Balance
 
 
@@ -65,6 +66,8 @@ class Results(Localized):
     """Its massive units, and how loud every mask is."""
     donors: tuple[str, ...] = ()
     """Control stimuli whose values were put in, where units were replaced by ``resample``."""
+    sufficient: Sufficient | None = None
+    """What still works with the chosen units alone left of their layers, where that was asked."""
     area: Area | None = None
     """The built-in area of a phantom that has one."""
     warnings: tuple[str, ...] = ()

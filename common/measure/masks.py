@@ -112,6 +112,15 @@ def units_mask(found: SelectivityMap, units: Sequence[int]) -> Mask:
     return mask_of(found, "chosen", 100 * len(chosen) / found.n_units, None, chosen)
 
 
+def all_but(found: SelectivityMap, mask: Mask) -> Mask:
+    """All other units of the sites that a mask has units in: under it these alone are left."""
+    own = np.zeros(found.n_units, dtype=bool)
+    own[mask.units] = True
+    sites = np.unique(found.site_of_unit[mask.units])
+    others = np.flatnonzero(np.isin(found.site_of_unit, sites) & ~own)
+    return mask_of(found, f"all-but-{mask.rule}", mask.percent, mask.seed, others)
+
+
 def mask_size(found: SelectivityMap, percent: float) -> int:
     """How many units a percentage of a map is.
 

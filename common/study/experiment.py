@@ -32,10 +32,12 @@ from common.effects.paired import rate
 from common.effects.perplexity import MeasuredText, describe_text
 from common.effects.resample import Resampler
 from common.effects.results import Results
+from common.effects.sufficient import Sufficient
 from common.effects.verdict import verdict, warnings
 from common.measure.balance import balances
 from common.measure.masks import Mask, save_masks, top_percent
 from common.measure.scores import SelectivityMap
+from common.study.alone import others_replaced, sufficiency
 from common.study.drawing import INTACT, Drawing, margins, questions
 from common.study.folder import RunFolder
 from common.study.front import Evaluating
@@ -61,6 +63,7 @@ class Described:
     texts: Sequence[MeasuredText] = ()
     baseline: Baseline | None = None
     donors: Sequence[str] = ()
+    sufficient: Sufficient | None = None
 
 
 def run_experiment(
@@ -95,6 +98,7 @@ def run_experiment(
     tested.prepare(folder.partial, progress)
     with tested.arranged(folder.pace, begun=_kept(folder, tested.items, INTACT) is not None):
         drawing, outcomes = _drawn(folder, plan, tested, described, found, progress)
+        alone = _left_alone(folder, plan, tested, found, outcomes, progress)
     team.leave()
     if plan.ablation == "resample":
         described = replace(described, donors=tested.donors(found).names)
@@ -103,6 +107,9 @@ def run_experiment(
     if tested.items.measure == AGREEMENT:  # whose classes the intact outcome has told
         described = replace(described, evaluation=tested.described)
     items, described = _made_alike(plan, tested.items, described, outcomes[INTACT])
+    if alone:
+        described = replace(described, sufficient=sufficiency(found, plan, items, outcomes, INTACT))
+        folder.keep_alone(item_tables(items, alone, outcomes))
     windows = [*window_tables(described.texts, (None, *masks), outcomes)]
     results = summarize(plan, items, described, found, masks, outcomes)
     top = top_percent(found, plan.headline)
@@ -135,6 +142,24 @@ def _drawn(
         of = 1 + len(drawing.masks)
         evaluate_masks(folder, tested, found, drawing.masks, outcomes, progress, of)
     return drawing, outcomes
+
+
+def _left_alone(
+    folder: RunFolder,
+    plan: Plan,
+    tested: Evaluating,
+    found: SelectivityMap,
+    outcomes: dict[str, Outcome],
+    progress: Progress,
+) -> list[Mask]:
+    """Add the outcomes with the top units alone left, and matched ones, where that is asked."""
+    if plan.sufficient is None:
+        return []
+    masks = others_replaced(found, plan)
+    with tested.replaced_by("mean"):
+        of = len(outcomes) + len(masks)
+        evaluate_masks(folder, tested, found, masks, outcomes, progress, of)
+    return masks
 
 
 def evaluate_masks(
@@ -305,6 +330,8 @@ def _beside(
         parts["baseline"] = described.baseline
     if described.donors:
         parts["donors"] = tuple(described.donors)
+    if described.sufficient is not None:
+        parts["sufficient"] = described.sufficient
     if items.levels:
         parts["breakdown"] = breakdown(items, masks, outcomes)
     if described.texts:

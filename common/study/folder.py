@@ -249,6 +249,10 @@ class RunFolder:
         shutil.rmtree(self.partial, ignore_errors=True)
         drop_notes(self.path)
 
+    def keep_alone(self, items: Iterable[pd.DataFrame]) -> None:
+        """Write ``alone.csv``: what ``items.csv`` is, under the masks of all other units."""
+        write_atomically(self.path / "alone.csv", lambda draft: _write_tables(draft, items))
+
     def keep_tables(self, items: Iterable[pd.DataFrame], windows: Sequence[pd.DataFrame]) -> None:
         """Write ``items.csv``, and ``windows.csv`` where texts were measured."""
         write_atomically(self.path / "items.csv", lambda draft: _write_tables(draft, items))

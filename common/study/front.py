@@ -27,6 +27,7 @@ from common.effects.described import DescribedEvaluation, DescribedLocalizer, De
 from common.effects.items import Items, Outcome
 from common.effects.localized import D_PRIME, INDEX
 from common.effects.perplexity import MeasuredText
+from common.measure.ablate import Ablation
 from common.measure.contrast import Stimulus
 from common.measure.donors import Donors
 from common.measure.masks import Mask
@@ -251,6 +252,12 @@ class Evaluating(ABC):
         begun : bool
             Whether there are outcomes already.
         """
+        yield
+
+    @contextmanager
+    def replaced_by(self, by: Ablation) -> Iterator[None]:
+        """Replace units in another way inside this context; not possible, as it stands."""
+        raise SettingError(f"units cannot be replaced by {by} here; leave `sufficient` out")
         yield
 
     @abstractmethod

@@ -32,6 +32,9 @@ class Plan:
         The replacement.
     within : {"class", "margin"}, optional
         What the groups are made alike in: the items' classes, or their intact margins.
+    sufficient : int, optional
+        Draws of each matched rule that are left alone beside the top units; none is left alone
+        where it is not said.
     """
 
     percents: Sequence[float]
@@ -39,12 +42,14 @@ class Plan:
     seed: int = 0
     ablation: Ablation = "zero"
     within: str | None = None
+    sufficient: int | None = None
 
     @property
     def n_masks(self) -> int:
         """How many masks may have to be evaluated, the intact model and parts of the top among
         them."""
-        return 1 + len(self.percents) * (5 + sum(plan.draws for plan in self.controls))
+        alone = 0 if self.sufficient is None else 2 + 2 * self.sufficient
+        return 1 + alone + len(self.percents) * (5 + sum(plan.draws for plan in self.controls))
 
     @property
     def headline(self) -> float:

@@ -56,7 +56,13 @@ from common.study.plan import (
 ON_ERROR = ("stop", "skip")
 WITHIN = ("class", "margin")
 UNTRAINED_SEEDS = 5
-COUNTED = (("untrained_seeds", 0), ("items", 1), ("cache_memory", 1), ("effort", 1))
+COUNTED = (
+    ("untrained_seeds", 0),
+    ("items", 1),
+    ("cache_memory", 1),
+    ("effort", 1),
+    ("sufficient", 2),
+)
 LARGEST_UNTRAINED = 500_000_000  # numbers that a model was trained in
 STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 
@@ -233,6 +239,14 @@ class Settings(Declared):
                 ONE_VERDICT, WITHIN, unset="as they are"),
     ] = None  # fmt: skip
 
+    sufficient: Annotated[
+        int | None,
+        Setting("Also ask what still works with the top units alone left of their layers, the "
+                "others at their mean, against N draws each of layer-matched and magnitude-matched "
+                "units left alone: 2 N + 2 masks more, as a rule about as many as the controls of "
+                "one dose for N = 20", ONE_VERDICT, read=partial(parse_count, "sufficient", 2),
+                metavar="N", unset="not asked"),
+    ] = None  # fmt: skip
     items: Annotated[
         int | None,
         Setting("Evaluate on N items of each class (vision) or paradigm (language), drawn by the "
@@ -278,6 +292,11 @@ class Settings(Declared):
             raise SettingError(
                 "`statistic` signed: a head has no sign; choose magnitude or mean-magnitude"
             )
+        if self.sufficient is not None:
+            raise SettingError(
+                "`sufficient`: sets other units to their mean, and a head is a slice of channels, "
+                "of which the map keeps one number; leave it out"
+            )
         if "mean" in say_ablation(self.ablation).split(","):
             raise SettingError(
                 "`ablation` mean: a head is a slice of channels, of which the map keeps one "
@@ -287,7 +306,8 @@ class Settings(Declared):
     @property
     def plan(self) -> Plan:
         """The masks to try."""
-        return Plan(self.top, self.controls, self.seed, self.ablation, self.within)
+        ways = (self.ablation, self.within, self.sufficient)
+        return Plan(self.top, self.controls, self.seed, *ways)
 
     def to_evaluate(self) -> Self:
         """These settings, with the evaluation that the model brings where none is named.

@@ -24,6 +24,7 @@ from common.base.files import read_sealed, save_sealed
 from common.base.progress import Progress, silent
 from common.effects.items import Outcome
 from common.effects.measured import AGREEMENT
+from common.measure.ablate import Ablation
 from common.measure.donors import Donors
 from common.measure.layout import LAYOUTS, Layout, fastest_layout, in_layout, layouts_of
 from common.measure.masks import Mask
@@ -263,6 +264,16 @@ class EvaluatingTogether(Evaluating):
                 yield outcome
                 journal.forget(mask_key(mask))
             todo = todo[len(some) :]
+
+    @contextmanager
+    def replaced_by(self, by: Ablation) -> Iterator[None]:
+        """Replace units in another way inside this context, in the same batches."""
+        before = self.settings, self._passes, self._rates
+        self.settings, self._passes = replace(self.settings, ablation=by), None
+        try:
+            yield
+        finally:
+            self.settings, self._passes, self._rates = before
 
     @property
     def _at_once(self) -> int:

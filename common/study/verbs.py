@@ -282,6 +282,7 @@ def evaluation_identity(settings: Settings, tested: Evaluating) -> dict[str, Any
         "evaluation_seed": settings.seed,
         **({} if settings.within is None else {"within": settings.within}),
         **({} if settings.items is None else {"items": settings.items}),
+        **({} if settings.sufficient is None else {"sufficient": settings.sufficient}),
         **_loudness_identity(settings),
     }
 

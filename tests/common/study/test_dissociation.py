@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,12 +15,14 @@ from torch import nn
 
 from common.base.errors import RunError, SettingError
 from common.base.files import digest_of, digest_of_module
-from common.base.progress import Progress
+from common.base.progress import Progress, silent
 from common.effects.crossing_words import DOUBLE, outcome
 from common.effects.described import DescribedEvaluation, DescribedModel
 from common.effects.dissociation import Dissociation
-from common.effects.items import Items
+from common.effects.items import Items, Outcome
+from common.measure.ablate import Ablation, under
 from common.measure.contrast import Batch, contrast
+from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from common.measure.survey import Survey
 from common.study.dissociation import contrasts_of, dissociate
@@ -46,19 +50,47 @@ def marks(side: str, n: int, seed: int) -> list[Sound]:
 
 
 def wired() -> nn.Module:
-    """40 units, of which two see the left side alone and two the right one."""
+    """80 units, of which two see the left side alone and two the right one."""
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(8, 40), nn.ReLU(), nn.Linear(40, 2))
+    model = nn.Sequential(nn.Linear(8, 80), nn.ReLU(), nn.Linear(80, 2))
     with torch.no_grad():
+        model[0].weight *= 2.0  # as loud as those that are wired
         for side, units in enumerate((LEFT, RIGHT)):
             model[0].weight[units] = 0.0
             model[0].weight[units, 4 * side : 4 * side + 4] = 0.5
             model[0].bias[units] = -0.4
             model[2].weight[:, units] = 0.0
-            model[2].weight[side, units] = 1.0
-        others = [unit for unit in range(40) if unit not in (*LEFT, *RIGHT)]
+            model[2].weight[side, units] = 1.5 - side / 2
+        others = [unit for unit in range(80) if unit not in (*LEFT, *RIGHT)]
         model[2].weight[:, others] *= 0.02
     return model
+
+
+class Seeing(Hearing):
+    by: Ablation = "zero"
+
+    @contextmanager
+    def replaced_by(self, by: Ablation) -> Iterator[None]:
+        self.by = by
+        try:
+            yield
+        finally:
+            self.by = "zero"
+
+    def outcome(
+        self,
+        mask: Mask | None,
+        found: SelectivityMap,
+        progress: Progress = silent,  # noqa: ARG002
+    ) -> Outcome:
+        with torch.inference_mode(), under(self.model, mask, self.by, found):
+            return answered(passed(self.model, self.shown).numpy(), self.items)
+
+
+def answered(logits: np.ndarray, items: Items) -> Outcome:
+    gap = logits[:, 0] - logits[:, 1]
+    margin = np.where(items.labels == 0, gap, -gap)
+    return Outcome(logits.argmax(axis=1), margin > 0, margin.astype(np.float32))
 
 
 class Sides(FrontEnd[Settings, nn.Module]):
@@ -68,7 +100,7 @@ class Sides(FrontEnd[Settings, nn.Module]):
         model = wired()
         return model, DescribedModel(
             name=settings.model, fingerprint=digest_of_module(model), untrained=False, seed=0,
-            n_parameters=442, dtype="float32",
+            n_parameters=882, dtype="float32",
         )  # fmt: skip
 
     def localizing(self, settings: Settings) -> Localizing[nn.Module]:
@@ -87,19 +119,19 @@ class Sides(FrontEnd[Settings, nn.Module]):
         table = stimuli_table(one, two, digests)
         return Localizing(model, about, told, table, digest_of(digests), sites, settings, make_map)
 
-    def evaluating(self, settings: Settings, model: nn.Module) -> Hearing:
+    def evaluating(self, settings: Settings, model: nn.Module) -> Seeing:
         shown = [*marks("left", 40, 2), *marks("right", 40, 2)]
         groups = np.array([each.condition for each in shown])
         digests = [(each.name, digest_of(each.samples.tolist())) for each in shown]
         items = Items([each.name for each in shown], groups, "left", "right", np.repeat([0, 1], 40))
-        return Hearing(
+        return Seeing(
             items=items, described=DescribedEvaluation(name=settings.evaluation),
             stimuli=digest_of(digests), digests=digests, word="marks", model=model, shown=shown,
         )  # fmt: skip
 
 
 SETTINGS = Settings(
-    model="toy/sides", evaluation="toy", top=(5.0,), controls=read_controls("layer-matched:20")
+    model="toy/sides", evaluation="toy", top=(2.5,), controls=read_controls("layer-matched:20")
 )
 NAMES = ("toy:left", "toy:right")
 run = partial(dissociate, Sides(), SETTINGS, NAMES, "group")
@@ -163,7 +195,7 @@ def test_a_finished_one_computes_nothing_and_a_damaged_one_is_refused(
 
 @pytest.mark.parametrize(
     ("changed", "names", "by", "message"),
-    [({"top": (1.0, 5.0)}, NAMES, "group", "`top`: a dissociation has one dose"),
+    [({"top": (1.0, 2.5)}, NAMES, "group", "`top`: a dissociation has one dose"),
      ({"ablation": "resample"}, NAMES, "group", "`ablation` resample"),
      ({}, NAMES[:1], "group", "needs two or more; there is toy:left"),
      ({}, (*NAMES, "toy:left"), "group", "`localizer` toy:left: comes twice"),
