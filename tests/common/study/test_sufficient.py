@@ -34,13 +34,15 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def by_hand(found: SelectivityMap, left: list[int]) -> np.ndarray:
     """The logits with these units of the layer left, the others at their mean: plain numpy."""
-    (one, _, two), shown = wired(), np.stack([s.samples for g in ("left", "right")
-                                              for s in marks(g, 40, 2)])  # fmt: skip
-    w1, b1, w2, b2 = (p.detach().numpy() for p in (one.weight, one.bias, two.weight, two.bias))
+    weights = {name: value.numpy() for name, value in wired().state_dict().items()}
+    w1, b1, w2, b2 = (weights[f"{at}.{part}"] for at in (0, 2) for part in ("weight", "bias"))
+    both = [each for side in ("left", "right") for each in marks(side, 40, 2)]
+    shown = np.stack([each.samples for each in both])
     hidden = np.maximum(shown @ w1.T + b1, 0)
     others = [unit for unit in range(80) if unit not in left]
     hidden[:, others] = found.output_control[others]
-    return hidden @ w2.T + b2
+    logits: np.ndarray = hidden @ w2.T + b2
+    return logits
 
 
 def test_what_is_left_is_what_numpy_leaves(asked: Run) -> None:
