@@ -14,10 +14,11 @@ from rich.text import Text
 from common.base.errors import SettingError
 from common.base.progress import terminal
 from common.cli.main import run_command
-from common.cli.options import Given, Json, MapFolder, Quiet, takes
+from common.cli.options import Given, Json, MapFolder, OwnCode, Quiet, takes
 from common.cli.printing import print_warnings, results_console
 from common.cli.verbs import Program, build
 from common.measure.survey import Survey
+from common.models.own import consent
 from llm_loc import data
 from llm_loc.catalogue import catalogue
 from llm_loc.experiment import FRONT, Settings, generate_under, tasks_under
@@ -72,7 +73,10 @@ def generate(
         ),
     ] = False,
     as_json: Json = False,
+    own_code: OwnCode = False,
 ) -> None:
+    if own_code:
+        consent()
     if top_p < 1 and temperature == 0:
         raise SettingError(f"`top_p` {top_p:g}: does nothing without `temperature`")
     sampling = Sampling(temperature, top_p, max_new_tokens, n, given["seed"])
@@ -114,7 +118,10 @@ def lm_eval(
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
+    own_code: OwnCode = False,
 ) -> None:
+    if own_code:
+        consent()
     with terminal(not quiet) as progress:
         found = tasks_under(
             map_folder,

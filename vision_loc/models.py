@@ -7,10 +7,11 @@
 ``hf/ORG/NAME@REVISION``          an image classifier of the Hugging Face hub
 ``local/PATH``                    a folder: timm's ``local-dir`` layout, or a transformers one
 ``pip/NAME``                      weights that come as a Python package (`models` lists them)
+``python:FILE.py:FUNCTION``       a function of one's own, see :mod:`common.models.own`
 ================================  ==============================================================
 
 Weights are safetensors, or torch files read with ``weights_only=True``; code that comes with a
-model is never run.
+model is never run, but for that of one's own.
 
 The libraries are imported where one of their models is loaded: together they take longer than all
 the rest, and neither ``--help`` nor the page of the app needs them.
@@ -31,6 +32,7 @@ from torch import Tensor, nn
 from common.base.errors import ModelError
 from common.base.hub import hub_or_cache
 from common.models.load import LoadedModel, Loader, check_whole, load, local_config, on_the_hub
+from common.models.own import FORM, OWN, own_model
 from vision_loc import phantom
 from vision_loc.classes import Classes, classes_of, timm_labels
 from vision_loc.packages import PACKAGES
@@ -127,8 +129,9 @@ def load_model(
         "hf": _hub,
         "local": _local,
         "pip": _package,
+        OWN: _own,
     }
-    forms = "phantom/…, torchvision/…, timm/…, hf/ORG/NAME, local/PATH or pip/NAME"
+    forms = f"phantom/…, torchvision/…, timm/…, hf/ORG/NAME, local/PATH, pip/NAME or {FORM}"
     return load(
         name, loaders, forms=forms, untrained=untrained, seed=seed, device=device, dtype=dtype
     )
@@ -309,6 +312,15 @@ def _local(name: str, rest: str, untrained: bool) -> VisionModel:
     raise ModelError(
         f"`model` {name}: {folder / 'config.json'} names neither an architecture nor a model_type"
     )
+
+
+# --- one's own ---
+
+
+def _own(name: str, _rest: str, untrained: bool) -> VisionModel:
+    from vision_loc.own import load_own  # which makes such models, and so imports this
+
+    return load_own(own_model(name), untrained)
 
 
 # --- packages ---

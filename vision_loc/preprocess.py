@@ -82,13 +82,45 @@ def processing(name: str, processor: Any) -> Preprocess:
         mean, std = (tuple((torch.tensor(part) * scale).tolist()) for part in (mean, std))
         scale = 1.0
     found = Preprocess(geometry, mean, std, scale, description)
+
+    def whole(picture: Image.Image) -> Any:
+        return processor(picture, return_tensors="pt")["pixel_values"][0]
+
+    return held_against(name, found, whole, type(processor).__name__)
+
+
+def held_against(
+    name: str, found: Preprocess, whole: Callable[[Image.Image], Any], called: str = "transform"
+) -> Preprocess:
+    """A preprocessing that was cut in two, if it does to a picture what the whole does.
+
+    Parameters
+    ----------
+    name : str
+        The model's.
+    found : Preprocess
+        Cut in two.
+    whole : callable
+        From a picture to a tensor of shape (3, H, W).
+    called : str
+        What that is.
+
+    Raises
+    ------
+    ModelError
+        If it does not: the whole does more than resize, crop, scale and normalize.
+    """
     picture = noise(120, 80)
-    whole = torch.as_tensor(processor(picture, return_tensors="pt")["pixel_values"][0])
-    ours = found.normalize(torch.tensor(geometry(picture)).permute(2, 0, 1)[None])[0]
-    if whole.shape != ours.shape or not torch.allclose(whole, ours, atol=1e-4):
+    theirs = torch.as_tensor(whole(picture))
+    pixels = torch.tensor(found.geometry(picture))
+    same = pixels.ndim == 3 and pixels.shape[-1] == 3
+    if same:
+        ours = found.normalize(pixels.permute(2, 0, 1)[None])[0]
+        same = theirs.shape == ours.shape and torch.allclose(theirs, ours, atol=1e-4)
+    if not same:
         raise ModelError(
-            f"`model` {name}: its {type(processor).__name__} does more than resize, crop and "
-            "normalize; that is not supported"
+            f"`model` {name}: its {called} does more than resize, crop and normalize; that is not "
+            "supported"
         )
     return found
 

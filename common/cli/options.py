@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from common.base.errors import SettingError
+from common.models.own import consent
 from common.study.declared import Setting, declarations, defaults, known_to, option, read_setting
 from common.study.settings import Settings
 
@@ -30,6 +31,12 @@ ModelsRoot = Annotated[
     Path | None,
     typer.Option(
         "--models-root", help="Folder that holds models' folders (or FUNCLOC_MODELS; ./models)."
+    ),
+]
+OwnCode = Annotated[
+    bool,
+    typer.Option(
+        "--own-code", help="Run the code of a model python:FILE.py:FUNCTION that is not named here."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print results.json instead of a table.")]
@@ -85,6 +92,7 @@ def takes(
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         @wraps(function)
         def command(**words: Any) -> None:
+            consent(words.get("model") or "")  # whoever names code of their own has it run
             given = {name: read_setting(kind, name, words.pop(name)) for name in known}
             function(given=given, **words)
 

@@ -24,6 +24,7 @@ from common.cli.options import (
     Json,
     MapFolder,
     Out,
+    OwnCode,
     Quiet,
     one_of,
     takes,
@@ -47,6 +48,7 @@ from common.effects.words import matched_texts, skipped_warning
 from common.measure.sites import KINDS
 from common.measure.survey import Survey
 from common.models.catalogue import Entry
+from common.models.own import consent
 from common.models.packages import Packages
 from common.study.declared import completed
 from common.study.front import FrontEnd
@@ -148,7 +150,8 @@ def _add_localize(app: typer.Typer, program: Program) -> None:
                 return
             print_map(found, settings.top[0])
             print_selective(results)
-            print_warnings([w for w in (results.localizer.warning,) if w])
+            told = (results.model.unsaid, results.localizer.warning)
+            print_warnings([each for each in told if each])
             print_warnings(matched_texts(results.localizer))
             if skipped := results.localizer.skipped:
                 print_warnings([skipped_warning("localizer", skipped)])
@@ -167,7 +170,10 @@ def _add_evaluate(app: typer.Typer, program: Program) -> None:
         out: Out = None,
         as_json: Json = False,
         quiet: Quiet = False,
+        own_code: OwnCode = False,
     ) -> None:
+        if own_code:
+            consent()
         if given["evaluation"] is None:
             del given["evaluation"]  # that of the map's own run, or of its model
         masks = _listed(given)
@@ -211,7 +217,10 @@ def _add_sweep(app: typer.Typer, program: Program) -> None:
             bool, typer.Option("--json", help="Print a list of all results instead of a table.")
         ] = False,
         quiet: Quiet = False,
+        own_code: OwnCode = False,
     ) -> None:
+        if own_code:
+            consent()
         runs, folder = planned(program.front.settings, path)
         folder, every = out or folder, []
         with progress_line(app, quiet) as progress:

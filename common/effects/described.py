@@ -36,6 +36,8 @@ class DescribedModel(OpenPart):
     """The longest text that it reads, in tokens (language)."""
     preprocessing: str | None = None
     """What is done to a stimulus before the model sees it."""
+    unsaid: str | None = None
+    """What nobody said of a model of one's own, and was supposed."""
 
 
 class SkippedStimulus(Part):

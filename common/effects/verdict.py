@@ -58,6 +58,8 @@ def _of_stimuli(results: Results) -> Iterator[str]:
             "The weights are untrained: units with q < 0.05 show that the stimuli differ, not that "
             "anything was learned about them."
         )
+    if results.model.unsaid:
+        yield results.model.unsaid
     if results.evaluation.overlap:
         yield f"{results.evaluation.overlap} evaluation stimuli were in the localizer too."
     for name, part in (("localizer", results.localizer), ("evaluation", results.evaluation)):

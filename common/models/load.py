@@ -24,8 +24,9 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from common.base.errors import ModelError
-from common.base.files import digest_of_module
+from common.base.files import digest_of, digest_of_module
 from common.base.hub import hub_or_cache, hub_reason
+from common.models.own import NOTEBOOK, OWN, is_own
 from common.models.places import local_path
 
 
@@ -43,12 +44,18 @@ class LoadedModel:
         Whether the weights are random.
     seed : int, optional
         Of the random weights.
+    code : str, optional
+        Fingerprint of the code of a model of one's own.
+    unsaid : str, optional
+        What nobody said of such a model, and was supposed.
     """
 
     name: str
     module: nn.Module
     untrained: bool = field(default=False, kw_only=True)
     seed: int | None = field(default=None, kw_only=True)
+    code: str = field(default="", kw_only=True)
+    unsaid: str = field(default="", kw_only=True)
 
     @property
     def device(self) -> torch.device:
@@ -71,14 +78,16 @@ class LoadedModel:
 
     def describe(self) -> dict[str, Any]:
         """The part of ``results.json`` that says which model this is."""
+        weights = digest_of_module(self.module, self.weights())
         return {
             "name": self.name,
-            "fingerprint": digest_of_module(self.module, self.weights()),
+            "fingerprint": digest_of([weights, self.code]) if self.code else weights,
             "untrained": self.untrained,
             "seed": self.seed,
             "phantom": self.name.startswith("phantom/"),
             "n_parameters": self.n_parameters,
             "dtype": str(self.dtype).removeprefix("torch."),
+            **({"unsaid": self.unsaid} if self.unsaid else {}),
         }
 
 
@@ -92,8 +101,10 @@ Model = TypeVar("Model", bound=LoadedModel)
 Loader = Callable[[str, str, bool], Model]
 
 
-_LOADING = threading.Lock()
-"""One load at a time: the generator, standard output and a library's first import are shared."""
+_LOADING = threading.RLock()
+"""One load at a time: the generator, standard output and a library's first import are shared.
+
+Somebody's own function may load a model in turn."""
 
 
 def load(
@@ -130,7 +141,9 @@ def load(
     ModelError
         If there is no such model, its weights do not fit, or they cannot be had.
     """
-    source, _, rest = name.partition("/")
+    source, _, rest = (OWN, "", name) if is_own(name) else name.partition("/")
+    if name.startswith(NOTEBOOK) and source not in loaders:
+        raise ModelError(f"`model` {name}: was given in a notebook; only there it is at hand")
     if source not in loaders or not rest:
         raise ModelError(f"`model` {name}: write {forms}")
     # The zoos tell of downloads on standard output, where --json belongs.

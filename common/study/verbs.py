@@ -25,6 +25,7 @@ from common.effects.results import Localized, Results
 from common.measure.loudness import EXCLUDED
 from common.measure.masks import save_masks, top_percent
 from common.measure.scores import SelectivityMap
+from common.models.own import short_name
 from common.report import make_report
 from common.report.dissociation import make_dissociation_report
 from common.study.baseline import Asked, keep_baseline, kept_baseline
@@ -333,7 +334,7 @@ def _described(
 
 def _default_folder(settings: Settings, identity: dict[str, Any]) -> Path:
     """``runs/MODEL-LOCALIZER-FINGERPRINT``: another setting is another folder."""
-    words = [settings.model.split("/")[-1], (settings.localizer or "own").replace(":", "-")]
+    words = [short_name(settings.model), (settings.localizer or "own").replace(":", "-")]
     words += [file_name(settings.mask)] if settings.mask else []
     words += ["untrained"] if settings.untrained else []
     return Path("runs") / "-".join([*words, digest_of(identity)[:8]])
