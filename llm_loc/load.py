@@ -7,11 +7,12 @@
 ``local/FILE.gguf``               a GGUF file, unpacked
 ``phantom/lm``                    a small one that comes with the program, with a language area
 ``phantom/lm-plain``              another, trained plainly
+``python:FILE.py:FUNCTION``       a function of one's own, see :mod:`common.models.own`
 ================================  ==============================================================
 
 Weights are safetensors, or torch files read with ``weights_only=True``; code that comes with a
-model is never run. An encoder can be localized, but it does not predict the next word, so it is
-refused where that is asked.
+model is never run, but for that of one's own. An encoder can be localized, but it does not predict
+the next word, so it is refused where that is asked.
 
 transformers is imported where a model is loaded: it takes longer than all the rest, and neither
 ``--help`` nor the page of the app needs it.
@@ -31,11 +32,13 @@ import torch
 
 from common.base.errors import ModelError, SettingError
 from common.models.load import Loader, load, local_config, on_the_hub
+from common.models.own import FORM, OWN, own_model
 from common.models.places import local_path
 from llm_loc import phantom
 from llm_loc.adapters import merged
 from llm_loc.gguf import SUFFIX
 from llm_loc.models import LanguageModel
+from llm_loc.own import load_own
 from llm_loc.packages import PACKAGES
 from llm_loc.reading import read_model
 
@@ -85,6 +88,7 @@ def load_model(
         "local": partial(_local, how),
         "phantom": partial(_phantom, how),
         "pip": partial(_package, how),
+        OWN: partial(_own, how),
     }
     if adapter is not None and not untrained:
         if device_map is not None:
@@ -93,7 +97,7 @@ def load_model(
     return load(
         name,
         loaders,
-        forms="phantom/lm, hf/ORG/NAME, local/PATH or pip/NAME",
+        forms=f"phantom/lm, hf/ORG/NAME, local/PATH, pip/NAME or {FORM}",
         untrained=untrained,
         seed=seed,
         device=device if device_map is None else None,
@@ -154,3 +158,11 @@ def _phantom(how: dict[str, Any], name: str, rest: str, untrained: bool) -> Lang
 
 def _package(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:
     return read_model(name, str(PACKAGES.folder(rest)), untrained, {}, how)
+
+
+def _own(how: dict[str, Any], name: str, _rest: str, untrained: bool) -> LanguageModel:
+    if how["device_map"] is not None:
+        raise SettingError("`device_map`: is for weights that are read; leave it out")
+    model = load_own(own_model(name), untrained)
+    model.module.to(dtype=how["dtype"])
+    return model

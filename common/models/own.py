@@ -231,6 +231,7 @@ def own_of(made: Any, name: str | None = None) -> Own:
 def _code_of(made: Any) -> str:
     """Fingerprint of a function's code, or of the classes of a module's parts."""
     parts = [*made.modules()] if isinstance(made, nn.Module) else [made]
+    parts += [made.whole] if hasattr(made, "whole") else []  # a wrapper keeps what it wraps there
     kinds = {type(each) if isinstance(each, nn.Module) else each for each in parts}
     own = [each for each in kinds if not str(each.__module__).startswith("torch.")]
     texts = []
