@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from common.base.device import choose_device, choose_dtype
 from common.base.errors import FunclocError, SettingError
 from common.base.files import digest_of
@@ -47,7 +49,7 @@ from llm_loc.localize import find_sites
 from llm_loc.maps import check_localizing, map_maker
 from llm_loc.match import matched
 from llm_loc.models import LanguageModel
-from llm_loc.profile import profile, save_profile, text_kinds
+from llm_loc.profile import profile, responses, save_profile, text_kinds
 from llm_loc.settings import Settings as Settings
 from llm_loc.stimuli import Benchmark, Localizer, benchmark, fewer, localizer, localizer_of_files
 
@@ -214,6 +216,12 @@ class Texts(EvaluatingTogether):
     def work(self) -> float:
         """Tokens of the items and of the running texts."""
         return float(sum(self.shown().work))
+
+    def responses(self, top: Mask, found: SelectivityMap) -> np.ndarray:
+        """How strongly a mask's units answer to the right text of every item."""
+        right = np.cumsum([0, *self.tokens.sizes[:-1]]).tolist()
+        ids = [self.tokens.sentences[place] for place in right]
+        return responses(self.model, ids, [top], found, self.settings.batch_size)[0]
 
     def illustrate(
         self,

@@ -28,6 +28,7 @@ from common.study.front import (
     describe_localizer,
     stimuli_table,
 )
+from common.study.journal import mask_key
 from common.study.onepass import OnePass
 from common.study.sides import on_both_sides
 from common.study.together import EvaluatingTogether
@@ -88,6 +89,7 @@ class Pictures(EvaluatingTogether):
     benchmark: Benchmark
     settings: Settings
     pixels: Pixels = field(init=False)
+    _driven: tuple[str, np.ndarray] | None = field(init=False, default=None)
 
     def prepare(self, scratch: Path, progress: Progress = silent) -> None:
         """Decode every picture into a file that all masks read, or find it in the cache."""
@@ -146,6 +148,14 @@ class Pictures(EvaluatingTogether):
             names = {str(number): self.benchmark.class_name(number) for number in seen}
             self.described = self.described.model_copy(update={"classes": names})
 
+    def responses(self, top: Mask, found: SelectivityMap) -> np.ndarray:
+        """How strongly a mask's units answer to every picture; once for each mask."""
+        key = mask_key(top)
+        if self._driven is None or self._driven[0] != key:
+            driven = responses(self.model, self.pixels, top, found, self.settings.batch_size)
+            self._driven = key, driven
+        return self._driven[1]
+
     def illustrate(
         self,
         folder: Path,
@@ -156,7 +166,7 @@ class Pictures(EvaluatingTogether):
         progress: Progress = silent,  # noqa: ARG002  (it is done in no time)
     ) -> None:
         """The pictures that drive the top units, and those that are no longer recognised."""
-        driven = responses(self.model, self.pixels, top, found, self.settings.batch_size)
+        driven = self.responses(top, found)
         shown = (self.benchmark, self.pixels, driven, intact, ablated)
         save_gallery(folder / "gallery", *shown, self.items.measure)
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from common.effects.baseline import Baseline
 from common.effects.breakdown import LostPart
+from common.effects.by_class import ByClass
 from common.effects.claim import Claim
 from common.effects.described import DescribedLocalizer, DescribedModel, Evaluation
 from common.effects.judgement import Judgement
@@ -66,6 +67,8 @@ class Results(Localized):
     """Its massive units, and how loud every mask is."""
     donors: tuple[str, ...] = ()
     """Control stimuli whose values were put in, where units were replaced by ``resample``."""
+    by_class: ByClass | None = None
+    """Whether classes that the chosen units answer to more lose more, where items have classes."""
     sufficient: Sufficient | None = None
     """What still works with the chosen units alone left of their layers, where that was asked."""
     area: Area | None = None

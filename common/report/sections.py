@@ -20,6 +20,7 @@ from common.effects.words import between, percent, points
 from common.measure.masks import Mask, top_percent
 from common.measure.scores import SelectivityMap
 from common.report import figures
+from common.report.classes import class_section
 from common.report.draws import adjusted_effects
 from common.report.loud import loud_section
 from common.report.parts import Section, Shown, found_part, part_of, profile_of
@@ -54,6 +55,7 @@ def sections(results: Results, found: SelectivityMap, folder: Path) -> list[Sect
     return [
         _effect(results, folder),
         *_lost_parts(results),
+        *class_section(results),
         *_perplexities(results),
         *loud_section(results, folder),
         *_profile(folder),

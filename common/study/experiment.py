@@ -18,6 +18,7 @@ from common.base import team
 from common.base.progress import Progress, silent
 from common.effects.baseline import Baseline
 from common.effects.breakdown import breakdown
+from common.effects.by_class import by_class
 from common.effects.described import DescribedEvaluation, DescribedLocalizer, DescribedModel
 from common.effects.established import established
 from common.effects.items import Items, Outcome
@@ -64,6 +65,7 @@ class Described:
     baseline: Baseline | None = None
     donors: Sequence[str] = ()
     sufficient: Sufficient | None = None
+    responses: np.ndarray | None = None
 
 
 def run_experiment(
@@ -110,6 +112,8 @@ def run_experiment(
     if alone:
         described = replace(described, sufficient=sufficiency(found, plan, items, outcomes, INTACT))
         folder.keep_alone(item_tables(items, alone, outcomes))
+    answered = tested.responses(top_percent(found, plan.headline), found)
+    described = replace(described, responses=answered)
     windows = [*window_tables(described.texts, (None, *masks), outcomes)]
     results = summarize(plan, items, described, found, masks, outcomes)
     top = top_percent(found, plan.headline)
@@ -330,6 +334,10 @@ def _beside(
         parts["baseline"] = described.baseline
     if described.donors:
         parts["donors"] = tuple(described.donors)
+    if described.responses is not None:
+        top, intact = top_percent(found, plan.headline), outcomes[INTACT]
+        answered = (described.responses, intact, top, outcomes, masks, plan.seed)
+        parts["by_class"] = by_class(items, *answered)
     if described.sufficient is not None:
         parts["sufficient"] = described.sufficient
     if items.levels:

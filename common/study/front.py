@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -173,7 +173,7 @@ class Evaluating(ABC):
     texts: Sequence[MeasuredText] = ()
 
     def prepare(self, scratch: Path, progress: Progress = silent) -> None:  # noqa: B027 (may be left out)
-        """Do once what all masks need: decode pictures, say.
+        """Do once what all masks need: decode pictures.
 
         Parameters
         ----------
@@ -254,11 +254,13 @@ class Evaluating(ABC):
         """
         yield
 
-    @contextmanager
-    def replaced_by(self, by: Ablation) -> Iterator[None]:
+    def responses(self, top: Mask, found: SelectivityMap) -> np.ndarray | None:  # noqa: ARG002
+        """How strongly a mask's units answer to every item, (n_items,); not known, as it stands."""
+        return None
+
+    def replaced_by(self, by: Ablation) -> AbstractContextManager[None]:
         """Replace units in another way inside this context; not possible, as it stands."""
         raise SettingError(f"units cannot be replaced by {by} here; leave `sufficient` out")
-        yield
 
     @abstractmethod
     def outcome(
