@@ -338,8 +338,8 @@ def test_without_accelerate_a_device_map_says_what_to_install(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("cat", "write phantom/lm, hf/ORG/NAME, local/PATH or pip/NAME"),
-        ("local/", "write phantom/lm, hf/ORG/NAME, local/PATH or pip/NAME"),
+        ("cat", "write phantom/lm, hf/ORG/NAME, local/PATH, pip/NAME or python:FILE.py:FUNCTION"),
+        ("local/", "write phantom/lm, hf/ORG/NAME, local/PATH, pip/NAME or python:FILE.py:FUNCTION"),
         ("local/nowhere", r"nothing there \(looked for nowhere, models/nowhere; FUNCLOC_MODELS\)"),
     ],
 )
