@@ -339,7 +339,10 @@ def test_without_accelerate_a_device_map_says_what_to_install(
     ("name", "message"),
     [
         ("cat", "write phantom/lm, hf/ORG/NAME, local/PATH, pip/NAME or python:FILE.py:FUNCTION"),
-        ("local/", "write phantom/lm, hf/ORG/NAME, local/PATH, pip/NAME or python:FILE.py:FUNCTION"),
+        (
+            "local/",
+            "write phantom/lm, hf/ORG/NAME, local/PATH, pip/NAME or python:FILE.py:FUNCTION",
+        ),
         ("local/nowhere", r"nothing there \(looked for nowhere, models/nowhere; FUNCLOC_MODELS\)"),
     ],
 )
