@@ -43,6 +43,7 @@ def map_maker(
             statistic=settings.statistic,
             score=settings.score,
             effort=settings.effort,
+            splits=settings.splits,
             exclude_massive=settings.exclude_massive,
             protocol=settings.protocol,
             percents=settings.top,

@@ -288,6 +288,7 @@ def _maps(
             statistic=settings.statistic,
             score=settings.score,
             effort=settings.effort,
+            splits=settings.splits,
             exclude_massive=settings.exclude_massive,
             percents=settings.top,
             seed=settings.seed,

@@ -159,6 +159,8 @@ def print_map(found: SelectivityMap, percent: float) -> None:
         f"{half.dice[f'{percent:g}']:.2f} (chance {half.dice_chance[f'{percent:g}']:.2f})"
     )
     told = describe_map(found)
+    if told.splits is not None:
+        console.print(told.splits.said(f"{percent:g}"), highlight=False)
     for each in told.told_beside:
         console.print(each, highlight=False)
     if told.decodable is not None:

@@ -86,6 +86,48 @@ class Chosen(Part):
     """How many of them have a score above 0 and q < 0.05, where the score has a q."""
 
 
+class Spread(Part):
+    """A number over random splits."""
+
+    mean: float
+    """Its mean over them."""
+    low: float
+    """What 2.5 % of them lie below."""
+    high: float
+    """What 2.5 % of them lie above."""
+
+
+class Splits(Part):
+    """How stable the map and its masks are over random halves of the stimuli."""
+
+    n: int
+    """How many splits."""
+    correlation: Spread
+    """Of the maps of two halves."""
+    dice: dict[str, Spread]
+    """By dose, the share of units that the top masks of two halves have in common."""
+    held: dict[str, float]
+    """By dose, how many of the halves' top masks a unit of the top mask is in, on average."""
+    n_mostly: dict[str, int]
+    """By dose, units of the top mask that are in nine of ten of these."""
+
+    def said(self, dose: str) -> str:
+        """The same in words, for one dose."""
+        told = (
+            f"Over {self.n} random halves r = {self.correlation.mean:.2f} "
+            f"({self.correlation.low:.2f} to {self.correlation.high:.2f})"
+        )
+        if dose not in self.dice:
+            return f"{told}."
+        own = self.dice[dose]
+        return (
+            f"{told}; top masks of two halves share {said_percent(own.mean)} "
+            f"({100 * own.low:.0f} to {100 * own.high:.0f}); a unit of the top {dose} % is in "
+            f"{said_percent(self.held[dose])} of the halves’ masks on average, "
+            f"{self.n_mostly[dose]:,} of them in nine of ten."
+        )
+
+
 class Selectivity(OpenPart):
     """What the localizer found."""
 
@@ -136,6 +178,8 @@ class Selectivity(OpenPart):
     live; ``null`` for pictures, and for maps from before, whose means read all tokens."""
     split_half: SplitHalves | None = None
     """How well two halves of the stimuli agree."""
+    splits: Splits | None = None
+    """How well many random halves agree, where they were asked for."""
     decodable: Decodable | None = None
     """How well probes of single sites tell the sides apart, where the score is by probe."""
     beside: dict[str, Beside] | None = None

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from common.base.errors import SettingError
 from common.base.progress import Progress, silent
 from common.measure.batch import Batch
 from common.measure.contrast import (
@@ -28,12 +29,13 @@ from common.measure.contrast import (
     show_all,
 )
 from common.measure.halves import Conditions, assign_groups, selectivity_map
-from common.measure.moments import Moments, Statistic
+from common.measure.moments import Array, Moments, Statistic
 from common.measure.record import Recorder, record
 from common.measure.rules import ScoreRule
 from common.measure.scores import DEFAULT_SCORE, SelectivityMap, check_effort, score_rule
 from common.measure.sinks import LeftOut
 from common.measure.sites import Pooling, Site, Unit
+from common.measure.splits import SPLITS, stability
 
 NOWHERE = -1  # the group of a stimulus that a contrast does not use
 
@@ -99,6 +101,7 @@ def contrasts(
     *,
     score: str = DEFAULT_SCORE,
     unit: Unit = "channel",
+    splits: int | None = None,
     progress: Progress = silent,
     **how: Any,
 ) -> list[SelectivityMap]:
@@ -116,6 +119,14 @@ def contrasts(
     batches : callable
         Given places among the stimuli of all contrasts, and the group of each, gives the batches;
         a batch says where its stimuli are among these places.
+    splits : int, optional
+        Random halves by which the stability of every map is told; see
+        :mod:`common.measure.splits`. One number a stimulus and unit is kept for that.
+
+    Raises
+    ------
+    SettingError
+        If splits are asked of neurons, or of a score that needs more than the moments of two sides.
 
     Returns
     -------
@@ -123,8 +134,14 @@ def contrasts(
         In the order of the contrasts.
     """
     rule = score_rule(score)
-    if len(every) > 1 and unit == "channel" and rule.watch is None and rule.later is None:
-        return _together(module, sites, every, batches, rule, progress, **how)
+    of_moments = unit == "channel" and rule.watch is None and rule.later is None
+    if splits is not None and (not of_moments or rule.by_condition):
+        raise SettingError(
+            f"`splits`: many halves are scored of channels by their moments; `score` {score} of "
+            f"{unit}s needs more"
+        )
+    if of_moments and (len(every) > 1 or splits is not None):
+        return _together(module, sites, every, batches, rule, progress, splits, **how)
     return [
         contrast(
             module, sites, each.target, each.control, partial(batches, each.places),
@@ -141,6 +158,7 @@ def _together(
     batches: Batches,
     rule: ScoreRule,
     progress: Progress,
+    splits: int | None,
     *,
     pooling: Pooling | None = None,
     statistic: Statistic = "magnitude",
@@ -157,7 +175,7 @@ def _together(
         check_conditions(rule, each.control)
     sorted_out = [_sorted(each, seed) for each in every]
     n = 1 + max(int(each.places.max()) for each in every)
-    cells, own, names = _cells(every, sorted_out, n)
+    cells, own, names = _cells(every, sorted_out, n, apart=splits is not None)
     where = {"pooling": pooling, "statistic": statistic, "left_out": left_out}
     with torch.inference_mode(), record(module, sites, through=through, **where) as recorder:  # type: ignore[arg-type]
 
@@ -167,10 +185,26 @@ def _together(
 
         show_all(batches(np.arange(n), cells), show, n, progress, recorder)
     told = kept_with_it(about, left_out, exclude_massive, None)
-    return [
+    maps = [
         selectivity_map(_Own(recorder, *groups), percents, told, rule, None, conditions)
         for groups, (_, conditions) in zip(own, sorted_out, strict=True)
     ]
+    if splits is not None:
+        values, resolution = _values(recorder, n)
+        for found, each in zip(maps, every, strict=True):
+            found.about[SPLITS] = stability(
+                found, {site: rows[each.places] for site, rows in values.items()},
+                [stimulus.condition for stimulus in each.both], len(each.target), rule, percents,
+                splits, seed, resolution,
+            )  # fmt: skip
+    return maps
+
+
+def _values(recorder: Recorder, n: int) -> tuple[dict[Site, Array], float]:
+    """The statistic of every stimulus, where each is a cell of its own; and its resolution."""
+    each = [recorder.group(number) for number in range(n)]
+    resolution = max(moments.resolution for moments in each[0].values())
+    return {site: np.stack([own[site].mean for own in each]) for site in each[0]}, resolution
 
 
 def _sorted(sides: Sides, seed: int) -> tuple[np.ndarray, Conditions]:
@@ -181,16 +215,24 @@ def _sorted(sides: Sides, seed: int) -> tuple[np.ndarray, Conditions]:
 
 
 def _cells(
-    every: Sequence[Sides], sorted_out: Sequence[tuple[np.ndarray, Conditions]], n: int
+    every: Sequence[Sides],
+    sorted_out: Sequence[tuple[np.ndarray, Conditions]],
+    n: int,
+    apart: bool,
 ) -> tuple[np.ndarray, list[tuple[np.ndarray, np.ndarray]], list[str]]:
-    """The cell of every stimulus; by contrast both groups of each cell; and the stimuli's names."""
+    """The cell of every stimulus; by contrast both groups of each cell; and the stimuli's names.
+
+    With `apart` each stimulus is a cell.
+    """
     table, names = np.full((n, 2 * len(every)), NOWHERE), [""] * n
     for column, (sides, (groups, conditions)) in enumerate(zip(every, sorted_out, strict=True)):
         table[sides.places, 2 * column] = groups
         table[sides.places, 2 * column + 1] = conditions.numbers
         for place, stimulus in zip(sides.places.tolist(), sides.both, strict=True):
             names[place] = names[place] or stimulus.name
-    kinds, cells = np.unique(table, axis=0, return_inverse=True)
+    kinds, cells = table, np.arange(n)
+    if not apart:
+        kinds, cells = np.unique(table, axis=0, return_inverse=True)
     own = [(kinds[:, 2 * i], kinds[:, 2 * i + 1]) for i in range(len(every))]
     return cells.ravel(), own, names
 

@@ -116,7 +116,7 @@ def n_sites(n: int) -> str:
 
 
 def reliability(results: Results) -> list[str]:
-    half = results.selectivity.split_half
+    half, splits = results.selectivity.split_half, results.selectivity.splits
     if half is None:
         return []
     told = [
@@ -128,6 +128,7 @@ def reliability(results: Results) -> list[str]:
         f"{results.selectivity.words.symbol} of the two maps "
         f"correlates with r = {half.correlation:.3f} over units."
         + (f" Their top masks share (Dice): {'; '.join(told)}." if told else ""),
+        *([] if splits is None else [splits.said(f"{results.headline_percent:g}")]),
         *results.selectivity.told_beside,
     ]
 

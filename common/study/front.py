@@ -117,6 +117,7 @@ class Localizing(Generic[Model]):
             "statistic": self.settings.statistic,
             **score_identity(self.settings.score, self.settings.effort),
             **self._thresholds,
+            **({} if self.settings.splits is None else {"splits": self.settings.splits}),
             "seed": self.settings.seed,
         }
 

@@ -239,6 +239,12 @@ class Settings(Declared):
                 ONE_VERDICT, WITHIN, unset="as they are"),
     ] = None  # fmt: skip
 
+    splits: Annotated[
+        int | None,
+        Setting("Also tell how stable the map and its masks are over N random halves of the "
+                "stimuli; no further pass, but one number a stimulus and unit in memory",
+                ONE_MAP, read=partial(parse_count, "splits", 2), metavar="N", unset="one split"),
+    ] = None  # fmt: skip
     sufficient: Annotated[
         int | None,
         Setting("Also ask what still works with the top units alone left of their layers, the "

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
+from common.base.errors import SettingError
 from common.measure.batch import Batch
 from common.measure.contrast import contrast
 from common.measure.contrasts import Sides, contrasts, shared_places
+from common.measure.halves import assign_groups
 from common.measure.scores import SelectivityMap
 from tests.common.measure.test_conditions import SITE, SIZES, Shown, values
 
@@ -83,6 +86,39 @@ def test_each_map_is_the_one_that_its_contrast_makes_alone(
         assert halves[0]["correlation"] == pytest.approx(halves[1]["correlation"])
         assert halves[0]["dice"] == halves[1]["dice"]
         assert {**each.about} == {**own.about}
+
+
+def test_many_halves_are_what_each_of_them_says() -> None:
+    """Against one map for every seed, and against scipy on the halves by themselves."""
+    found, showing, n = together(splits=6, seed=2)
+    assert showing.n == n
+    for target, each in zip(KINDS, found, strict=True):
+        told, own = each.about["splits"], [alone(target, seed=2 + i) for i in range(6)]
+        rs = [one.about["split_half"]["correlation"] for one in own]
+        dice = [one.about["split_half"]["dice"]["20"] for one in own]
+        assert told["correlation"]["mean"] == pytest.approx(np.mean(rs))
+        assert told["correlation"]["low"] == pytest.approx(np.quantile(rs, 0.025))
+        assert told["dice"]["20"]["mean"] == pytest.approx(np.mean(dice))
+        (one, two), held = sides(target), []
+        rows = Showing([s.name for s in (*one, *two)]).rows.numpy()
+        top = each.ranking[:1]  # 20 % of seven
+        for seed in range(2, 8):
+            groups = assign_groups([s.condition for s in (*one, *two)],
+                                   np.arange(len(rows)) < len(one), seed)  # fmt: skip
+            for a, b in ((0, 2), (1, 3)):
+                halves = rows[groups == a], rows[groups == b]
+                t = stats.ttest_ind(*halves, equal_var=False).statistic
+                held.append(np.argmax(t) == top[0])
+        assert told["held"]["20"] == pytest.approx(np.mean(held))
+        assert told["n_mostly"]["20"] == int(np.mean(held) >= 0.9)
+        assert "splits" not in own[0].about
+        np.testing.assert_allclose(each.t, own[0].t, rtol=1e-9)
+
+
+@pytest.mark.parametrize("how", [{"unit": "neuron"}, {"score": "probe"}, {"score": "conjunction"}])
+def test_many_halves_are_of_moments_alone(how: dict[str, Any]) -> None:
+    with pytest.raises(SettingError, match="`splits`: many halves are scored of channels"):
+        together(splits=3, **how)
 
 
 def test_what_is_the_same_is_shown_once_but_what_comes_twice_stays_two() -> None:

@@ -21,7 +21,7 @@ TOLD: dict[str, Any] = {
     "data_root": "data", "on_error": "skip", "score": "welch", "within": "margin", "effort": None,
     "untrained_seeds": 3, "items": 10, "cache_memory": 3 << 29, "plain": True,
     "least_d_prime": "0.5", "least_index": "2/3", "units": "own.csv", "mask": "mine",
-    "sufficient": 20,
+    "sufficient": 20, "splits": None,
 }  # fmt: skip
 
 
