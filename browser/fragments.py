@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape as escaped
 from typing import Any
@@ -12,7 +13,8 @@ from common.report import outcome_table
 from common.report.parts import Cell, Table
 from common.report.verdicts import BADGES, Badge, Said, beside, verdict_said, verdict_tables
 from common.study.comparison import Compared
-from common.study.listing import Entry
+from common.study.listing import ORDERS, Entry, table_of
+from common.study.side_by_side import HEADS, NOTE, SideBySide
 
 
 def escape(text: str) -> str:
@@ -128,10 +130,21 @@ def _words(cell: Cell) -> str:
     return escape(cell.value) + beside
 
 
-def runs(entries: Sequence[Entry]) -> str:
-    """The list of runs."""
+def runs(entries: Sequence[Entry], order: str = "newest", of: int | None = None) -> str:
+    """The list of runs, and a link to have it as a table.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        Those that are shown.
+    order : str
+        One of :data:`~common.study.listing.ORDERS`, in which they are.
+    of : int, optional
+        How many there are; left out, these are all.
+    """
     if not entries:
-        return note("No runs yet. Start one under Faces or Language.")
+        none_yet = "No runs yet. Start one under Faces or Language."
+        return note(f"None of {of} runs has these words." if of else none_yet)
     rows = [
         (
             Cell(each.name, each.started[:16]),
@@ -143,7 +156,28 @@ def runs(entries: Sequence[Entry]) -> str:
         for each in entries
     ]
     heads = ("run", "model", "localizer", "outcome", "verdict")
-    return table(heads, rows, "All runs, the newest first", "fl-runs")
+    how_many = "All runs" if of in (None, len(entries)) else f"{len(entries)} of {of} runs"
+    shown = table(heads, rows, f"{how_many}, {ORDERS[order]}", "fl-runs")
+    return shown + _download(table_of(entries).to_csv(index=False), "runs.csv", "These runs as CSV")
+
+
+def _download(text: str, name: str, said: str) -> str:
+    """A link that holds the file itself."""
+    data = base64.b64encode(text.encode()).decode()
+    return (
+        f"<p class='fl-note'><a class='fl-file' download='{escape(name)}' "
+        f"href='data:text/csv;base64,{data}'>{escape(said)}</a></p>"
+    )
+
+
+def together(sides: SideBySide) -> str:
+    """Any number of runs beneath each other, what makes them hard to compare, and their mean."""
+    rows = [side.cells for side in sides.sides]
+    shown = table(HEADS, rows, f"{len(rows)} runs, the largest effect first. {NOTE}", "fl-together")
+    warnings = "".join(f"<p class='fl-warn'>{escape(line)}</p>" for line in sides.warnings)
+    mean = "" if sides.mean_said is None else note(sides.mean_said)
+    csv = _download(sides.table.to_csv(index=False), "compared.csv", "This table as CSV")
+    return shown + warnings + mean + csv
 
 
 def report_table(shown: Table) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 
 from browser import fragments, pictures
-from browser.address import Remembered
+from browser.address import LONGEST, Remembered
 from browser.events import QUIET, told
 from browser.outcome import FILES, downloads, files_of
 from browser.page import Page
@@ -23,10 +23,24 @@ from common.report import figures
 from common.report.draws import adjusted_effects
 from common.report.sections import say_adjusted, say_doses
 from common.study.comparison import compare, outcomes
-from common.study.listing import Entry, delete_run, file_of, finished_run, list_runs, run_named
+from common.study.listing import (
+    ORDERS,
+    Entry,
+    delete_run,
+    file_of,
+    finished_run,
+    list_runs,
+    run_named,
+    wanted,
+)
 from common.study.results import load_results
+from common.study.side_by_side import side_by_side
 from common.study.verbs import report_again
 
+FOREST = (
+    "The adjusted effect of each run that is compared, with its 95 % interval; a full mark is "
+    "evidence. Where only the models differ, the mean over them stands beneath."
+)
 LOOK_EVERY = 5  # seconds between looks for runs that others, or the command line, have added
 
 
@@ -51,6 +65,15 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, pages: Sequence[Page], may_delete: boo
     """
     with gr.Tab("Runs", id="runs") as tab:
         seen = gr.State("")
+        with gr.Row():
+            words = gr.Textbox(
+                label="Show runs with", placeholder="a model, localizer, outcome or any word",
+                elem_id="filter", min_width=240, scale=3, max_length=LONGEST,
+            )  # fmt: skip
+            order = gr.Dropdown(
+                [(said, name) for name, said in ORDERS.items()], value="newest", label="Sorted",
+                elem_id="order", min_width=180, scale=2,
+            )  # fmt: skip
         table = gr.HTML(elem_id="runs")
         with gr.Row():
             chosen = gr.Dropdown(
@@ -60,6 +83,10 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, pages: Sequence[Page], may_delete: boo
             rival = gr.Dropdown(
                 [], value=None, label="Compare with", elem_id="rival", min_width=300,
                 info="A second finished run, to see both side by side.",
+            )  # fmt: skip
+            others = gr.Dropdown(
+                [], value=[], label="And these", multiselect=True, elem_id="others", min_width=300,
+                info="Any number of finished runs, for one table and one forest plot of them all.",
             )  # fmt: skip
         with gr.Row():
             again = gr.Button("Repeat with these settings", size="sm", interactive=False, scale=4)
@@ -72,7 +99,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, pages: Sequence[Page], may_delete: boo
                 min_width=110,
             )
         with gr.Group(visible=False, elem_id="question") as question:
-            words = gr.HTML(padding=True)
+            asking = gr.HTML(padding=True)
             with gr.Row():
                 yes = gr.Button("Yes, delete it", size="sm", variant="stop")
                 no = gr.Button("Keep it", size="sm")
@@ -83,8 +110,11 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, pages: Sequence[Page], may_delete: boo
                 pictures.place("Dose curve of the first run"),
                 pictures.place("Dose curve of the second"),
             ]
+        together = gr.HTML(elem_id="together")
+        plot = pictures.place("Adjusted effects of all that are compared", "forest")
         frame = gr.HTML(elem_id="report")
-    listed = [seen, table, chosen, rival]
+    listed = [seen, table, chosen, rival, others]
+    kept = [seen, chosen, rival, others, words, order]
     states = [page.found for page in pages]
     forms = [[page.asked, *page.form] for page in pages]
     opened = [frame, row, *files, again, delete, question, *states, *itertools.chain(*forms)]
@@ -92,7 +122,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, pages: Sequence[Page], may_delete: boo
     looking = gr.Timer(LOOK_EVERY)
     demo.load(refresh, None, listed, show_progress="hidden", queue=False, api_name="runs")
     for trigger in (tab.select, looking.tick):
-        trigger(look_again, [seen, chosen, rival], listed, queue=False, **QUIET)
+        trigger(look_again, kept, listed, queue=False, **QUIET)
+    for trigger in (words.change, order.change):
+        trigger(told(look_again), kept, listed, queue=False, **QUIET)
     chosen.change(
         told(partial(open_run, pages=pages)), chosen, opened, api_name="open",
         show_progress_on=frame,
@@ -101,12 +133,16 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, pages: Sequence[Page], may_delete: boo
         [chosen.change, rival.change], told(compare_runs), [chosen, rival], beside,
         api_name="compare", show_progress_on=compared,
     )  # fmt: skip
+    gr.on(
+        [chosen.change, rival.change, others.change], told(compare_all), [chosen, rival, others],
+        [together, plot], api_name="compare_all", show_progress_on=together,
+    )  # fmt: skip
     again.click(
         told(partial(repeat, pages=pages)), chosen,
         [tabs, *(each for page in pages for each in page.form)], api_name="repeat",
     )  # fmt: skip
     if may_delete:
-        delete.click(ask, chosen, [question, words], queue=False, **QUIET)
+        delete.click(ask, chosen, [question, asking], queue=False, **QUIET)
         no.click(lambda: gr.Group(visible=False), None, question, queue=False, **QUIET)
         yes.click(told(delete_chosen), chosen, [*listed, question], api_name="delete")
     here = {"run": lambda: _names(list_runs()), "rival": lambda: _finished(list_runs())}
@@ -121,20 +157,38 @@ def refresh() -> list[Any]:
     return look_again("", None, None)
 
 
-def look_again(seen: str, chosen: str | None, rival: str | None) -> list[Any]:
+def look_again(
+    seen: str,
+    chosen: str | None,
+    rival: str | None,
+    others: Sequence[str] | None = None,
+    words: str = "",
+    order: str = "newest",
+) -> list[Any]:
     """The list, if it is another than the one that was seen; what was chosen stays so.
+
+    Parameters
+    ----------
+    seen : str
+        What was seen.
+    chosen, rival, others : names of runs
+        What was chosen to open, and to compare it with.
+    words, order : str
+        Which runs are listed, and in which order; all can be chosen.
 
     Returns
     -------
     list
-        What has now been seen, the list, and the names to choose from for either run.
+        What has now been seen, the list, and the names to choose from for either run and for more.
     """
     entries = list_runs()
-    state = f"seen {[(entry.name, entry.finished) for entry in entries]}"
+    state = f"seen {words!r} {order} {[(entry.name, entry.finished) for entry in entries]}"
     if state == seen:
-        return [gr.skip()] * 4
-    choices = _choice(_names(entries), chosen), _choice(_finished(entries), rival)
-    return [state, fragments.runs(entries), *choices]
+        return [gr.skip()] * 5
+    finished = _finished(entries)
+    choices = _choice(_names(entries), chosen), _choice(finished, rival)
+    listed = fragments.runs(wanted(entries, words, order), order, len(entries))
+    return [state, listed, *choices, _choices(finished, others)]
 
 
 def _names(entries: Sequence[Entry]) -> list[tuple[str, str]]:
@@ -154,6 +208,12 @@ def _choice(names: list[tuple[str, str]], value: str | None) -> Any:
         return gr.Dropdown(choices=names)  # left alone: a link may be about to choose one
     there = any(name == value for _, name in names)
     return gr.Dropdown(choices=names, value=value if there else None)
+
+
+def _choices(names: list[tuple[str, str]], values: Sequence[str] | None) -> Any:
+    there = {name for _, name in names}
+    chosen = [each for each in values or () if each in there]
+    return gr.Dropdown(choices=names, value=chosen, multiselect=True)
 
 
 # --- one run ---
@@ -261,6 +321,25 @@ def _curve(entry: Entry, results: Results) -> Any:
         return pictures.drawn(figures.dose_curve(results), say_doses(results))
     effects = adjusted_effects(entry.folder, results)
     return pictures.drawn(figures.adjusted(results, effects), say_adjusted(results))
+
+
+# --- any number of runs ---
+
+
+def compare_all(name: str | None, rival: str | None, others: Sequence[str] | None) -> list[Any]:
+    """All chosen runs as one table, what makes them hard to compare, and their forest plot.
+
+    Raises
+    ------
+    RunError
+        If the list lacks one of them, or it is not finished.
+    """
+    named = [*dict.fromkeys(each for each in (name, rival, *(others or ())) if each)]
+    if not others or len(named) < 2:
+        return ["", gr.Image(visible=False)]
+    sides = side_by_side([finished_run(each).folder for each in named])
+    runs = [(side.folder.name, side.results.judgement) for side in sides.sides]
+    return [fragments.together(sides), pictures.drawn(figures.forest(runs, sides.pooled), FOREST)]
 
 
 # --- deleting ---

@@ -43,6 +43,9 @@ table.fl-table { border-collapse: collapse; border: 0; width: 100%; font-size: .
 .fl-runs caption { caption-side: top; padding: 0 .55rem .4rem; }
 .fl-runs th, .fl-runs td { text-align: left !important; vertical-align: top; }
 .fl-runs small { display: block; }
+.fl-file { color: var(--fl-blue); text-decoration: underline; }
+.fl-together caption { caption-side: top; }
+.fl-together th, .fl-together td { text-align: left !important; vertical-align: top; }
 .fl-table small { font-weight: 400; font-size: .92em; }
 .fl-runs :is(th, td) { white-space: normal !important; overflow-wrap: anywhere; }
 .fl-runs td:last-child { min-width: 18rem; }

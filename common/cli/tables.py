@@ -8,53 +8,24 @@ from rich.markup import escape
 from rich.table import Table
 
 from common.cli.printing import results_console
-from common.effects.finding import amount, between_amounts
-from common.effects.words import percent
 from common.measure.scores import SelectivityMap
-from common.report.verdicts import BADGES
-from common.study.side_by_side import Side, SideBySide
+from common.study.side_by_side import HEADS, NOTE, SideBySide
 
 LEFT = ("run", "model", "localizer", "outcome", "site", "masks", "position")
-HEADS = {"d_prime": "d′", "times_median": "× median"}
+CALLED = {"d_prime": "d′", "times_median": "× median"}
 ON_SCREEN = ("rank", "site", "unit", "position")
 
 
 def print_sides(sides: SideBySide) -> None:
     """Print runs side by side, and the mean over models."""
-    table = _blank("run", "model", "localizer", "units", "intact", "r", "outcome",
-                   "adjusted effect", "p")  # fmt: skip
+    table = _blank(*HEADS)
     for side in sides.sides:
-        table.add_row(*map(escape, _cells(side)))
+        table.add_row(*map(escape, side.cells))
     console = results_console()
     console.print(table)
-    console.print(
-        "intact: accuracy of the target group, and of the other; r: correlation of the maps of two "
-        "halves of the stimuli.",
-        highlight=False,
-    )
-    if (mean := sides.pooled) is not None:
-        console.print(
-            f"Mean over {mean.n} models (random effects): {amount(mean.effect)} "
-            f"{escape(between_amounts(mean.ci))}; sd between models {mean.between:.3g}, "
-            f"{percent(mean.share)} of the variance.",
-            highlight=False,
-        )
-
-
-def _cells(side: Side) -> list[str]:
-    row, judged = side.row, side.results.judgement
-    rates = [row["intact_target"], row["intact_other"]]
-    return [
-        side.folder.name,
-        row["model"],
-        row["localizer"],
-        f"{row['units']:,} ({row['percent']:g} %)",
-        " / ".join(percent(rate) for rate in rates if rate is not None),
-        "" if row["reliability"] is None else f"{row['reliability']:.2f}",
-        str(BADGES[judged.outcome]),
-        f"{amount(judged.adjusted.effect)} {between_amounts(judged.adjusted.ci)}",
-        "" if row["p"] is None else f"{row['p']:.3f}",
-    ]
+    console.print(NOTE, highlight=False)
+    if sides.mean_said is not None:
+        console.print(escape(sides.mean_said), highlight=False)
 
 
 def print_units(listed: pd.DataFrame, found: SelectivityMap) -> None:
@@ -62,7 +33,7 @@ def print_units(listed: pd.DataFrame, found: SelectivityMap) -> None:
     symbol = found.score.words.symbol
     wanted = (*ON_SCREEN, symbol, "q", "d_prime", "index", "loudness", "times_median", "masks")
     names = [name for name in wanted if name in listed]
-    table = _blank(*(HEADS.get(name, name) for name in names))
+    table = _blank(*(CALLED.get(name, name) for name in names))
     for row in listed[names].itertuples(index=False):
         table.add_row(*(escape(_told(value)) for value in row))
     console = results_console()

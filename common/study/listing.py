@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import math
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from filelock import FileLock, Timeout
 
 from common.base.errors import RunError
 from common.base.files import read_json
 from common.effects.finding import amount, between_amounts
-from common.effects.judgement import Outcome
+from common.effects.judgement import Estimate, Outcome
 from common.study.folder import front_of
 from common.study.results import NAME, load_results
 
 RUNS = Path("runs")
+ORDERS = {
+    "newest": "the newest first",
+    "model": "by model",
+    "localizer": "by localizer",
+    "effect": "the largest effect first",
+}  # in which runs can be listed
 
 
 @dataclass(frozen=True)
@@ -38,8 +47,8 @@ class Entry:
         What it was started with, paths as text.
     outcome : str or None
         One of the four; ``None`` where it is not finished.
-    effect : str
-        The adjusted effect with its interval; nothing where it is not finished.
+    adjusted : Estimate or None
+        The adjusted effect with its interval and p; ``None`` where it is not finished.
     """
 
     folder: Path
@@ -51,7 +60,14 @@ class Entry:
     verdict: str
     settings: dict[str, Any]
     outcome: Outcome | None = None
-    effect: str = ""
+    adjusted: Estimate | None = None
+
+    @property
+    def effect(self) -> str:
+        """The adjusted effect with its interval in words; nothing where it is not finished."""
+        if self.adjusted is None:
+            return ""
+        return f"{amount(self.adjusted.effect)} {between_amounts(self.adjusted.ci)}"
 
     @property
     def name(self) -> str:
@@ -73,9 +89,11 @@ def _entry(folder: Path) -> Entry | None:
         finished = (folder / NAME).is_file()
         localizing = not finished and "evaluation" not in about["identity"]
         verdict = "a map only" if localizing else "not finished"
-        outcome, effect = None, ""
+        outcome, adjusted = None, None
         if finished:
-            verdict, outcome, effect = _found(folder.absolute(), (folder / NAME).stat().st_mtime_ns)
+            verdict, outcome, adjusted = _found(
+                folder.absolute(), (folder / NAME).stat().st_mtime_ns
+            )
         return Entry(
             folder,
             front_of(about),
@@ -86,19 +104,74 @@ def _entry(folder: Path) -> Entry | None:
             verdict,
             dict(about["settings"]),
             outcome,
-            effect,
+            adjusted,
         )
     except (RunError, OSError, KeyError, TypeError, ValueError):
         return None  # a folder that is being written, or somebody else's
 
 
 @lru_cache(maxsize=1024)
-def _found(folder: Path, _: int) -> tuple[str, Outcome, str]:
+def _found(folder: Path, _: int) -> tuple[str, Outcome, Estimate]:
     """What a finished run found, read once: an old run is judged anew, which takes seconds."""
     results = load_results(folder)
-    adjusted = results.judgement.adjusted
-    effect = f"{amount(adjusted.effect)} {between_amounts(adjusted.ci)}"
-    return results.verdict, results.judgement.outcome, effect
+    return results.verdict, results.judgement.outcome, results.judgement.adjusted
+
+
+def wanted(entries: Sequence[Entry], words: str = "", order: str = "newest") -> list[Entry]:
+    """Those entries that hold all of the words, in an order.
+
+    Parameters
+    ----------
+    words : str
+        Each is looked for in name, model, localizer, outcome and verdict, in whatever case.
+    order : str
+        One of :data:`ORDERS`; runs that are alike in it stay as they were.
+
+    Raises
+    ------
+    RunError
+        If there is no such order.
+    """
+    if order not in ORDERS:
+        raise RunError(f"no order {order!r}: choose one of {', '.join(ORDERS)}")
+    looked_for = words.casefold().split()
+    kept = [each for each in entries if all(word in _said(each) for word in looked_for)]
+    return kept if order == "newest" else sorted(kept, key=lambda each: _key(each, order))
+
+
+def _said(entry: Entry) -> str:
+    told = (entry.name, entry.model, entry.localizer, entry.outcome or "", entry.verdict)
+    return " ".join(told).casefold()
+
+
+def _key(entry: Entry, order: str) -> Any:
+    if order == "effect":
+        return -entry.adjusted.effect if entry.adjusted else math.inf
+    return getattr(entry, order).casefold()
+
+
+def table_of(entries: Sequence[Entry]) -> pd.DataFrame:
+    """A row a run: what it is of, when, its outcome, adjusted effect, interval, p, and verdict."""
+    rows = []
+    for entry in entries:
+        found = entry.adjusted
+        low, high = (None, None) if found is None else found.ci
+        rows.append(
+            {
+                "run": entry.name,
+                "program": entry.front,
+                "model": entry.model,
+                "localizer": entry.localizer,
+                "started": entry.started,
+                "outcome": entry.outcome,
+                "effect": None if found is None else found.effect,
+                "low": low,
+                "high": high,
+                "p": None if found is None else found.p,
+                "verdict": entry.verdict,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def runs_of(front: str, root: Path = RUNS) -> list[str]:

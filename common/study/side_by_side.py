@@ -12,11 +12,21 @@ import pandas as pd
 
 from common.base.errors import RunError
 from common.base.files import read_json
+from common.effects.finding import amount, between_amounts
 from common.effects.pooled import Pooled, pooled
 from common.effects.results import Results
+from common.effects.words import percent
+from common.report.verdicts import BADGES
 from common.study.results import load_results
 
 ORDER = ("effect", "model", "started")  # rows may be sorted by these
+HEADS = (
+    "run", "model", "localizer", "units", "intact", "r", "outcome", "adjusted effect", "p",
+)  # fmt: skip
+NOTE = (
+    "intact: accuracy of the target group, and of the other; r: correlation of the maps of two "
+    "halves of the stimuli."
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,23 @@ class Side:
             "started": self.started,
         }
 
+    @property
+    def cells(self) -> list[str]:
+        """The row as a reader sees it, under :data:`HEADS`."""
+        row, judged = self.row, self.results.judgement
+        rates = [row["intact_target"], row["intact_other"]]
+        return [
+            self.folder.name,
+            row["model"],
+            row["localizer"],
+            f"{row['units']:,} ({row['percent']:g} %)",
+            " / ".join(percent(rate) for rate in rates if rate is not None),
+            "" if row["reliability"] is None else f"{row['reliability']:.2f}",
+            str(BADGES[judged.outcome]),
+            f"{amount(judged.adjusted.effect)} {between_amounts(judged.adjusted.ci)}",
+            "" if row["p"] is None else f"{row['p']:.3f}",
+        ]
+
 
 @dataclass(frozen=True)
 class SideBySide:
@@ -101,6 +128,17 @@ class SideBySide:
     def table(self) -> pd.DataFrame:
         """A row a run."""
         return pd.DataFrame([side.row for side in self.sides])
+
+    @property
+    def mean_said(self) -> str | None:
+        """The mean over models in words; ``None`` where there is none."""
+        if (mean := self.pooled) is None:
+            return None
+        return (
+            f"Mean over {mean.n} models (random effects): {amount(mean.effect)} "
+            f"{between_amounts(mean.ci)}; sd between models {mean.between:.3g}, "
+            f"{percent(mean.share)} of the variance."
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Rows, warnings and mean; bounds that do not exist are null."""

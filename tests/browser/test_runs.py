@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import pandas as pd
 import pytest
 from filelock import FileLock
 
@@ -102,6 +105,7 @@ def test_a_name_that_is_no_run_is_refused(name: Any) -> None:
     for act in (
         lambda: runs.open_run(name, PAGES),
         lambda: runs.compare_runs(name, "one"),
+        lambda: runs.compare_all("one", None, [name]),
         lambda: runs.repeat(name, PAGES),
         lambda: runs.delete_chosen(name),
     ):
@@ -131,6 +135,19 @@ def test_two_runs_side_by_side_show_what_differs() -> None:
     assert right.visible
 
 
+def test_any_number_of_runs_is_one_table_and_one_forest_plot() -> None:
+    html, plot = runs.compare_all("one", None, ["two"])
+    assert html.count("<tr") == 3
+    assert "one model is one subject" in html
+    assert "different shares" in html
+    assert len(rows_of(html)) == 2
+    assert plot.visible
+    # Two alone stand beside each other already, and one alone is no comparison.
+    for few in (("one", "two", []), ("one", None, None), (None, None, ["one"])):
+        assert runs.compare_all(*few)[0] == ""
+    assert len(rows_of(runs.compare_all("one", "two", ["one"])[0])) == 2
+
+
 def test_comparing_with_a_run_that_is_not_finished_says_how_to_finish_it() -> None:
     with pytest.raises(RunError, match="run the same settings again"):
         runs.compare_runs("one", "half")
@@ -148,14 +165,39 @@ def test_repeating_leads_to_the_page_of_its_front_end_with_its_settings() -> Non
 
 
 def test_the_list_is_sent_again_only_when_it_has_changed() -> None:
-    seen, html, names, finished = runs.refresh()
+    seen, html, names, finished, others = runs.refresh()
     assert "half" in html
     assert {value for _, value in names.choices} == {"one", "two", "half"}
     assert {value for _, value in finished.choices} == {"one", "two"}
+    assert others.choices == finished.choices
     assert all(is_skipped(each) for each in runs.look_again(seen, "one", None))
-    _, _, names, finished = runs.look_again("", "one", "gone")
+    _, _, names, finished, others = runs.look_again("", "one", "gone", ["two", "gone"])
     assert names.value == "one"
     assert finished.value is None
+    assert others.value == ["two"]
+
+
+def rows_of(html: str) -> pd.DataFrame:
+    """The table that a link of the page holds."""
+    data = html.split("data:text/csv;base64,")[1].split("'")[0]
+    return pd.read_csv(io.BytesIO(base64.b64decode(data)))
+
+
+def test_the_list_is_searched_sorted_and_taken_away_as_a_table() -> None:
+    def listed(words: str, order: str = "newest") -> list[str]:
+        return [*rows_of(runs.look_again("", None, None, [], words, order)[1])["run"]]
+
+    assert {*listed("")} == {"one", "two", "half"}
+    assert listed("TWO planted") == ["two"]
+    effects = rows_of(runs.look_again("", None, None, [], "", "effect")[1])["effect"]
+    assert effects.notna().tolist() == [True, True, False]
+    assert effects[0] >= effects[1]
+    nothing = runs.look_again("", None, None, [], "no-such-word")[1]
+    assert "None of 3 runs has these words" in nothing
+    seen = runs.look_again("", None, None)[0]
+    assert runs.look_again(seen, None, None, [], "one")[0] != seen
+    with pytest.raises(RunError, match="no order 'colour': choose one of newest, model"):
+        runs.look_again("", None, None, [], "", "colour")
 
 
 def test_a_run_is_deleted_after_the_question_and_not_while_it_runs(home: Path) -> None:
@@ -168,7 +210,7 @@ def test_a_run_is_deleted_after_the_question_and_not_while_it_runs(home: Path) -
     assert folder.exists()
     with FileLock(folder / ".lock"), pytest.raises(RunError, match="is running"):
         runs.delete_chosen("gone")
-    _, html, names, _, question = runs.delete_chosen("gone")
+    _, html, names, _, _, question = runs.delete_chosen("gone")
     assert not folder.exists()
     assert not list((home / "runs").glob(".deleted*"))
     assert "gone" not in html

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import pandas as pd
 import pytest
 
 from common.study.plan import DEFAULT_CONTROLS
@@ -236,6 +237,14 @@ def test_a_run_is_compared_with_another(page: Page, finished: list[str]) -> None
     page.locator(".fl-figure").last.scroll_into_view_if_needed()  # they load when they are seen
     page.wait_for_function(DRAWN, arg=2)
     page.frame_locator("iframe.fl-report").get_by_text("To repeat this run").wait_for()
+    choose(page, "others", two)
+    page.locator("#together").get_by_text("one model is one subject").wait_for()
+    page.locator("#forest img").wait_for()
+    page.locator("#filter :is(input, textarea)").fill("planted-two")
+    page.locator("#runs").get_by_text("1 of ").wait_for()
+    with page.expect_download() as download:
+        page.get_by_text("These runs as CSV").click()
+    assert len(pd.read_csv(download.value.path())) == 1
 
 
 def test_a_prompt_is_continued_three_ways(page: Page) -> None:
