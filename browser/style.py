@@ -39,7 +39,7 @@ table.fl-table { border-collapse: collapse; border: 0; width: 100%; font-size: .
 .fl-table th:first-child { text-align: left; }
 .fl-table tr.fl-strong > * { font-weight: 600;
   border-top: 2px solid var(--body-text-color-subdued); }
-.fl-runs { max-height: 20rem; overflow: auto; }
+.fl-runs { max-height: 28rem; overflow: auto; }
 .fl-runs caption { caption-side: top; padding: 0 .55rem .4rem; }
 .fl-runs th, .fl-runs td { text-align: left !important; vertical-align: top; }
 .fl-runs small { display: block; }
@@ -47,7 +47,8 @@ table.fl-table { border-collapse: collapse; border: 0; width: 100%; font-size: .
 .fl-together caption { caption-side: top; }
 .fl-together th, .fl-together td { text-align: left !important; vertical-align: top; }
 .fl-table small { font-weight: 400; font-size: .92em; }
-.fl-runs :is(th, td) { white-space: normal !important; overflow-wrap: anywhere; }
+.fl-runs :is(th, td) { white-space: normal !important; overflow-wrap: anywhere;
+  min-width: 7.5rem; }
 .fl-runs td:last-child { min-width: 18rem; }
 .fl-runs th:first-child { min-width: 9rem; }
 .fl-head { display: flex; flex-wrap: wrap; gap: .1rem 1.2rem; font-size: .92rem;
@@ -108,7 +109,7 @@ table.fl-table { border-collapse: collapse; border: 0; width: 100%; font-size: .
   .fl-table td::before { content: attr(data-label) ": "; font-weight: 400;
     color: var(--block-info-text-color); }
   .fl-table td:empty { display: none; }
-  .fl-runs td:last-child { min-width: 0; }
+  .fl-runs :is(th, td), .fl-runs td:last-child, .fl-runs th:first-child { min-width: 0; }
   /* Two runs stay side by side, under their names. */
   .fl-compared .fl-table tr { display: grid; grid-template-columns: 1fr 1fr; padding: .3rem; }
   .fl-compared .fl-table tbody th { grid-column: 1 / -1; }
