@@ -59,6 +59,7 @@ from vision_loc.stimuli import (
     within_class,
 )
 
+ALONE = "The evaluation has {} alone: whether other pictures lose as much is not asked."
 SAMPLE = 16  # pictures from which is guessed how long a run takes
 
 
@@ -348,6 +349,8 @@ def _benchmark(settings: Settings, model: VisionModel) -> Benchmark:
         shown = occluded(shown, settings.seed)
     elif by_class:
         shown = within_class(shown)
+    if settings.within == "margin" and shown.other is None:
+        raise SettingError("`within` margin: one group alone has no other to be paired with")
     if settings.items is not None:
         shown = fewer(shown, settings.items, settings.seed)
     return without_classes(shown, model) if agreed else shown
@@ -357,6 +360,8 @@ def _warning(shown: Benchmark, digests: Sequence[str]) -> str | None:
     """What to know of the pictures; of a greyed one both groups have a version."""
     if shown.occlusion is not None:
         return shown.warning
+    if shown.other is None:
+        return " ".join(filter(None, (shown.warning, ALONE.format(shown.target))))
     groups = [picture.condition for picture in shown.pictures]
     target, other = (
         [digest for digest, group in zip(digests, groups, strict=True) if group == side]

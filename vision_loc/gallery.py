@@ -125,7 +125,7 @@ def _ties(driven: np.ndarray, least: np.ndarray) -> str:
 def _counted(numbers: np.ndarray, items: Benchmark) -> str:
     """How many pictures, and how many of each group: ``3 pictures (2 face, 1 object)``."""
     groups = [items.pictures[number].condition for number in numbers]
-    parts = [f"{groups.count(name)} {name}" for name in (items.target, items.other)]
+    parts = [f"{groups.count(name)} {name}" for name in (items.target, items.other) if name]
     word = "picture" if len(numbers) == 1 else "pictures"
     return f"{len(numbers)} {word} ({', '.join(parts)})" if len(numbers) else "none"
 

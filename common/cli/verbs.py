@@ -44,7 +44,7 @@ from common.cli.printing import (
 )
 from common.cli.reading import add_reading
 from common.effects.results import Results
-from common.effects.words import matched_texts, skipped_warning
+from common.effects.words import few_stimuli, matched_texts, skipped_warning
 from common.measure.sites import KINDS
 from common.measure.survey import Survey
 from common.models.catalogue import Entry
@@ -152,7 +152,7 @@ def _add_localize(app: typer.Typer, program: Program) -> None:
             print_selective(results)
             told = (results.model.unsaid, results.localizer.warning)
             print_warnings([each for each in told if each])
-            print_warnings(matched_texts(results.localizer))
+            print_warnings([*few_stimuli(results.localizer), *matched_texts(results.localizer)])
             if skipped := results.localizer.skipped:
                 print_warnings([skipped_warning("localizer", skipped)])
             print_place("Run folder", folder)

@@ -9,6 +9,7 @@ from common.effects.finding import finding, plainly
 from common.effects.measured import AGREEMENT, BY_DEFINITION
 from common.effects.results import Results
 from common.effects.words import (
+    few_stimuli,
     made_alike,
     matched_classes,
     matched_texts,
@@ -62,6 +63,7 @@ def _of_stimuli(results: Results) -> Iterator[str]:
         yield results.model.unsaid
     if results.evaluation.overlap:
         yield f"{results.evaluation.overlap} evaluation stimuli were in the localizer too."
+    yield from few_stimuli(results.localizer)
     for name, part in (("localizer", results.localizer), ("evaluation", results.evaluation)):
         if part.warning:
             yield part.warning

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from common.effects.described import DescribedLocalizer, Evaluation, SkippedStimulus
 from common.effects.parts import Interval
 
+FEW = 30  # stimuli on one side of a localizer, below which it is told
+
 
 def points(share: float) -> str:
     """A difference of shares in percentage points: ``+3.2``."""
@@ -29,6 +31,16 @@ def skipped_warning(part: str, skipped: Sequence[SkippedStimulus]) -> str:
     more = ", …" if len(skipped) > 3 else ""
     were = "stimulus of the {} was" if len(skipped) == 1 else "stimuli of the {} were"
     return f"{len(skipped):,} {were.format(part)} broken or missing and left out: {names}{more}."
+
+
+def few_stimuli(found: DescribedLocalizer) -> list[str]:
+    """That a localizer has few stimuli on one of its sides, if it has."""
+    if min(found.n_target, found.n_control) >= FEW:
+        return []
+    return [
+        f"The localizer has {found.n_target:,} target and {found.n_control:,} control stimuli; "
+        f"below {FEW} on a side, other stimuli may well find other units."
+    ]
 
 
 def matched_classes(model: str, tested: Evaluation) -> list[str]:

@@ -12,7 +12,8 @@ from common.measure.control_rules import is_matched
 RATE = {"accuracy": 0.98, "ci": [0.96, 1.0], "n": 50}
 MODEL = {"name": "local/net", "fingerprint": "f" * 32, "n_parameters": 12345, "dtype": "float32"}
 LOCALIZER = {
-    "name": "floc:faces", "target": ["face"], "control": ["object"], "n_target": 9, "n_control": 9,
+    "name": "floc:faces", "target": ["face"], "control": ["object"],
+    "n_target": 90, "n_control": 90,
 }  # fmt: skip
 SELECTIVITY = {
     "n_units": 1200, "n_sites": 2, "unit": "channel", "pooling": "mean", "statistic": "magnitude",

@@ -228,9 +228,24 @@ def test_names_of_folders(folders: Path, tmp_path: Path) -> None:
         assert named_folders(name) is None
     (tmp_path / "a=b,c=d").mkdir()
     assert named_folders(str(tmp_path / "a=b,c=d")) is None
-    for wrong in ("a=x", "a=x,b=y,c=z", "a=x,a=y"):
+    assert named_folders("a=x/y") == [("a", Path("x/y"))]
+    for wrong in ("a=x,b=y,c=z", "a=x,a=y"):
         with pytest.raises(SettingError, match="two folders are compared"):
             named_folders(wrong)
+
+
+def test_one_group_is_judged_by_itself(settings: Settings, folders: Path, tmp_path: Path) -> None:
+    name = f"celeba={folders / 'celeba'}"
+    alone = replace(settings, evaluation=name, controls=read_controls("layer-matched:2"))
+    results, _, _ = run(alone, tmp_path / "run")
+    assert (results.evaluation.target, results.evaluation.other) == ("celeba", None)
+    assert results.groups == ("celeba",)
+    assert any("has celeba alone" in each for each in results.warnings)
+    (loss,) = [each.loss.effect for each in results.judgement.verdict.groups.values()]
+    assert results.judgement.adjusted.effect == pytest.approx(loss)
+    for within, said in (("margin", "no other to be paired with"), ("class", "needs classes")):
+        with pytest.raises(SettingError, match=said):
+            run(replace(alone, within=within), tmp_path / "within")
 
 
 def test_pictures_are_named_by_group_and_file(settings: Settings) -> None:

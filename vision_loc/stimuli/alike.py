@@ -28,19 +28,21 @@ def within_class(items: Benchmark) -> Benchmark:
     Raises
     ------
     DataError
-        If there is no such class.
+        If there is no such class, or one group alone.
     """
+    if (other := items.other) is None:
+        raise DataError(f"{items.name}: has one group alone, so there is no other within a class")
     least = items.within.at_least
     counts = Counter((picture.label, picture.condition) for picture in items.pictures)
     by_class = {
-        label: (counts[label, items.target], counts[label, items.other])
+        label: (counts[label, items.target], counts[label, other])
         for label in sorted({picture.label for picture in items.pictures})
     }
     classes = {label: n for label, n in by_class.items() if min(n) >= least}
     if not classes:
         raise DataError(
             f"{items.name}: no class has {least} pictures of {items.target} and as many of "
-            f"{items.other}, so the groups cannot be compared within a class"
+            f"{other}, so the groups cannot be compared within a class"
         )
     kept = tuple(picture for picture in items.pictures if picture.label in classes)
     told = WithinClass(

@@ -33,12 +33,12 @@ from vision_loc.stimuli.unlabelled import named_folders, pictures_of
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Labelled pictures in two groups, to evaluate on.
+    """Labelled pictures in two groups, or in one, to evaluate on.
 
     Attributes
     ----------
-    target, other : str
-        The group that should lose, and the one that should not.
+    target, other : str, str or None
+        The group that should lose, and the one that should not; ``None`` where there is one alone.
     wnids : dict of int to str
         WordNet id of each class index, where the table has them.
     classes : dict of int to str
@@ -63,7 +63,7 @@ class Benchmark:
     name: str
     pictures: tuple[Picture, ...]
     target: str
-    other: str
+    other: str | None
     wnids: dict[int, str] = field(default_factory=dict)
     classes: dict[int, str] = field(default_factory=dict)
     warning: str | None = None
@@ -95,7 +95,7 @@ def benchmark(
     ----------
     name : str
         A manifest, the path of a folder or of a table (see :mod:`vision_loc.stimuli.own`), or two
-        folders without classes (see :mod:`vision_loc.stimuli.unlabelled`).
+        folders without classes, or one (see :mod:`vision_loc.stimuli.unlabelled`).
     skip : bool, default=False
         Files that are missing are no error; :func:`benchmark_without_broken` leaves them out.
     more_others : bool, default=False
@@ -111,7 +111,7 @@ def benchmark(
     """
     if (named := named_folders(name)) is not None:
         told = ",".join(f"{group}={folder.resolve().name}" for group, folder in named)
-        (target, _), (other, _) = named
+        target, other = named[0][0], named[1][0] if len(named) > 1 else None
         warning = passed_over(*(folder for _, folder in named))
         return Benchmark(told, pictures_of(named), target, other, warning=warning)
     if own.is_own(name):

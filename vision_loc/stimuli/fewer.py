@@ -42,4 +42,5 @@ def fewer(items: Benchmark, n: int, seed: int = 0) -> Benchmark:
 
 
 def _sides(counts: Counter[tuple[int, str]], label: int, items: Benchmark) -> tuple[int, int]:
+    assert items.other is not None  # within classes there are two groups
     return counts[label, items.target], counts[label, items.other]

@@ -23,10 +23,10 @@ TARGETS = ("target", "face", "faces")
 OTHERS = ("control", "other", "nonface", "controls", "others", "nonfaces")
 
 
-def choose_groups(path: Path, groups: Sequence[str]) -> tuple[str, str]:
-    """Which of two groups is the target, and which the other.
+def choose_groups(path: Path, groups: Sequence[str]) -> tuple[str, str | None]:
+    """Which of two groups is the target, and which the other; one alone is the target.
 
-    Rows without a group, or in the group ``ambiguous``, are left out; two groups must remain. The
+    Rows without a group, or in the group ``ambiguous``, are left out; one or two must remain. The
     target is the one called ``target`` or ``face``; else the one beside ``control``, ``other`` or
     ``nonface``; else the first by alphabet.
 
@@ -35,13 +35,15 @@ def choose_groups(path: Path, groups: Sequence[str]) -> tuple[str, str]:
     Raises
     ------
     DataError
-        If it is not two groups.
+        If it is no group, or more than two.
     """
     names = sorted(set(groups) - {"", LEFT_OUT})
+    if len(names) == 1:
+        return names[0], None
     if len(names) != 2:
         raise DataError(
             f"{path}: has {len(names)} groups ({', '.join(names[:6]) or 'none'}) where two are "
-            f"compared; leave a group out by calling it {LEFT_OUT}"
+            f"compared, or one is by itself; leave a group out by calling it {LEFT_OUT}"
         )
     known = [name for name in TARGETS if name in names]
     rest = [name for name in names if name not in OTHERS]
@@ -66,14 +68,12 @@ def groups_of(
     inside = subfolders(folder)
     if by_folder and len(inside) == 2:
         return [Path(file).parts[0] if "/" in file else "" for file in files], None
-    hint = (
-        ""
-        if by_folder or len(inside) != 2
-        else (
+    hint = f" (are all of one group? Say `evaluation` NAME={folder})" if by_folder else ""
+    if not by_folder and len(inside) == 2:
+        hint = (
             f" (its folders {inside[0]} and {inside[1]} are two groups without classes? `measure` "
             "agreement asks for none)"
         )
-    )
     raise DataError(
         f"{folder}: nothing says which group each picture belongs to{hint}; give the column "
         f"group in {TABLE}, or {GROUPS} (file,group or folder,group), or {ANNOTATIONS}, or run: "

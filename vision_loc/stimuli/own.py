@@ -59,7 +59,7 @@ class OwnSet:
     folder: Path
     table: pd.DataFrame
     target: str
-    other: str
+    other: str | None
     wnids: dict[int, str] = field(default_factory=dict)
     classes: dict[int, str] = field(default_factory=dict)
     warning: str | None = None

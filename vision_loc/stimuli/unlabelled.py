@@ -1,6 +1,7 @@
 """Pictures of which nobody knows the class: two folders, to be judged by agreement.
 
-``faces=celeba,others=coco`` names them, the target first; a single folder may hold the two.
+``faces=celeba,others=coco`` names them, the target first; a single folder may hold the two. One of
+them alone, ``faces=celeba``, is judged by itself.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _NAMED = re.compile(r"(?P<group>[^=,/\\]+)=(?P<folder>.+)")
 
 
 def named_folders(name: str) -> list[tuple[str, Path]] | None:
-    """The two groups and their folders that an evaluation's name says; ``None`` for another name.
+    """The groups and their folders that an evaluation's name says; ``None`` for another name.
 
     A comma inside a folder's name parts it only where what follows is ``NAME=``.
 
@@ -33,15 +34,17 @@ def named_folders(name: str) -> list[tuple[str, Path]] | None:
     Raises
     ------
     SettingError
-        If it names one folder, more than two, or two of one name.
+        If it names more than two folders, or two of one name.
     """
     if not _NAMED.fullmatch(name) or name in known_manifests() or os.path.exists(name):  # noqa: PTH110 (a long name is no error)
         return None
     parts = re.split(r",(?=[^=,/\\]+=)", name)
     named = [found for part in parts if (found := _NAMED.fullmatch(part.strip()))]
     groups = [found["group"].strip() for found in named]
-    if len(named) != 2 or len(set(groups)) != 2:
-        raise SettingError(f"`evaluation` {name}: two folders are compared, as in {FORM}")
+    if len(named) != len(parts) or len(named) > 2 or len(set(groups)) != len(named):
+        raise SettingError(
+            f"`evaluation` {name}: two folders are compared, as in {FORM}, or one is by itself"
+        )
     return [
         (group, Path(found["folder"]).expanduser())
         for group, found in zip(groups, named, strict=True)
@@ -56,7 +59,8 @@ def pictures_of(named: Sequence[tuple[str, Path]]) -> tuple[Picture, ...]:
     DataError
         If there is no such folder, it holds no pictures, or one lies in the other.
     """
-    check_apart(named[0][1], named[1][1])
+    if len(named) > 1:
+        check_apart(named[0][1], named[1][1])
     return tuple(
         Picture(
             f"{group}/{file.relative_to(folder).as_posix()}",

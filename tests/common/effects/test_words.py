@@ -9,7 +9,7 @@ import pytest
 from common.effects.finding import amount, finding, plainly
 from common.effects.verdict import verdict, warnings
 from common.effects.words import between, percent, points
-from tests.common.made import ablation, effect, judgement, made
+from tests.common.made import LOCALIZER, ablation, effect, judgement, made
 
 SAID = {"warnings": ["Labels are few."]}
 
@@ -136,3 +136,8 @@ def test_controls_that_are_not_alike_are_a_warning_at_their_dose(percent: float)
     said = doubts(results(balances=[unlike]))
     assert len(said) == (3 if percent == 1.0 else 0)
     assert all(each.startswith("layer-matched controls of the top 1 %: ") for each in said)
+
+
+def test_few_stimuli_on_a_side_of_the_localizer_are_told() -> None:
+    (told,) = warnings(made(localizer={**LOCALIZER, "n_control": 12}))
+    assert "90 target and 12 control stimuli" in told

@@ -21,7 +21,7 @@ from tests.vision_loc.test_models import timm_folder
         ("03.png,1,", "03.png,2,", "class index 2, but phantom/planted has 2 classes"),
         ("03.png,1,", "03.png,-1,", "class index -1"),
         ("03.png,1,", "03.png,cat,", "holds 'cat' in row 11, which is no class index"),
-        (",control\n", ",target\n", "has 1 groups (target) where two are compared"),
+        ("03.png,1,", "03.png,1,third-", "has 3 groups"),
         ("file,", "picture,", "has no column 'file'"),
     ],
 )

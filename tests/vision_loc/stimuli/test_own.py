@@ -152,13 +152,14 @@ def test_table_with_other_columns(tmp_path: Path) -> None:
         (["face", "target"], ("target", "face")),
         (["control", "place"], ("place", "control")),
         (["car", "house"], ("car", "house")),
+        (["a", "a", "ambiguous", ""], ("a", None)),
     ],
 )
-def test_which_group_is_the_target(groups: list[str], chosen: tuple[str, str]) -> None:
+def test_which_group_is_the_target(groups: list[str], chosen: tuple[str, str | None]) -> None:
     assert choose_groups(Path("x.csv"), groups) == chosen
 
 
-@pytest.mark.parametrize("groups", [["a"], ["a", "b", "c"], ["ambiguous", ""]])
+@pytest.mark.parametrize("groups", [["a", "b", "c"], ["ambiguous", ""]])
 def test_not_two_groups(groups: list[str]) -> None:
     with pytest.raises(DataError, match="where two are compared"):
         choose_groups(Path("x.csv"), groups)
