@@ -20,8 +20,6 @@ from common.study import verbs
 from tests.common.made import made
 from tests.common.study.test_dissociation import LEFT, SETTINGS, Sides, answered, marks, wired
 
-pytestmark = pytest.mark.draws_report
-
 ASKED = replace(SETTINGS, localizer="toy:left", sufficient=20)
 Run = tuple[Results, Path]
 
