@@ -13,11 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from common.base.device import choose_device, choose_dtype
 from common.effects.described import DescribedModel
-from common.models.load import load
-from common.models.own import NOTEBOOK, Own, own_of
-from common.study.notebook import Experiment
+from common.models.own import Own, own_of
+from common.study.notebook import Experiment, load_at_hand
 from llm_loc.experiment import LanguageFront
 from llm_loc.models import LanguageModel
 from llm_loc.own import language_model as language_model
@@ -33,16 +31,7 @@ class _Front(LanguageFront):
 
     def load(self, settings: Settings) -> tuple[LanguageModel, DescribedModel]:
         """This model, or one with random weights."""
-        model = load(
-            self.own.name,
-            {NOTEBOOK.rstrip("/"): lambda _name, _rest, untrained: load_own(self.own, untrained)},
-            forms=NOTEBOOK,
-            untrained=settings.untrained,
-            seed=settings.seed,
-            device=choose_device(settings.device),
-            dtype=choose_dtype(settings.dtype),
-        )
-        return model, DescribedModel.model_validate(model.describe())
+        return load_at_hand(self.own, settings, load_own)
 
 
 def experiment(

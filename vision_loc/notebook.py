@@ -17,11 +17,9 @@ from typing import Any
 
 from torch import nn
 
-from common.base.device import choose_device, choose_dtype
 from common.effects.described import DescribedModel
-from common.models.load import load
-from common.models.own import NOTEBOOK, Own, own_of
-from common.study.notebook import Experiment
+from common.models.own import Own, own_of
+from common.study.notebook import Experiment, load_at_hand
 from vision_loc.experiment import VisionFront
 from vision_loc.models import VisionModel
 from vision_loc.own import load_own
@@ -37,16 +35,7 @@ class _Front(VisionFront):
 
     def load(self, settings: Settings) -> tuple[VisionModel, DescribedModel]:
         """This model, or one with random weights."""
-        model = load(
-            self.own.name,
-            {NOTEBOOK.rstrip("/"): lambda _name, _rest, untrained: load_own(self.own, untrained)},
-            forms=NOTEBOOK,
-            untrained=settings.untrained,
-            seed=settings.seed,
-            device=choose_device(settings.device),
-            dtype=choose_dtype(settings.dtype),
-        )
-        return model, DescribedModel.model_validate(model.describe())
+        return load_at_hand(self.own, settings, load_own)
 
 
 def experiment(

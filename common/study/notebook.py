@@ -2,17 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
+from common.base.device import choose_device, choose_dtype
 from common.base.progress import Progress, silent
+from common.effects.described import DescribedModel
 from common.effects.results import Localized, Results
 from common.measure.scores import SelectivityMap
+from common.models.load import LoadedModel, load
+from common.models.own import NOTEBOOK, Own
 from common.study import verbs
 from common.study.declared import completed
 from common.study.front import FrontEnd, Model, S
+from common.study.settings import Settings
+
+Loaded = TypeVar("Loaded", bound=LoadedModel)
+
+
+def load_at_hand(
+    own: Own, settings: Settings, loaded: Callable[[Own, bool], Loaded]
+) -> tuple[Loaded, DescribedModel]:
+    """A model that is at hand, or one like it with random weights.
+
+    Parameters
+    ----------
+    own : Own
+        What makes it.
+    settings : Settings
+        Where it is wanted, in which type, and whether with random weights.
+    loaded : callable
+        The front end's model of what was made; told whether weights are to be random.
+    """
+    model = load(
+        own.name,
+        {NOTEBOOK.rstrip("/"): lambda _name, _rest, untrained: loaded(own, untrained)},
+        forms=NOTEBOOK,
+        untrained=settings.untrained,
+        seed=settings.seed,
+        device=choose_device(settings.device),
+        dtype=choose_dtype(settings.dtype),
+    )
+    return model, DescribedModel.model_validate(model.describe())
 
 
 @dataclass(frozen=True)
