@@ -77,9 +77,14 @@ def masks_of(folder: Path) -> list[Mask]:
     return [*load_masks(folder / "masks.safetensors", found).values()]
 
 
+def items_of(folder: Path) -> pd.DataFrame:
+    """The table of items, margins as Python reads numbers, to the last bit."""
+    return pd.read_csv(folder / "items.csv", converters={"margin": float})
+
+
 def test_every_row_is_what_a_picture_by_itself_gives(finished: Path, folders: Path) -> None:
     model = load_model("phantom/planted")
-    items = pd.read_csv(finished / "items.csv", float_precision="round_trip")
+    items = items_of(finished)
     masks = {mask.name: mask for mask in masks_of(finished)}
     assert len(items) == 2 * N * (1 + len(masks))
     for name in masks:
@@ -102,7 +107,7 @@ def test_every_row_is_what_a_picture_by_itself_gives(finished: Path, folders: Pa
 def test_the_results_are_shares_of_predictions_that_stay(finished: Path) -> None:
     results, items = (
         results_of(finished),
-        pd.read_csv(finished / "items.csv", float_precision="round_trip"),
+        items_of(finished),
     )
     assert results.evaluation.measure == results.judgement.measure == "agreement"
     assert results.groups == ("celeba", "coco")
@@ -121,9 +126,7 @@ def test_the_results_are_shares_of_predictions_that_stay(finished: Path) -> None
 
 
 def test_the_verdict_comes_from_the_items_alone(finished: Path) -> None:
-    again = judge(
-        pd.read_csv(finished / "items.csv", float_precision="round_trip"), "celeba", "coco"
-    )
+    again = judge(items_of(finished), "celeba", "coco")
     assert again == results_of(finished).judgement
 
 
