@@ -69,10 +69,11 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, pages: Sequence[Page], may_delete: boo
             words = gr.Textbox(
                 label="Show runs with", placeholder="a model, localizer, outcome or any word",
                 elem_id="filter", min_width=240, scale=3, max_length=LONGEST,
+                info="Runs that hold all of these words are listed; all can be chosen below.",
             )  # fmt: skip
             order = gr.Dropdown(
                 [(said, name) for name, said in ORDERS.items()], value="newest", label="Sorted",
-                elem_id="order", min_width=180, scale=2,
+                elem_id="order", min_width=180, scale=2, info="How the list is ordered.",
             )  # fmt: skip
         table = gr.HTML(elem_id="runs")
         with gr.Row():

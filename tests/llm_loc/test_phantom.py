@@ -412,7 +412,7 @@ def test_the_experiment_runs_offline_from_the_command_line(
     words = [
         "llm-loc", "run", "--model", "phantom/lm", "--localizer", "phantom-lm",
         "--eval", "phantom-lm", "--top", "5", "--controls", "random:1,layer-matched:2",
-        "--device", "cpu", "--out", str(tmp_path / "run"), "--quiet",
+        "--items", "12", "--device", "cpu", "--out", str(tmp_path / "run"), "--quiet",
     ]  # fmt: skip
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit) as stopped:
