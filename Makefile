@@ -10,7 +10,7 @@ TWO := -n 2 --dist loadfile --no-loadscope-reorder
 DEPRECATED := -W error::DeprecationWarning -W error::FutureWarning -W error::PendingDeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real app test test-browser test-slow test-newest test-oldest constraints check bench bench-gpu bench-peers calibrate clean
+.PHONY: help setup demo demo-real app test test-browser test-slow test-newest test-oldest constraints check bench bench-more bench-gpu bench-peers calibrate clean
 
 help:
 	@echo 'make demo         the face and language experiments on the bundled phantoms, offline'
@@ -22,6 +22,7 @@ help:
 	@echo 'make test-newest  with the newest release of every dependency'
 	@echo 'make test-oldest  with the oldest that pyproject.toml admits'
 	@echo 'make bench-gpu    the same on a GPU          make bench-peers  against other tools'
+	@echo 'make bench-more   two processes against one; bfloat16 and float16 against float32'
 	@echo 'make calibrate    how often the verdict is wrong where the truth is known'
 	@echo 'make constraints  let make setup install what make test-newest was run with'
 
@@ -112,6 +113,10 @@ PEERS := nnsight==0.8.1 pyvene==0.1.8
 
 bench-peers: .venv-peers/.ready
 	@$(RUN) .venv-peers/bin/python -m benchmarks.peers
+
+bench-more: $(READY)
+	@$(RUN) $(BIN)/python -m benchmarks.together
+	@$(RUN) $(BIN)/python -m benchmarks.precision
 
 bench-gpu: $(READY)
 	@$(RUN) $(BIN)/python -m benchmarks.gpu
