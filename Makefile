@@ -4,8 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 RUN := HF_HUB_DISABLE_TELEMETRY=1
-# A file is one worker's, for its tests share what it sets up; in their order.
-TWO := -n 2 --dist loadfile --no-loadscope-reorder
+# A file is one worker's, for its tests share what it sets up; those with the most tests first.
+TWO := -n 2 --dist loadfile
 # What this code calls wrongly fails everywhere; what a library deprecates fails here alone.
 DEPRECATED := -W error::DeprecationWarning -W error::FutureWarning -W error::PendingDeprecationWarning
 
