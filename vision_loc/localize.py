@@ -77,9 +77,6 @@ def localize(
     SettingError
         If ``cls`` is asked of a model without a class token.
     """
-    if pooling == "cls" and not _has_class_token(model):
-        raise SettingError(f"`pooling` cls: {model.name} has no class token; use mean or max")
-
     (found,) = localize_all(
         model, [stimuli], sites, batch_size=batch_size, pixels=pixels, unit=unit, pooling=pooling,
         statistic=statistic, score=score, exclude_massive=exclude_massive, percents=percents,

@@ -28,6 +28,13 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 
 
+def whole_labels(labels: npt.NDArray[np.object_]) -> Ints:
+    """Cluster of every item of one group: its label, or itself where there are too few labels."""
+    own = numbered(labels)
+    few = len(np.unique(own)) < FEWEST_LABELS
+    return np.arange(len(own), dtype=np.intp) if few else own
+
+
 class Bench:
     """Effects of all masks of a table.
 

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from common.effects.bench import FEWEST_LABELS
+from common.effects.bench import whole_labels
 from common.effects.claim import NO, UNTOLD, YES, Answer
 from common.effects.controls import ranks_over_doses
 from common.effects.dissociation import Cell, Double, Drawn, Group, Lead, Overlap
@@ -32,7 +32,6 @@ from common.effects.margins import RANK, Design, design
 from common.effects.paired import drop, rate
 from common.effects.resample import Resampler
 from common.effects.studentized import Studentized
-from common.effects.table import numbered
 from common.measure.control_rules import against, is_matched
 from common.measure.masks import Mask
 from common.measure.overlap import shared
@@ -189,10 +188,8 @@ class _Bench:
 
     def __init__(self, column: Column, number: int, rows: Sequence[Row]) -> None:
         self.column, self.number, self.rows = column, number, rows
-        clusters = numbered(column.labels)
-        if len(np.unique(clusters)) < FEWEST_LABELS:
-            clusters = np.arange(len(column.margin), dtype=np.intp)
-        self._mean = Studentized(design(column.margin, None, clusters), Resampler())
+        known = design(column.margin, None, whole_labels(column.labels))
+        self._mean = Studentized(known, Resampler())
         self._known: dict[tuple[int, int], Estimate] = {}
 
     @property

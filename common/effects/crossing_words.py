@@ -7,7 +7,7 @@ from typing import Literal
 
 from common.effects.claim import UNTOLD, YES
 from common.effects.dissociation import Cell, Dissociation
-from common.effects.finding import amount, between_amounts
+from common.effects.finding import amount, amount_within
 from common.effects.judge import ALPHA
 from common.effects.words import between, percent, points, skipped_warning
 
@@ -74,7 +74,7 @@ def _sentence(found: Dissociation, cell: Cell) -> str:
     lead = cell.least_lead
     said = (
         f"Without the units of {cell.localizer} {cell.group} loses {_cost(cell)}, "
-        f"{amount(lead.loss.effect)} {between_amounts(lead.loss.ci)} of margin more than without "
+        f"{amount_within(lead.loss)} of margin more than without "
         f"those of {lead.other} (p = {cell.p:.2g}, corrected for {len(found.cells)} cells)"
     )
     drawn = "; ".join(
@@ -88,7 +88,7 @@ def _sentence(found: Dissociation, cell: Cell) -> str:
 
 def _cost(cell: Cell) -> str:
     """What a group loses under a mask."""
-    margin = f"{amount(cell.loss.effect)} {between_amounts(cell.loss.ci)} of margin"
+    margin = f"{amount_within(cell.loss)} of margin"
     if cell.drop is None:
         return margin
     return f"{points(cell.drop.effect)} points {between(cell.drop.ci)} of accuracy and {margin}"

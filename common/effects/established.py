@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from common.effects.baseline import beside_untrained
 from common.effects.claim import NO, UNTOLD, YES, Answer, Claim
-from common.effects.finding import amount, between_amounts
+from common.effects.finding import amount_within
 from common.effects.judgement import DIFFICULTY, Comparison, Estimate
 from common.effects.results import Results
 from common.effects.sufficient import keeps_it_going
@@ -105,7 +105,7 @@ def _trained(results: Results) -> Told:
 
 def _needed(results: Results) -> Told:
     loss = results.judgement.verdict.groups[results.judgement.target].loss
-    return _above(loss), f"{results.judgement.target} loses {_said(loss)} of margin"
+    return _above(loss), f"{results.judgement.target} loses {amount_within(loss)} of margin"
 
 
 def _specific(results: Results) -> Told:
@@ -113,9 +113,8 @@ def _specific(results: Results) -> Told:
     entry = next((each for each in verdict.comparisons if each.rule == MATCHED), None)
     if entry is None:
         return UNTOLD, f"no {MATCHED} masks were drawn"
-    told = (
-        f"p = {entry.p:.3f} among {entry.draws} draws; {_said(entry.excess)} more than their mean"
-    )
+    more = amount_within(entry.excess)
+    told = f"p = {entry.p:.3f} among {entry.draws} draws; {more} more than their mean"
     if entry.against != "top":
         told += ", for the part of the mask that has equally loud partners"
     return _ranked(entry), told
@@ -132,7 +131,7 @@ def _deficit(results: Results) -> Told:
     if judged.other is None:
         return UNTOLD, "one group alone was evaluated; another to hold it against would tell"
     plain = judged.verdict.plain
-    told = f"{judged.target} loses {_said(plain)} more of its margin than {judged.other}"
+    told = f"{judged.target} loses {amount_within(plain)} more of its margin than {judged.other}"
     return _above(plain), told
 
 
@@ -141,7 +140,7 @@ def _beyond_difficulty(results: Results) -> Told:
     if judged.other is None:
         return UNTOLD, "there is no other group to be harder or easier"
     adjusted = judged.verdict.adjusted
-    told = f"at equal intact margin {_said(adjusted)} more"
+    told = f"at equal intact margin {amount_within(adjusted)} more"
     if judged.outcome == DIFFICULTY:
         return NO, told
     return _above(adjusted), told
@@ -194,10 +193,6 @@ def _above(estimate: Estimate) -> Answer:
     if low > 0:
         return YES
     return NO if high <= 0 else UNTOLD
-
-
-def _said(estimate: Estimate) -> str:
-    return f"{amount(estimate.effect)} {between_amounts(estimate.ci)}"
 
 
 CLAIMS: tuple[tuple[str, str, Callable[[Results], Told]], ...] = (

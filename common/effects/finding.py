@@ -6,6 +6,7 @@ Signs are those of the tables: a positive drop or loss is what was lost.
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 from common.effects.judgement import (
     DIFFICULTY,
@@ -42,6 +43,21 @@ def amount(value: float) -> str:
 def between_amounts(ci: Interval) -> str:
     """An interval of differences of margins: ``[+0.198, +0.307]``."""
     return f"[{amount(ci[0])}, {amount(ci[1])}]"
+
+
+class WithInterval(Protocol):
+    """A difference of margins and its interval."""
+
+    @property
+    def effect(self) -> float: ...
+
+    @property
+    def ci(self) -> Interval: ...
+
+
+def amount_within(known: WithInterval) -> str:
+    """A difference of margins and its interval: ``+0.251 [+0.198, +0.307]``."""
+    return f"{amount(known.effect)} {between_amounts(known.ci)}"
 
 
 def plainly(judgement: Judgement) -> str:
@@ -125,7 +141,7 @@ def _outcome(judgement: Judgement, verdict: Verdict) -> str:
 
 
 def _adjusted(judgement: Judgement, verdict: Verdict) -> str:
-    effect = f"{amount(verdict.adjusted.effect)} {between_amounts(verdict.adjusted.ci)}"
+    effect = amount_within(verdict.adjusted)
     if judgement.other is None:
         return f"the loss of margin on {judgement.target} is {effect}"
     return f"at equal intact margin {judgement.target} lost {effect} more margin"

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from common.effects.bench import FEWEST_LABELS
+from common.effects.bench import whole_labels
 from common.effects.claim import NO, UNTOLD, YES, Answer
 from common.effects.controls import rank
-from common.effects.finding import amount, between_amounts
+from common.effects.finding import amount_within
 from common.effects.items import Items, Outcome
 from common.effects.judgement import Estimate
 from common.effects.margins import design
@@ -21,7 +21,6 @@ from common.effects.paired import Rate, rate
 from common.effects.parts import Part
 from common.effects.resample import Resampler
 from common.effects.studentized import Studentized
-from common.effects.table import numbered
 from common.effects.words import percent
 from common.measure.masks import Mask
 
@@ -122,10 +121,8 @@ def _mean_of(items: Items, intact: Outcome, inside: np.ndarray) -> Studentized:
     labels = np.full(len(inside), "", dtype=object)
     if items.labels is not None:
         labels = np.array([str(label) for label in items.labels], dtype=object)
-    clusters = numbered(labels[inside])
-    if len(np.unique(clusters)) < FEWEST_LABELS:
-        clusters = np.arange(int(inside.sum()), dtype=np.intp)
-    return Studentized(design(intact.margin[inside].astype(float), None, clusters), Resampler())
+    known = design(intact.margin[inside].astype(float), None, whole_labels(labels[inside]))
+    return Studentized(known, Resampler())
 
 
 def keeps_it_going(
@@ -147,7 +144,7 @@ def keeps_it_going(
     left = found.groups[target]
     others = "; ".join(
         f"{each.rule} units left alone {percent(each.accuracy)} (margin "
-        f"{amount(each.excess.effect)} {between_amounts(each.excess.ci)} less, p = {each.p:.3f} "
+        f"{amount_within(each.excess)} less, p = {each.p:.3f} "
         f"among {each.draws})"
         for each in found.compared
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.effects.finding import amount, between_amounts
+from common.effects.finding import amount_within
 from common.effects.results import Results
 from common.effects.words import percent
 from common.measure.masks import top_percent
@@ -22,7 +22,7 @@ def decodable(results: Results, found: SelectivityMap) -> list[Table]:
         "a linear probe of the site, fitted to other stimuli, gets right (50 % is chance). That a "
         "difference can be read there does not say that the model reads it there. Needed: the top "
         f"{results.headline_percent:g} % of all sites together, ablated, have an adjusted effect "
-        f"of {amount(needed.effect)} {between_amounts(needed.ci)}."
+        f"of {amount_within(needed)}."
     )
     rows = []
     for site, count in counts.items():

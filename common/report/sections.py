@@ -12,8 +12,7 @@ import pandas as pd
 
 from common.base.files import read_json
 from common.effects.breakdown import LostPart
-from common.effects.finding import amount, between_amounts
-from common.effects.judgement import Estimate
+from common.effects.finding import amount, amount_within
 from common.effects.perplexity import TextPerplexity
 from common.effects.results import Results
 from common.effects.words import between, percent, points
@@ -115,18 +114,14 @@ def say_adjusted(results: Results) -> str:
         f"; {entry.rule} {amount(entry.mean)} on average of {entry.draws} draws"
         for entry in verdict.comparisons
     )
-    return f"Adjusted effect, in units of the margin: {_effect_said(verdict.adjusted)}{rest}."
+    return f"Adjusted effect, in units of the margin: {amount_within(verdict.adjusted)}{rest}."
 
 
 def say_adjusted_by_dose(results: Results) -> str:
     """The adjusted effect by dose, as told to who cannot see the figure."""
     doses = sorted(results.judgement.doses, key=lambda verdict: verdict.percent)
-    told = ", ".join(f"{_effect_said(each.adjusted)} at {each.percent:g} %" for each in doses)
+    told = ", ".join(f"{amount_within(each.adjusted)} at {each.percent:g} %" for each in doses)
     return f"Adjusted effect by dose of the top mask: {told}."
-
-
-def _effect_said(entry: Estimate) -> str:
-    return f"{amount(entry.effect)} {between_amounts(entry.ci)}"
 
 
 def say_sites(found: SelectivityMap, top: Mask) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.base.files import read_json
-from common.effects.finding import amount, between_amounts
+from common.effects.finding import amount, amount_within
 from common.effects.results import Results
 from common.effects.words import between, points
 from common.report.verdicts import BADGES
@@ -88,7 +88,7 @@ def _found(results: Results) -> dict[str, str]:
     found = {
         "units": f"{top.n_units:,} ({top.percent:g} % of {results.selectivity.n_units:,})",
         "outcome": str(BADGES[judgement.outcome]),
-        "adjusted effect": f"{amount(adjusted.effect)} {between_amounts(adjusted.ci)}",
+        "adjusted effect": amount_within(adjusted),
         "p among matched control masks": NOTHING if p is None else f"{p:.3f}",
     }
     for word, group in zip(("target", "other"), results.groups, strict=False):
@@ -103,6 +103,6 @@ def _found(results: Results) -> dict[str, str]:
     if (visible := judgement.smallest_visible) is not None:
         found["smallest visible effect"] = amount(visible).lstrip("+")
     for name, judged in results.text_judgements.items():
-        lost = f"{amount(judged.adjusted.effect)} {between_amounts(judged.adjusted.ci)}"
+        lost = amount_within(judged.adjusted)
         found[f"on {name}"] = f"{BADGES[judged.outcome]}: {lost} nats a token"
     return found

@@ -29,6 +29,7 @@ from common.effects.localized import describe_map
 from common.measure.control_rules import plan_masks
 from common.measure.masks import Mask, save_masks
 from common.measure.scores import SelectivityMap
+from common.models.own import short_name
 from common.report.dissociation import make_dissociation_report
 from common.study.commands import command
 from common.study.declared import say_settings
@@ -154,8 +155,7 @@ def _identity(
 
 
 def _default_folder(settings: Settings, identity: dict[str, Any]) -> Path:
-    model = settings.model.split("/")[-1]
-    return Path("runs") / f"{model}-dissociate-{digest_of(identity)[:8]}"
+    return Path("runs") / f"{short_name(settings.model)}-dissociate-{digest_of(identity)[:8]}"
 
 
 def _about(

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from common.base.errors import RunError
 from common.base.files import read_json
-from common.effects.finding import amount, between_amounts
+from common.effects.finding import amount_within
 from common.effects.judgement import Estimate, Outcome
 from common.study.folder import front_of
 from common.study.results import NAME, load_results
@@ -67,7 +67,7 @@ class Entry:
         """The adjusted effect with its interval in words; nothing where it is not finished."""
         if self.adjusted is None:
             return ""
-        return f"{amount(self.adjusted.effect)} {between_amounts(self.adjusted.ci)}"
+        return amount_within(self.adjusted)
 
     @property
     def name(self) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from common.base.errors import RunError
 from common.base.files import read_json
-from common.effects.finding import amount, between_amounts
+from common.effects.finding import amount_within
 from common.effects.pooled import Pooled, pooled
 from common.effects.results import Results
 from common.effects.words import percent
@@ -101,7 +101,7 @@ class Side:
             " / ".join(percent(rate) for rate in rates if rate is not None),
             "" if row["reliability"] is None else f"{row['reliability']:.2f}",
             str(BADGES[judged.outcome]),
-            f"{amount(judged.adjusted.effect)} {between_amounts(judged.adjusted.ci)}",
+            amount_within(judged.adjusted),
             "" if row["p"] is None else f"{row['p']:.3f}",
         ]
 
@@ -135,8 +135,8 @@ class SideBySide:
         if (mean := self.pooled) is None:
             return None
         return (
-            f"Mean over {mean.n} models (random effects): {amount(mean.effect)} "
-            f"{between_amounts(mean.ci)}; sd between models {mean.between:.3g}, "
+            f"Mean over {mean.n} models (random effects): {amount_within(mean)}; sd between models "
+            f"{mean.between:.3g}, "
             f"{percent(mean.share)} of the variance."
         )
 
