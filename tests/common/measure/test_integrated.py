@@ -102,5 +102,5 @@ def test_heads_are_summed_over_their_slice() -> None:
 
 
 def test_an_effort_is_for_scores_that_have_one() -> None:
-    with pytest.raises(SettingError, match="`score` welch takes what it takes; integrated"):
+    with pytest.raises(SettingError, match="welch takes what it takes; integrated, causal"):
         localized("welch", effort=4)
