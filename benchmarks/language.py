@@ -3,12 +3,17 @@
 The model is a small Llama with random weights, and the stimuli are drawn: as many as the language
 localizer of the paper has, as long, and non-words falling into more tokens than words. Ratios are
 taken as in :mod:`benchmarks.speed`.
+
+``python -m benchmarks.language local/llama-prose pip/smollm2-135m-instruct`` takes the same ratios
+of real models and the language localizer's own stimuli.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,9 +28,10 @@ from benchmarks.speed import own_peak, ratios, spread
 from common.base.memory import keep_freed_memory
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site
+from llm_loc.load import load_model
 from llm_loc.localize import find_sites, localize
 from llm_loc.models import LanguageModel
-from llm_loc.stimuli import Localizer, Text
+from llm_loc.stimuli import Localizer, Text, localizer
 
 BATCH = 64
 TOKENS = 4096  # that the tokenizer knows
@@ -34,6 +40,7 @@ VOCABULARIES = (
     32000,
 )  # of the models: the larger, the more the projection costs that is left out
 A_SIDE, WORDS = 240, 12
+SCRIPT_GOALS = {"pip/smollm2-135m-instruct": ">= 2.7"}
 LETTERS = np.array(list("abcdefghijklmnopqrstuvwxyz"))
 
 
@@ -109,8 +116,12 @@ class Case:
 
 
 def make_case(vocabulary: int) -> Case:
+    """The small Llama with stimuli that are drawn."""
+    return case_of(make_model(vocabulary), make_stimuli())
+
+
+def case_of(model: LanguageModel, stimuli: Localizer) -> Case:
     """The model with the stimuli in tokens, sorted by length as localizing sorts them."""
-    model, stimuli = make_model(vocabulary), make_stimuli()
     texts = [text.text for text in (*stimuli.target, *stimuli.control)]
     ids = sorted(model.tokens(texts), key=len)
     batches = [model.batch(ids[start : start + BATCH]) for start in range(0, len(ids), BATCH)]
@@ -119,7 +130,7 @@ def make_case(vocabulary: int) -> Case:
 
 def peak_memory(times: int) -> float:
     """Peak memory in MB of a fresh process that localizes with `times` as many texts."""
-    command = [sys.executable, "-m", "benchmarks.language", str(times)]
+    command = [sys.executable, "-m", "benchmarks.language", "--peak", str(times)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -131,31 +142,52 @@ def _localize_once(times: int) -> None:
 
 
 def main() -> None:
-    """Print all ratios."""
+    """Print all ratios: of the small Llama, or of the real models that are named."""
+    parser = argparse.ArgumentParser(prog="benchmarks.language")
+    parser.add_argument(
+        "models", nargs="*", help="real models, on langloc, instead of the small one"
+    )
+    parser.add_argument("--peak", type=int, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.peak is not None:
+        _localize_once(chosen.peak)
+        return
     keep_freed_memory()
     console = Console(width=110)
-    n = 2 * A_SIDE
+    if chosen.models:
+        stimuli = localizer("langloc")
+        console.print(times([case_of(load_model(name), stimuli) for name in chosen.models]))
+        return
+    console.print(times([make_case(vocabulary) for vocabulary in VOCABULARIES]))
+    console.print(peaks())
+
+
+def times(cases: Sequence[Case]) -> Table:
+    """Localizing over the bare pass, and the usual script over localizing."""
+    n = len(cases[0].single)
     table = Table(title=f"time, {torch.get_num_threads()} threads, {n} texts, batches of {BATCH}")
     for name in ("model", "what", "goal", "ratio: median (range)"):
         table.add_column(name, no_wrap=True)
-    for vocabulary in VOCABULARIES:
-        case = make_case(vocabulary)
+    for case in cases:
         name = case.model.name
+        goal = SCRIPT_GOALS.get(name, ">= 5")
         ours = spread(ratios(case.localize, case.bare))
         usual = spread(ratios(case.one_by_one, case.localize))
         table.add_row(name, "localize / bare pass of the base", "<= 1.05", ours)
-        table.add_row(name, "whole model one by one / localize", ">= 5", usual)
-    console.print(table)
+        table.add_row(name, "whole model one by one / localize", goal, usual)
+    return table
+
+
+def peaks() -> Table:
+    """Memory with as many texts, and with ten times as many."""
+    n = 2 * A_SIDE
     table = Table(title="peak memory of a process, MB", title_justify="left")
     for column in (f"{n} texts", f"{10 * n} texts", "ratio", "goal"):
         table.add_column(column, no_wrap=True)
     one, ten = peak_memory(1), peak_memory(10)
     table.add_row(f"{one:.0f}", f"{ten:.0f}", f"{ten / one:.3f}", "1.0")
-    console.print(table)
+    return table
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 2:
-        _localize_once(int(sys.argv[1]))
-    else:
-        main()
+    main()
