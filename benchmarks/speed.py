@@ -38,7 +38,7 @@ from vision_loc.stimuli import Localizer, Picture, drawn, pixel_batches
 
 BATCH = 64
 ROUNDS = 3  # at least
-SECONDS = 15.0  # more rounds until so much time has gone
+SECONDS = 10.0  # more rounds until so much time has gone
 MASKS = 4
 MODELS = (("torchvision/resnet18", 96), ("phantom/cnn", 1024), ("phantom/vit", 512))
 

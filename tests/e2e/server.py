@@ -103,7 +103,8 @@ def _wait(url: str, process: BaseProcess, log: Path) -> None:
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end and process.is_alive():
         try:
-            with urllib.request.urlopen(url, timeout=5):
+            # The first page of a busy machine takes long, and asking again begins it anew.
+            with urllib.request.urlopen(url, timeout=PATIENCE):
                 return
         except OSError:
             time.sleep(0.2)

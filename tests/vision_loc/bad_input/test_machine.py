@@ -29,7 +29,7 @@ from tests.vision_loc.bad_input.said import (
     words,
 )
 
-LIMIT_S = 5.0  # the most that a download without a network may take
+LIMIT_S = 60.0  # the most that a download without a network may take, on a busy machine too
 
 
 @pytest.mark.parametrize(
