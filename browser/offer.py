@@ -27,6 +27,7 @@ STIMULI = ("model", "localizer", "evaluation")
 CHOSEN = (
     "statistic",
     "score",
+    "level",
     "kind",
     "unit",
     "controls",

@@ -30,7 +30,7 @@ from common.base.errors import MaskError
 from common.base.progress import Progress
 from common.measure.masks import Mask, units_mask
 from common.measure.scores import SelectivityMap
-from common.measure.sites import Site
+from common.measure.sites import WEIGHT, Site
 from common.report import figures
 from common.study.front import FrontEnd, Model, S
 from common.study.single_unit import Answers, site_named, unit_ranked, units_at
@@ -156,6 +156,10 @@ class UnitPages(Generic[Model, S]):
         listed = units_at(found.map, found.top, opened.site)[:MOST_UNITS]
         row = unit_ranked(listed, rank)
         unit, known = row.unit, opened.answers
+        if found.map.unit == WEIGHT:  # which answers to nothing
+            facts = unit_fragments.unit_facts(row, found.map.n_units)
+            page = Opened(opened.map, opened.site, None, unit)
+            return [facts, *EMPTY[1:4], gr.Button(visible=True), "", page]
         if known is None:
             mask = units_mask(found.map, [each.unit for each in listed])
             session = session_of(request)

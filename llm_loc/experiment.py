@@ -27,6 +27,7 @@ from common.measure.masks import Mask
 from common.measure.matching import PARTS
 from common.measure.scores import SelectivityMap
 from common.measure.sinks import AVERAGED, FIRST
+from common.measure.sites import WEIGHT
 from common.study import verbs as study
 from common.study.digests import is_whole, note_digest
 from common.study.front import (
@@ -217,8 +218,10 @@ class Texts(EvaluatingTogether):
         """Tokens of the items and of the running texts."""
         return float(sum(self.shown().work))
 
-    def responses(self, top: Mask, found: SelectivityMap) -> np.ndarray:
-        """How strongly a mask's units answer to the right text of every item."""
+    def responses(self, top: Mask, found: SelectivityMap) -> np.ndarray | None:
+        """How strongly a mask's units answer to the right text of every item; weights do not."""
+        if found.unit == WEIGHT:
+            return None
         right = np.cumsum([0, *self.tokens.sizes[:-1]]).tolist()
         ids = [self.tokens.sentences[place] for place in right]
         return responses(self.model, ids, [top], found, self.settings.batch_size)[0]
@@ -249,6 +252,8 @@ class Texts(EvaluatingTogether):
             )
             note_digest(said)
         answered = folder / "profile.csv"
+        if found.unit == WEIGHT:
+            return  # weights answer to nothing
         if not is_whole(answered) and (used := _used(settings, self.model)) is not None:
             table = profile(
                 self.model,
@@ -293,7 +298,7 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
         read = [localizer_of(each) for each in every]
         model, described = self.load(settings)
         left = [matched(model, each, settings.match) for each in read]
-        sites = find_sites(model, settings.kind, settings.sites)
+        sites = find_sites(model, settings.kind, settings.sites, settings.level)
         maps = OnePass(
             map_maker(replace(settings, pooling=pooling), [each for each, _ in left], sites)
         )

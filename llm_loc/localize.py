@@ -20,6 +20,7 @@ from common.measure.scores import DEFAULT_SCORE, TRUNCATED, SelectivityMap
 from common.measure.sinks import FIRST
 from common.measure.sites import Kind, Pooling, Site
 from common.measure.survey import Survey
+from common.measure.weights import PARAMETER, Level, weight_sites
 from llm_loc.models import Ids, LanguageModel, Side
 from llm_loc.stimuli import Localizer
 
@@ -31,9 +32,11 @@ SPARE = 32  # or so many: a pass more would take longer
 
 
 def find_sites(
-    model: LanguageModel, kind: Kind = "block", pattern: str | None = None
+    model: LanguageModel, kind: Kind = "block", pattern: str | None = None, level: Level = "unit"
 ) -> list[Site]:
-    """The model's sites of a kind, or those that a pattern names."""
+    """The model's sites of a kind, or those that a pattern names; or its tensors of weights."""
+    if level == PARAMETER:
+        return weight_sites(model.module, pattern)
     survey = survey_of(model)
     return survey.matching(pattern) if pattern else survey.of_kind(kind)
 

@@ -19,7 +19,7 @@ from common.effects.measured import ACCURACY, AGREEMENT
 from common.measure.donors import Donors
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
-from common.measure.sites import Site
+from common.measure.sites import WEIGHT, Site
 from common.study import verbs as study
 from common.study.front import (
     FrontEnd,
@@ -149,8 +149,10 @@ class Pictures(EvaluatingTogether):
             names = {str(number): self.benchmark.class_name(number) for number in seen}
             self.described = self.described.model_copy(update={"classes": names})
 
-    def responses(self, top: Mask, found: SelectivityMap) -> np.ndarray:
-        """How strongly a mask's units answer to every picture; once for each mask."""
+    def responses(self, top: Mask, found: SelectivityMap) -> np.ndarray | None:
+        """How strongly a mask's units answer to every picture, once a mask; of weights none."""
+        if found.unit == WEIGHT:
+            return None
         key = mask_key(top)
         if self._driven is None or self._driven[0] != key:
             driven = responses(self.model, self.pixels, top, found, self.settings.batch_size)
@@ -198,7 +200,7 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
         settings, read = every[0], [_localizer(each) for each in every]
         model, described = self.load(settings)
         usable = [_usable(each, settings, model.preprocess) for each in read]
-        sites = find_sites(model, settings.kind, settings.sites)
+        sites = find_sites(model, settings.kind, settings.sites, settings.level)
         prints = [fingerprint([*each.target, *each.control]) for each in usable]
         maps = OnePass(_maps(settings, model, usable, [digests for _, digests in prints], sites))
         return [

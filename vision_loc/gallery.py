@@ -45,7 +45,7 @@ def save_gallery(
     folder: Path,
     items: Benchmark,
     pixels: np.ndarray | Pixels,
-    driven: np.ndarray,
+    driven: np.ndarray | None,
     intact: Outcome,
     ablated: Outcome,
     measure: Measure = "accuracy",
@@ -59,13 +59,12 @@ def save_gallery(
     items, pixels
         The benchmark and its decoded pictures.
     driven : array of shape (n_pictures,)
-        From :func:`responses`.
+        From :func:`responses`; weights answer to nothing, and then no picture drives them.
     intact, ablated : Outcome
         Without a mask and under the top one.
     measure : {"accuracy", "agreement"}
         What counts as right.
     """
-    most, least = (np.argsort(sign * driven, kind="stable")[:SHOWN] for sign in (-1, 1))
     lost = np.flatnonzero(intact.correct & ~ablated.correct)
     won = np.flatnonzero(~intact.correct & ablated.correct)
     worst = lost[np.argsort(ablated.margin[lost] - intact.margin[lost], kind="stable")]
@@ -78,23 +77,12 @@ def save_gallery(
         labels = intact.prediction
         caption = f"Another class without the top units: {_counted(lost, items)}. Of these, one"
 
-    def answer(number: int) -> str:
-        return f"{items.pictures[number].condition}, answer {driven[number]:.2f}"
-
     def change(number: int) -> str:
         before, after = (_named(items, int(o.prediction[number])) for o in (intact, ablated))
         return f"{items.pictures[number].condition}: {before} → {after}"
 
     galleries = [
-        _gallery(
-            "Pictures that drive the top units most",
-            "Of the evaluation pictures. Answer: mean over the top units of the activation over "
-            "the unit’s average in the localizer.",
-            most, items, answer,
-        ),
-        _gallery(
-            "Pictures that drive the top units least", _ties(driven, least), least, items, answer
-        ),
+        *_driving(driven, items),
         _gallery(
             CHANGED,
             f"{caption} of each class comes before a second of any, those first whose margin fell "
@@ -106,6 +94,27 @@ def save_gallery(
         for entry in gallery["pictures"]:
             save_bytes(folder / entry["file"], _jpeg(pixels[entry.pop("number")]))
     save_json(folder / "gallery.json", galleries)
+
+
+def _driving(driven: np.ndarray | None, items: Benchmark) -> list[dict[str, Any]]:
+    """The pictures that drive the top units most, and least."""
+    if driven is None:
+        return []
+    answers = driven
+
+    def answer(number: int) -> str:
+        return f"{items.pictures[number].condition}, answer {answers[number]:.2f}"
+
+    most, least = (np.argsort(sign * driven, kind="stable")[:SHOWN] for sign in (-1, 1))
+    told = (
+        "Of the evaluation pictures. Answer: mean over the top units of the activation over "
+        "the unit’s average in the localizer."
+    )
+    called = "Pictures that drive the top units"
+    return [
+        _gallery(f"{called} most", told, most, items, answer),
+        _gallery(f"{called} least", _ties(driven, least), least, items, answer),
+    ]
 
 
 def _named(items: Benchmark, index: int) -> str:

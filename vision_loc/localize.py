@@ -19,14 +19,19 @@ from common.measure.moments import Statistic
 from common.measure.scores import DEFAULT_SCORE, SelectivityMap
 from common.measure.sites import Kind, Pooling, Site, Unit
 from common.measure.survey import Survey
+from common.measure.weights import PARAMETER, Level, weight_sites
 from vision_loc.models import VisionModel
 from vision_loc.stimuli import Localizer, Picture, Pixels, pixel_batches
 
 CLASS_TOKENS = ("cls_token", "class_token")
 
 
-def find_sites(model: VisionModel, kind: Kind = "block", pattern: str | None = None) -> list[Site]:
-    """The model's sites of a kind, or those that a pattern names."""
+def find_sites(
+    model: VisionModel, kind: Kind = "block", pattern: str | None = None, level: Level = "unit"
+) -> list[Site]:
+    """The model's sites of a kind, or those that a pattern names; or its tensors of weights."""
+    if level == PARAMETER:
+        return weight_sites(model.module, pattern)
     survey = Survey(model.module, model.example())
     return survey.matching(pattern) if pattern else survey.of_kind(kind)
 

@@ -55,7 +55,8 @@ class Settings(study.Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "pooling", check_pooling(self.unit, self.pooling))
+        if self.level == "unit":
+            object.__setattr__(self, "pooling", check_pooling(self.unit, self.pooling))
         if named_folders(self.evaluation) is not None:  # which have no classes
             object.__setattr__(self, "measure", AGREEMENT)
         if self.measure == AGREEMENT:

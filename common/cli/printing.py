@@ -23,6 +23,7 @@ from common.effects.baseline import beside_untrained
 from common.effects.finding import plainly, said
 from common.effects.judgement import Judgement
 from common.effects.localized import Area, SplitHalves, describe_map
+from common.effects.nouns import in_words_of
 from common.effects.results import Localized, Results
 from common.effects.words import percent
 from common.measure.masks import top_percent
@@ -137,16 +138,17 @@ def print_map(found: SelectivityMap, percent: float) -> None:
     mask = top_percent(found, percent)
     words, selective = found.score.words, found.score.selective()
     tested = [] if selective is None else [f"q < 0.05 and {words.symbol} > 0"]
-    table = Table(title=f"top {percent:g} %: {len(mask)} of {found.n_units:,} units")
+    tell = partial(in_words_of, found.unit)
+    table = Table(title=tell(f"top {percent:g} %: {len(mask):,} of {found.n_units:,} units"))
     ranked = [f"highest {name}" for name in (words.symbol, *words.beside)]
-    for name in ("site", "units", "in mask", *ranked, *tested):
-        table.add_column(name, justify="left" if name == "site" else "right")
+    for name in (tell("site"), tell("units"), "in mask", *ranked, *tested):
+        table.add_column(name, justify="left" if name == tell("site") else "right")
     for number, (site, count) in enumerate(mask.counts().items()):
         value, own = found.at(site), slice(*found.offsets[number : number + 2])
         table.add_row(
             escape(str(site)),
-            str(value.size),
-            str(count),
+            f"{value.size:,}",
+            f"{count:,}",
             words.said(value.max()),
             *(words.said(found.score.column(name)[own].max()) for name in words.beside),
             *([] if selective is None else [str(int(selective[own].sum()))]),

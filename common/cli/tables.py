@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from common.cli.printing import results_console
+from common.effects.nouns import in_words_of
 from common.measure.scores import SelectivityMap
 from common.study.side_by_side import HEADS, NOTE, SideBySide
 
@@ -38,11 +39,10 @@ def print_units(listed: pd.DataFrame, found: SelectivityMap) -> None:
         table.add_row(*(escape(_told(value)) for value in row))
     console = results_console()
     console.print(table)
-    console.print(
+    told = (
         f"{len(listed):,} of {found.n_units:,} units, by {found.score.words.prose}; channels are "
-        "counted from 0.",
-        highlight=False,
     )
+    console.print(in_words_of(found.unit, f"{told}counted from 0."), highlight=False)
 
 
 def _told(value: object) -> str:

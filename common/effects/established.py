@@ -14,15 +14,18 @@ from common.effects.baseline import beside_untrained
 from common.effects.claim import NO, UNTOLD, YES, Answer, Claim
 from common.effects.finding import amount_within
 from common.effects.judgement import DIFFICULTY, Comparison, Estimate
+from common.effects.nouns import in_words_of
 from common.effects.results import Results
 from common.effects.sufficient import keeps_it_going
 from common.effects.words import percent
+from common.measure.sites import WEIGHT
 
 ALPHA = 0.05
 RELIABLE, UNRELIABLE = 0.7, 0.3  # of the correlation of two halves
 CHANCE = 0.5  # of a probe's two sides, each counting alike
 ALIKE = 0.05  # share by which the mean lengths of two sides of texts may differ
 MATCHED = "magnitude-matched"
+ANSWERS = "they answer more to the target"
 LISTED = "the units are those of a list; the localizer's own, which would tell, are others"
 
 
@@ -34,15 +37,24 @@ def established(results: Results) -> tuple[Claim, ...]:
     results : Results
         Of a run.
     """
-    texts = results.localizer.tokens is not None
+    unit = results.selectivity.unit
+    left_out = [] if results.localizer.tokens is not None else [_of_texts]
+    left_out += OF_OUTPUTS if unit == WEIGHT else []
     return tuple(
-        _answered(name, claim, asked(results))
+        _answered(in_words_of(unit, name), *_claimed(unit, claim, asked(results)))
         for name, claim, asked in CLAIMS
-        if texts or asked is not _of_texts
+        if asked not in left_out
     )
 
 
 Told = tuple[Answer, str]
+
+
+def _claimed(unit: str, claim: str, told: Told) -> tuple[str, Told]:
+    """A claim and its answer, in the words of what a unit is."""
+    if unit == WEIGHT and claim == ANSWERS:
+        claim = "the loss on the target hangs on them more"
+    return in_words_of(unit, claim), (told[0], in_words_of(unit, told[1]))
 
 
 def _answered(name: str, claim: str, told: Told) -> Claim:
@@ -196,7 +208,7 @@ def _above(estimate: Estimate) -> Answer:
 
 
 CLAIMS: tuple[tuple[str, str, Callable[[Results], Told]], ...] = (
-    ("selective", "they answer more to the target", _selective),
+    ("selective", ANSWERS, _selective),
     ("reliable", "the same units are found with other stimuli of that kind", _reliable),
     ("not by length", "and not because texts are longer or shorter", _of_texts),
     ("made by training", "networks with random weights have none as selective", _trained),
@@ -218,3 +230,7 @@ CLAIMS: tuple[tuple[str, str, Callable[[Results], Told]], ...] = (
     ("sufficient", "they alone keep the target going", _sufficient),
 )
 """Name, claim and how it is answered. Another one is an entry here, and no more."""
+
+OF_OUTPUTS = [_trained, _decodable, _replacement, _sufficient]
+"""What can be asked of the outputs of units alone: weights have none to read or to set to a mean,
+and random ones have another loss."""

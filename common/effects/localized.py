@@ -136,7 +136,7 @@ class Selectivity(OpenPart):
     n_sites: int
     """Sites that were read."""
     unit: str
-    """``channel`` or ``neuron``."""
+    """``channel`` or ``neuron``; ``weight`` at the level of parameters."""
     pooling: str
     """How positions became one number."""
     statistic: str

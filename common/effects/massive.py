@@ -12,9 +12,11 @@ from common.measure.loudness import EXCLUDED
 from common.measure.masks import Mask
 from common.measure.massive import massive_units, threshold_of
 from common.measure.scores import SelectivityMap
+from common.measure.sites import WEIGHT
 
 LISTED = 20
 PEAK, MEAN = "the largest |activation| at any token", "the mean |activation| over stimuli"
+SIZE = "|weight|"
 
 
 class MassiveUnit(Part):
@@ -78,7 +80,7 @@ def describe_massive(found: SelectivityMap, masks: Sequence[Mask], headline: flo
     level = np.log(np.maximum(times, np.finfo(float).tiny))
     return Massive(
         threshold=threshold_of(found),
-        measure=MEAN if found.peak is None else PEAK,
+        measure=SIZE if found.unit == WEIGHT else MEAN if found.peak is None else PEAK,
         excluded=EXCLUDED in found.about,
         n=len(units),
         n_sites=len(set(sites.tolist())),

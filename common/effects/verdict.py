@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from common.effects.baseline import beside_untrained
 from common.effects.finding import finding, plainly
 from common.effects.measured import AGREEMENT, BY_DEFINITION
+from common.effects.nouns import in_words_of
 from common.effects.results import Results
 from common.effects.words import (
     few_stimuli,
@@ -22,6 +23,10 @@ from common.measure.matching import UNMATCHED_PART
 
 def verdict(results: Results) -> str:
     """The finding: the plain line, what was done, and the sentence with its intervals."""
+    return in_words_of(results.selectivity.unit, _verdict(results))
+
+
+def _verdict(results: Results) -> str:
     top = results.top()
     done = {
         "zero": "zeroed",
@@ -41,12 +46,9 @@ def verdict(results: Results) -> str:
 
 def warnings(results: Results) -> list[str]:
     """What a reader should know before believing the verdict."""
-    return [
-        *_of_stimuli(results),
-        *_of_units(results),
-        *_of_controls(results),
-        *results.judgement.warnings,
-    ]
+    told = [*_of_units(results), *_of_controls(results), *results.judgement.warnings]
+    unit = results.selectivity.unit
+    return [*_of_stimuli(results), *(in_words_of(unit, each) for each in told)]
 
 
 def _of_stimuli(results: Results) -> Iterator[str]:

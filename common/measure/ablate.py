@@ -1,4 +1,4 @@
-"""Replace units while a model runs."""
+"""Replace units while a model runs, or set weights to zero."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ from common.measure.masks import Mask
 from common.measure.moments import Array
 from common.measure.passing import leave
 from common.measure.scores import SelectivityMap
-from common.measure.sites import Site, Unit
+from common.measure.sites import WEIGHT, Site, Unit
 from common.measure.standing import by_token, places_of
+from common.measure.zeroed import zeroed
 
 Ablation = Literal["zero", "mean", "resample"] | float
 NAMED = ("zero", "mean", "resample")
@@ -45,6 +46,9 @@ def ablate(
     donated: Donated | None = None,
 ) -> Iterator[None]:
     """Replace the masked units' output while the model runs inside this context.
+
+    Weights are set to zero in place and get their bits back on leaving it
+    (:mod:`common.measure.zeroed`).
 
     Parameters
     ----------
@@ -67,11 +71,17 @@ def ablate(
     ------
     SettingError
         If there is no such replacement, ``by="mean"`` comes without the `means` of a site, or
-        ``by="resample"`` without `donated`.
+        ``by="resample"`` without `donated`, or weights are to be replaced by anything but zero.
     SiteError
         If a masked site does not exist, or fires more than once in a pass.
     """
-    sites = [site for site in mask.sites if mask.at(site).any()]
+    if mask.unit == WEIGHT:
+        if by != "zero":
+            raise SettingError("`ablation`: a weight is set to zero; leave it out")
+        with zeroed(model, mask):
+            yield
+        return
+    sites = mask.touched
     _check_replacement(by, means, sites)
     if by == "resample" and donated is None:
         raise SettingError("resample needs the values of other stimuli; choose zero or mean here")

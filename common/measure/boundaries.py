@@ -1,16 +1,20 @@
-"""Where in the row of an intact pass a mask's pass may begin, and what crosses over there."""
+"""Where in the row of an intact pass a mask's pass may begin, and what crosses over there.
+
+A mask of weights may begin where the first of its tensors is read: by an operation of the pass,
+under whatever name, for what counts is the memory that it lies in.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from torch import nn
 
 from common.measure.attach import attach, attached, modules_of, tensor_of
 from common.measure.passing import running
-from common.measure.row import Row, Step, reads_unseen, tensors_of
+from common.measure.row import Row, Step, memory_of, reads_unseen, tensors_of
 from common.measure.sites import Site
 
 Result = TypeVar("Result")
@@ -38,10 +42,27 @@ class Boundary:
 
 @dataclass(frozen=True)
 class Plan:
-    """The row of an intact pass, and where a mask's pass may begin in it."""
+    """The row of an intact pass, and where a mask's pass may begin in it.
+
+    Attributes
+    ----------
+    steps : sequence of Step
+        The row.
+    boundaries : mapping of Site to Boundary
+        Where a pass may begin.
+    uses : mapping of str to int
+        By the name of each parameter that the pass reads, the first operation that does.
+    """
 
     steps: Sequence[Step]
     boundaries: Mapping[Site, Boundary]
+    uses: Mapping[str, int] = field(default_factory=dict)
+
+    def before(self, names: Sequence[str]) -> Boundary | None:
+        """The last place to begin that lies before any of these parameters is read."""
+        first = min((self.uses.get(name, len(self.steps)) for name in names), default=0)
+        there = [each for each in self.boundaries.values() if each.at <= first]
+        return max(there, key=lambda each: each.at, default=None)
 
     def keeping(self, memory: int) -> Plan:
         """The same with as many boundaries as `memory` bytes allow.
@@ -57,7 +78,7 @@ class Plan:
             before = [at for at in places if at <= boundary.at]
             if before:
                 kept[site] = by_place[before[-1]]
-        return Plan(self.steps, kept)
+        return Plan(self.steps, kept, self.uses)
 
 
 def study(
@@ -79,21 +100,34 @@ def study(
 
         return act
 
+    given = [site for site in sites if not site.of_weights]
     hooks = [
         attach(module, site.end, note(site), reads=False)
-        for site, module in zip(sites, modules_of(model, sites), strict=True)
+        for site, module in zip(given, modules_of(model, given), strict=True)
     ]
     with attached(hooks), running(row):
         result = compute()
     if reads_unseen(compute):
         return result, Plan(row.steps, {})
+    uses = _uses(row, model)
+    places |= {site: (uses[site.module], None) for site in sites if site.module in uses}
     asked = {row.place_of(each) for each in tensors_of(result)}
     boundaries = {
         site: boundary
         for site, (at, place) in places.items()
         if (boundary := _boundary(row, at, {place, *asked})) is not None
     }
-    return result, Plan(row.steps, boundaries)
+    return result, Plan(row.steps, boundaries, uses)
+
+
+def _uses(row: Row, model: nn.Module) -> dict[str, int]:
+    """By the name of each parameter that a pass has read, the first operation that did."""
+    known = model.named_parameters(remove_duplicate=False)
+    return {
+        name: row.own_reads[place]
+        for name, each in known
+        if (place := memory_of(each)) in row.own_reads
+    }
 
 
 def _boundary(row: Row, at: int, asked: set[int | None]) -> Boundary | None:

@@ -27,7 +27,13 @@ from common.measure.loudness import EXCLUDED
 from common.measure.moments import Statistic
 from common.measure.record import Recorder, record
 from common.measure.rules import ScoreRule, Watching
-from common.measure.scores import DEFAULT_SCORE, SelectivityMap, check_effort, score_rule
+from common.measure.scores import (
+    DEFAULT_SCORE,
+    SelectivityMap,
+    check_effort,
+    check_level,
+    score_rule,
+)
 from common.measure.sinks import LeftOut
 from common.measure.sites import Pooling, Site, Unit, check_pooling
 
@@ -103,6 +109,7 @@ def contrast(
     """
     rule = score_rule(score)
     check_effort(score, effort)
+    check_level(score, "unit")
     check_conditions(rule, control)
     stimuli = [*target, *control]
     is_target = np.arange(len(stimuli)) < len(target)

@@ -32,10 +32,16 @@ from common.measure.halves import Conditions, assign_groups, selectivity_map
 from common.measure.moments import Array, Moments, Statistic
 from common.measure.record import Recorder, record
 from common.measure.rules import ScoreRule
-from common.measure.scores import DEFAULT_SCORE, SelectivityMap, check_effort, score_rule
+from common.measure.scores import (
+    DEFAULT_SCORE,
+    SelectivityMap,
+    check_effort,
+    score_rule,
+)
 from common.measure.sinks import LeftOut
 from common.measure.sites import Pooling, Site, Unit
 from common.measure.splits import SPLITS, stability
+from common.measure.weight_map import weight_map
 
 NOWHERE = -1  # the group of a stimulus that a contrast does not use
 
@@ -108,7 +114,7 @@ def contrasts(
     """The maps of several contrasts.
 
     A score that asks more of a pass than moments, and neurons, whose moments are as long as a
-    feature map, take a pass a contrast.
+    feature map, take a pass a contrast; so do weights.
 
     Parameters
     ----------
@@ -133,6 +139,8 @@ def contrasts(
     list of SelectivityMap
         In the order of the contrasts.
     """
+    if any(site.of_weights for site in sites):
+        return _of_weights(module, sites, every, batches, score, splits, progress, **how)
     rule = score_rule(score)
     of_moments = unit == "channel" and rule.watch is None and rule.later is None
     if splits is not None and (not of_moments or rule.by_condition):
@@ -146,6 +154,30 @@ def contrasts(
         contrast(
             module, sites, each.target, each.control, partial(batches, each.places),
             score=score, unit=unit, progress=progress, **how,
+        )
+        for each in every
+    ]  # fmt: skip
+
+
+def _of_weights(
+    module: nn.Module,
+    sites: Sequence[Site],
+    every: Sequence[Sides],
+    batches: Batches,
+    score: str,
+    splits: int | None,
+    progress: Progress,
+    **how: Any,
+) -> list[SelectivityMap]:
+    """The maps of weights, of which nothing is recorded but how much the loss hangs on them."""
+    if splits is not None:
+        raise SettingError("`splits`: would keep one number a stimulus and weight; leave it out")
+    names = ("exclude_massive", "percents", "seed", "about")
+    own = {name: how[name] for name in names if name in how}
+    return [
+        weight_map(
+            module, sites, each.target, each.control, partial(batches, each.places),
+            score=score, progress=progress, **own,
         )
         for each in every
     ]  # fmt: skip

@@ -1,4 +1,8 @@
-"""Masks: exactly k units of a map, the best of it or chosen one by one; and their file."""
+"""Masks: exactly k units of a map, the best of it or chosen one by one; and their file.
+
+A mask of weights has so many units, and so few of each tensor, that its file holds their places and
+not a number for every weight.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from safetensors import SafetensorError
 from common.base.errors import MaskError
 from common.base.files import read_arrays, save_arrays
 from common.measure.scores import SelectivityMap
-from common.measure.sites import Site, Unit
+from common.measure.sites import WEIGHT, Site, Unit
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Mask:
         Seed of a rule that draws; ``None`` for one that does not.
     sites : tuple of Site
         The map's sites.
-    unit : {"channel", "neuron"}
+    unit : {"channel", "neuron", "weight"}
         The map's unit.
     units : array of int of shape (k,)
         Indices into the map's row of units, best first.
@@ -66,19 +70,31 @@ class Mask:
         return np.cumsum([0, *(site.n_units(self.unit) for site in self.sites)])
 
     @cached_property
-    def _chosen(self) -> np.ndarray:
-        chosen = np.zeros(self.offsets[-1], dtype=bool)
-        chosen[self.units] = True
-        return chosen
+    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """The units by rising index, and where those of each site begin among them."""
+        rising = np.sort(self.units)
+        return rising, np.searchsorted(rising, self.offsets)
+
+    def inside(self, site: Site) -> np.ndarray:
+        """The chosen units of a site, by their place in it: array of int, rising."""
+        number, (rising, bounds) = self.sites.index(site), self._bounds
+        own: np.ndarray = rising[bounds[number] : bounds[number + 1]] - self.offsets[number]
+        return own
 
     def at(self, site: Site) -> np.ndarray:
         """Which of a site's units are in the mask: array of bool of shape (n_units,)."""
-        number = self.sites.index(site)
-        return self._chosen[self.offsets[number] : self.offsets[number + 1]]
+        chosen = np.zeros(site.n_units(self.unit), dtype=bool)
+        chosen[self.inside(site)] = True
+        return chosen
 
     def counts(self) -> dict[Site, int]:
         """Number of chosen units in every site."""
-        return {site: int(self.at(site).sum()) for site in self.sites}
+        return dict(zip(self.sites, np.diff(self._bounds[1]).tolist(), strict=True))
+
+    @cached_property
+    def touched(self) -> tuple[Site, ...]:
+        """The sites that it has units in, in their order."""
+        return tuple(site for site, n in self.counts().items() if n)
 
 
 def top_percent(found: SelectivityMap, percent: float) -> Mask:
@@ -146,12 +162,16 @@ def mask_of(
 
 
 def save_masks(path: Path, masks: Sequence[Mask]) -> None:
-    """Write one boolean array ``MASK/SITE`` for every mask and site, atomically."""
+    """Write one array ``MASK/SITE`` for every mask and site, atomically.
+
+    Booleans, in the shape of the site's units; of weights the places of those that are masked,
+    counted through the tensor row by row, and only for tensors that have some.
+    """
     arrays: dict[str, np.ndarray] = {}
     about = {}
     for mask in masks:
-        for site in mask.sites:
-            arrays[f"{mask.name}/{site}"] = mask.at(site).reshape(site.unit_shape(mask.unit))
+        for site in mask.touched if mask.unit == WEIGHT else mask.sites:
+            arrays[f"{mask.name}/{site}"] = _written(mask, site)
         about[mask.name] = {
             "rule": mask.rule,
             "percent": mask.percent,
@@ -160,6 +180,12 @@ def save_masks(path: Path, masks: Sequence[Mask]) -> None:
             "model_fingerprint": mask.model_fingerprint,
         }
     save_arrays(path, arrays, {"masks": json.dumps(about, sort_keys=True)})
+
+
+def _written(mask: Mask, site: Site) -> np.ndarray:
+    if mask.unit == WEIGHT:
+        return mask.inside(site)
+    return mask.at(site).reshape(site.unit_shape(mask.unit))
 
 
 def load_masks(
@@ -203,6 +229,15 @@ def _load_mask(
         raise MaskError(f"{path}: mask {name} was made on another model")
     if entry["map_fingerprint"] != found.fingerprint:
         raise MaskError(f"{path}: mask {name} was chosen from another map")
-    rows = [arrays[f"{name}/{site}"].ravel() for site in found.sites]
-    units = np.flatnonzero(np.concatenate(rows))
+    if found.unit == WEIGHT:
+        places = [
+            arrays[f"{name}/{site}"] + start
+            for site, start in zip(found.sites, found.offsets[:-1], strict=True)
+            if f"{name}/{site}" in arrays
+        ]
+        units = np.concatenate(places)
+    else:
+        units = np.flatnonzero(
+            np.concatenate([arrays[f"{name}/{site}"].ravel() for site in found.sites])
+        )
     return mask_of(found, entry["rule"], entry["percent"], entry["seed"], units)

@@ -33,7 +33,7 @@ from common.measure.masks import Mask
 from common.measure.passing import running
 from common.measure.row import Places, Row, tensors_of
 from common.measure.scores import SelectivityMap
-from common.measure.sites import Site
+from common.measure.sites import WEIGHT, Site
 
 MEMORY = 1 << 30  # bytes kept of one batch; masks that begin beyond it begin at an earlier site
 FEWEST = 4  # masks from which on the two intact passes pay
@@ -86,6 +86,7 @@ class Prefix(Generic[Result]):
         self._said: dict[int, Any] = {}
         self._plans: dict[Hashable, Plan] = {} if plans is None else plans
         self._key = (key, self.sites, memory)
+        self._versions: list[tuple[int, int]] = []
         self._make()
 
     def under(
@@ -109,6 +110,14 @@ class Prefix(Generic[Result]):
         """
         if self._versions != _versions(self.model):  # somebody has edited the weights
             self._make()
+        result = self._under(mask, by, found, donated)
+        if mask.unit == WEIGHT:  # it was written into, and has its bits back
+            self._versions = _versions(self.model)
+        return result
+
+    def _under(
+        self, mask: Mask, by: Ablation, found: SelectivityMap | None, donated: Donated | None
+    ) -> Result:
         begins = self._begins(mask)
         if begins is not None:
             try:
@@ -127,8 +136,11 @@ class Prefix(Generic[Result]):
         """Where the mask's first site is. That later sites of it are no beginnings matters not.
 
         Sites are in running order; where they are not, a unit before the boundary is replaced,
-        which is noticed, and the pass is computed whole.
+        which is noticed, and the pass is computed whole. Nobody would notice a weight, so a mask of
+        weights begins no later than where the first of them is read, whatever their order.
         """
+        if mask.unit == WEIGHT:
+            return self._plan.before([site.module for site in mask.touched])
         site = first_site(mask)
         return None if site is None else self._plan.boundaries.get(site)
 
@@ -242,8 +254,11 @@ def _begins(masks: Sequence[Mask | None]) -> tuple[Site, ...]:
 
 
 def first_site(mask: Mask) -> Site | None:
-    """The site of a mask's first unit, in running order; none of an empty mask."""
-    return next((site for site in mask.sites if mask.at(site).any()), None)
+    """The site of a mask's first unit, in running order; none of an empty mask.
+
+    Weights are in the order of the model's parameters, which need not be that of running.
+    """
+    return mask.touched[0] if mask.touched else None
 
 
 def _versions(model: nn.Module) -> list[tuple[int, int]]:

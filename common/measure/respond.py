@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from common.base.errors import SiteError
 from common.measure.attach import Once, after_pass, attach, attached, modules_of, part_of, tensor_of
 from common.measure.masks import Mask
 from common.measure.moments import Array
 from common.measure.scores import SelectivityMap
 from common.measure.sinks import counted
-from common.measure.sites import Site
+from common.measure.sites import WEIGHT, Site
 
 
 @contextmanager
@@ -104,7 +105,9 @@ def _reading(
     through: str = "",
 ) -> Iterator[None]:
     """Give `keep` the responses to each batch, shape (n_stimuli, n_units) in the mask's order."""
-    sites = [site for site in mask.sites if mask.at(site).any()]
+    if mask.unit == WEIGHT:
+        raise SiteError("weights answer to nothing: this needs a run of `level` unit")
+    sites = mask.touched
     once = Once(sites)
     answers: dict[Site, Tensor] = {}
     tokens: Tensor | None = None

@@ -141,12 +141,16 @@ class Row:
         In the order in which they ran.
     sure : int or None
         How many of them are the same in every pass on this input; all of them if nothing.
+    own_reads : dict of int to int
+        By the memory that no operation of the row gave, the first operation that reads it: what
+        weights lie in.
     """
 
     def __init__(self) -> None:
         self.ended = False
         self.steps: list[Step] = []
         self.sure: int | None = None
+        self.own_reads: dict[int, int] = {}
         self._places = Places()
         self._roots: Any = WeakIdKeyDictionary()
 
@@ -168,6 +172,9 @@ class Row:
         given = self._places.given(args, kwargs)
         there = tensors_of((args, kwargs))
         reads = {at for each in there if (at := self.place_of(each)) is not None}
+        for each in there:
+            if self.place_of(each) is None:
+                self.own_reads.setdefault(memory_of(each), place)
         writes = tuple(self._root(each) for each in _written(operation, args, kwargs))
         before = _random_state(operation, there)
         result = operation(*args, **kwargs)
@@ -185,16 +192,16 @@ class Row:
 
     def _root(self, tensor: Tensor) -> Root:
         root: Root | None = self._roots.get(tensor)
-        return ("own", _memory(tensor)) if root is None else root
+        return ("own", memory_of(tensor)) if root is None else root
 
     def _made(
         self, result: Any, form: Form | None, there: Sequence[Tensor], place: int
     ) -> tuple[int, tuple[Root, ...]]:
         """Who made the object that an operation gave, and the memory in which its parts lie."""
-        lent = {memory: each for each in there if (memory := _memory(each))}
+        lent = {memory: each for each in there if (memory := memory_of(each))}
         made, roots = place, []
         for number, each in enumerate(tensors_of(result)):
-            lender = lent.get(_memory(each))
+            lender = lent.get(memory_of(each))
             root = (place, number) if lender is None else self._root(lender)
             if any(each is known for known in there):
                 label = self._places.label(each)
@@ -216,7 +223,8 @@ def tensors_of(value: Any) -> list[Tensor]:
     return [each for each in tree_leaves(value) if isinstance(each, Tensor)]
 
 
-def _memory(tensor: Tensor) -> int:
+def memory_of(tensor: Tensor) -> int:
+    """Where the memory begins that a tensor lies in; 0 where it has none of its own."""
     return tensor.untyped_storage().data_ptr() if tensor.layout == torch.strided else 0
 
 

@@ -24,6 +24,7 @@ from common.measure.batch import Batch
 from common.measure.moments import Array, Moments, Statistic
 from common.measure.sinks import LeftOut
 from common.measure.sites import Pooling, Site, Unit
+from common.measure.weights import Level
 
 
 @dataclass(frozen=True)
@@ -249,6 +250,8 @@ class ScoreRule:
     passes : callable, optional
         About how many plain passes it takes to show one stimulus, by the number of sites, of units,
         and the effort; 1 where it is left out.
+    level : {"unit", "parameter"}, default="unit"
+        What it scores: what a model's units give, or its weights.
     """
 
     words: ScoreWords
@@ -261,6 +264,7 @@ class ScoreRule:
     later: Callable[[Watching], Any] | None = None
     effort: int | None = None
     passes: Callable[[int, int, int], float] = lambda _sites, _units, _effort: 1.0
+    level: Level = "unit"
 
     @property
     def name(self) -> str:

@@ -20,21 +20,18 @@ from safetensors import SafetensorError
 
 from common.base.errors import DataError, RunError, SettingError
 from common.base.files import read_arrays, save_arrays
-from common.measure.causal import CAUSAL
-from common.measure.gradient import GRADIENT, GRADIENT_MEAN, GRADIENT_SPECIFIC
-from common.measure.integrated import INTEGRATED
 from common.measure.loudness import EXCLUDED, times_median
 from common.measure.moments import Array, Moments, Statistic
-from common.measure.probe import PROBE
 from common.measure.rules import Contrast, Score, ScoreRule
+from common.measure.score_rules import DEFAULT_SCORE as DEFAULT_SCORE
+from common.measure.score_rules import SCORE_RULES as SCORE_RULES
+from common.measure.score_rules import check_effort as check_effort
+from common.measure.score_rules import check_level as check_level
+from common.measure.score_rules import score_identity as score_identity
+from common.measure.score_rules import score_rule as score_rule
 from common.measure.shares import CHOSEN, chosen_first, n_chosen
-from common.measure.sites import Pooling, Site, Unit
-from common.measure.welch import CONJUNCTION, WELCH, joined
-
-DEFAULT_SCORE = WELCH.name
-RULES = (WELCH, CONJUNCTION, GRADIENT, GRADIENT_SPECIFIC, GRADIENT_MEAN, INTEGRATED, CAUSAL, PROBE)
-SCORE_RULES: dict[str, ScoreRule] = {rule.name: rule for rule in RULES}
-"""All score rules, by name. Another one is an entry here, and no more."""
+from common.measure.sites import WEIGHT, Pooling, Site, Unit
+from common.measure.welch import WELCH, joined
 
 LEAST_D_PRIME, LEAST_INDEX = 1.0, 1 / 3  # from which on an effect is counted as one
 TRUNCATED = "truncated"  # how many units a percentage is, where it is not rounded
@@ -43,44 +40,6 @@ BROKEN = (OSError, SafetensorError, KeyError, TypeError, ValueError, SettingErro
 CONTRACT = ("t", "p", "q", "d_prime", "mean_target", "mean_control")
 OF_TEXTS = ("output_first", "peak")
 COLUMNS = (*CONTRACT, "output_control", "magnitude")
-
-
-def score_rule(name: str) -> ScoreRule:
-    """The score rule of that name.
-
-    Raises
-    ------
-    SettingError
-        If there is none.
-    """
-    if name not in SCORE_RULES:
-        raise SettingError(f"no score is called {name!r}: choose from {', '.join(SCORE_RULES)}")
-    return SCORE_RULES[name]
-
-
-def score_identity(name: str, effort: int | None = None) -> dict[str, Any]:
-    """What a run's identity says of its score: nothing of the default, so older runs keep theirs.
-
-    Raises
-    ------
-    SettingError
-        If there is no such score.
-    """
-    other = {} if score_rule(name).name == DEFAULT_SCORE else {"score": name}
-    return other if effort is None else {**other, "effort": effort}
-
-
-def check_effort(score: str, effort: int | None) -> None:
-    """Refuse an effort of a score that has none.
-
-    Raises
-    ------
-    SettingError
-        If so.
-    """
-    if effort is not None and score_rule(score).effort is None:
-        having = ", ".join(rule.name for rule in SCORE_RULES.values() if rule.effort is not None)
-        raise SettingError(f"`effort`: `score` {score} takes what it takes; {having} have a choice")
 
 
 @dataclass(frozen=True)
@@ -92,7 +51,7 @@ class SelectivityMap:
     sites : tuple of Site
         In running order; a site's units lie beside each other, in the order of its tensor.
     unit, pooling, statistic : str
-        What was measured.
+        What was measured. The units of sites of weights are weights.
     n_target, n_control : int
         Number of stimuli in each condition.
     score : Score
@@ -100,9 +59,10 @@ class SelectivityMap:
     mean_target, mean_control : array of shape (n_units,)
         Means of the statistic.
     output_control : array of shape (n_units,)
-        Mean output over the control condition, with its sign: for ablation by the mean.
+        Mean output over the control condition, with its sign: for ablation by the mean. Weights
+        have none, and it is 0.
     magnitude : array of shape (n_units,)
-        Mean \\|activation\\| over all stimuli: what control masks are matched on.
+        Mean \\|activation\\| over all stimuli, or \\|weight\\|: what control masks are matched on.
     output_first, peak : array of shape (n_units,), optional
         Of texts: mean output at the first token over the control condition, for ablation by the
         mean where the unit stands; the largest \\|output\\| at any token of any stimulus.
@@ -250,8 +210,8 @@ class SelectivityMap:
         return {site: self.at(site, column).ravel() for site in self.sites}
 
     def save(self, path: Path) -> None:
-        """Write ``SITE/COLUMN`` arrays (float64) and the description, atomically."""
-        names = (*self.score.arrays, *RECORDED, *self.of_texts)
+        """Write ``SITE/COLUMN`` arrays and the description, atomically."""
+        names = (*self.score.arrays, *recorded_of(self.unit), *self.of_texts)
         arrays = {f"{site}/{name}": self.at(site, name) for site in self.sites for name in names}
         about = {
             "score": {"name": self.score.name, "columns": [*self.score.arrays]},
@@ -282,11 +242,13 @@ class SelectivityMap:
             )
             told = about.pop("score", {"name": DEFAULT_SCORE, "columns": CONTRACT[:4]})
             texts = [n for n in OF_TEXTS if any(key.endswith(f"/{n}") for key in arrays)]
+            kept = recorded_of(about["unit"])
             columns: dict[str, Any] = {
                 name: np.concatenate([arrays[f"{site}/{name}"].ravel() for site in sites])
-                for name in (*told["columns"], *RECORDED, *texts)
+                for name in (*told["columns"], *kept, *texts)
             }
-            recorded = {name: columns.pop(name) for name in (*RECORDED, *texts)}
+            recorded = {name: columns.pop(name) for name in (*kept, *texts)}
+            recorded.setdefault("output_control", nothing(recorded["magnitude"].shape))
             score = Score.of(score_rule(told["name"]).words, columns)
             found = cls(sites=sites, score=score, **about, **recorded)
             found.check_shapes()
@@ -294,6 +256,17 @@ class SelectivityMap:
         except BROKEN as error:
             reason = f"{type(error).__name__} {error}" if isinstance(error, KeyError) else error
             raise RunError(f"{path}: not a selectivity map ({reason})") from error
+
+
+def recorded_of(unit: Unit) -> tuple[str, ...]:
+    """What a map's file has beside the score: weights have no output."""
+    return tuple(n for n in RECORDED if unit != WEIGHT or n != "output_control")
+
+
+def nothing(shape: tuple[int, ...]) -> Array:
+    """Zeros that take no memory."""
+    zeros: Array = np.broadcast_to(np.float32(0), shape)
+    return zeros
 
 
 def _check_sides(one: Moments, two: Moments) -> None:

@@ -5,6 +5,9 @@ left (rows and columns of a feature map, tokens, windows) are positions. A unit 
 all positions, or a neuron: one channel at one position. Of an attention head, which is a slice of
 channels, the whole slice is one unit: it answers with the root mean square of what its channels
 answer, which of a slice of one channel is the channel's own magnitude, and is replaced as a whole.
+
+A tensor of weights is a site, too, whose units are its numbers: what is chosen of it are not
+outputs but parameters (:mod:`common.measure.weights`).
 """
 
 from __future__ import annotations
@@ -20,11 +23,12 @@ from torch import Tensor
 from common.base.errors import SettingError, SiteError
 
 Kind = Literal["block", "attn", "head", "mlp", "mlp_hidden", "op"]
-Unit = Literal["channel", "neuron"]
+Unit = Literal["channel", "neuron", "weight"]
 Pooling = Literal["mean", "max", "cls", "last", "sum", "none"]
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
-UNITS: tuple[Unit, ...] = get_args(Unit)
+UNITS: tuple[Unit, ...] = ("channel", "neuron")  # of what a module gives
+WEIGHT: Literal["weight"] = "weight"
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 EACH_TOKEN = 0
 HEADS = "heads"  # what stands for the end of a module where slices of it are units
@@ -76,9 +80,9 @@ class Site:
     Attributes
     ----------
     module : str
-        Path as in ``model.named_modules()``.
-    end : {"output", "input"}
-        Which end of the module. Input is that of its first tensor.
+        Path as in ``model.named_modules()``; of weights, as in ``model.named_parameters()``.
+    end : {"output", "input", "weight"}
+        Which end of the module. Input is that of its first tensor. Weights have no end.
     kind : {"block", "attn", "head", "mlp", "mlp_hidden", "op"}
         What the place is in the architecture.
     axis : int
@@ -93,7 +97,7 @@ class Site:
     """
 
     module: str
-    end: Literal["output", "input"] = "output"
+    end: Literal["output", "input", "weight"] = "output"
     kind: Kind = "op"
     axis: int = 1
     shape: tuple[int, ...] = ()
@@ -101,7 +105,14 @@ class Site:
     width: int = 1
 
     def __str__(self) -> str:
+        if self.of_weights:
+            return self.module
         return f"{self.module}:{self.end if self.width == 1 else HEADS}"
+
+    @property
+    def of_weights(self) -> bool:
+        """Whether it is a tensor of weights, and not of what a module gives."""
+        return self.end == WEIGHT
 
     @property
     def channels(self) -> int:
@@ -109,7 +120,7 @@ class Site:
         return self.shape[self.axis - 1]
 
     def unit_word(self, unit: Unit) -> str:
-        """What a unit is called: ``channel``, ``neuron``, ``head`` or ``head at a position``."""
+        """What a unit is called: that, or ``head`` or ``head at a position``."""
         if self.width == 1:
             return unit
         return "head" if unit == "channel" else "head at a position"
@@ -119,7 +130,7 @@ class Site:
         return math.prod(self.unit_shape(unit))
 
     def unit_shape(self, unit: Unit) -> tuple[int, ...]:
-        """Shape in which units are saved: ``(channels,)``, or the tensor's own for neurons.
+        """Shape in which units are saved: ``(channels,)``, or the tensor's own for the others.
 
         Of heads, there are as many as there are heads in the place of channels.
         """

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from common.base.files import read_json, save_text
 from common.effects.established import established
+from common.effects.nouns import all_in_words_of
 from common.effects.results import Results
 from common.measure.scores import SelectivityMap
 from common.report import outcome_table, sections, tables, verdicts, words
@@ -58,7 +59,7 @@ def make_report(folder: Path, results: Results) -> Path:
         verdict_tables=verdicts.verdict_tables(results),
         mcnemar=tables.mcnemar(results),
         sections=sections.sections(results, found, folder),
-        galleries=sections.galleries(folder),
+        galleries=all_in_words_of(found.unit, sections.galleries(folder)),
         continuations=sections.continuations(folder),
         losers=tables.losers(results, folder),
         tables=[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from common.effects.nouns import all_in_words_of
 from common.effects.results import Results
 from common.measure.balance import LARGEST_GAP, LARGEST_OVERLAP, LARGEST_SHARE, Balance, SiteBalance
 from common.measure.control_rules import is_matched
@@ -23,7 +24,8 @@ def likeness(results: Results) -> list[Table]:
     if not rows:
         return []
     heads = ["dose and rule", "overlap", "site", "masked", "unmatched", "gap"]
-    return [Table("How like the controls are", NOTE, heads, rows)]
+    tables = [Table("How like the controls are", NOTE, heads, rows)]
+    return all_in_words_of(results.selectivity.unit, tables)
 
 
 def _rows(balance: Balance) -> list[list[Cell]]:
@@ -37,7 +39,7 @@ def _site_cells(site: SiteBalance) -> list[Cell]:
     gap = Cell("–")
     if site.gap is not None:
         gap = Cell(f"{site.gap:+.2f}{_mark(abs(site.gap) > LARGEST_GAP)}")
-    counted = Cell(masked.value, f"{site.n_masked} of {site.n_units}")
+    counted = Cell(masked.value, f"{site.n_masked:,} of {site.n_units:,}")
     return [Cell(site.site), counted, Cell(str(site.n_unmatched)), gap]
 
 

@@ -9,6 +9,7 @@ from common.effects.finding import amount, between_amounts
 from common.effects.judgement import Comparison, Estimate, Verdict
 from common.effects.masked import Effect
 from common.effects.measured import ACCURACY, AGREEMENT, WORDS
+from common.effects.nouns import in_words_of
 from common.effects.paired import Rate
 from common.effects.parts import Interval
 from common.effects.results import Results
@@ -81,12 +82,14 @@ class Dose:
     percent: float
     headline: bool
     rows: Sequence[Row]
+    unit: str = "unit"
 
     @property
     def size(self) -> str:
         """Its percent, and how many units that are."""
         n_units = self.rows[0].n_units
-        return f"{self.percent:g} %: {n_units:,} {'unit' if n_units == 1 else 'units'} a mask"
+        told = f"{self.percent:g} %: {n_units:,} {'unit' if n_units == 1 else 'units'} a mask"
+        return in_words_of(self.unit, told)
 
 
 def columns(results: Results) -> list[Column]:
@@ -147,6 +150,7 @@ def doses(results: Results) -> list[Dose]:
             percent,
             percent == results.headline_percent,
             [_row(results, rule, percent) for rule in results.rules(percent)],
+            results.selectivity.unit,
         )
         for percent in results.doses
     ]

@@ -13,6 +13,7 @@ import pandas as pd
 from common.base.files import read_json
 from common.effects.breakdown import LostPart
 from common.effects.finding import amount, amount_within
+from common.effects.nouns import all_in_words_of, in_words_of
 from common.effects.perplexity import TextPerplexity
 from common.effects.results import Results
 from common.effects.words import between, percent, points
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 def sections(results: Results, found: SelectivityMap, folder: Path) -> list[Section]:
     """All figures, in the order in which a reader asks: what was lost, and then by which units."""
+    return all_in_words_of(found.unit, _sections(results, found, folder))
+
+
+def _sections(results: Results, found: SelectivityMap, folder: Path) -> list[Section]:
     target, said = results.localizer.name, found.score.words.said
     doses = sorted(results.doses)
     top: Mask = top_percent(found, results.headline_percent)
@@ -127,7 +132,8 @@ def say_adjusted_by_dose(results: Results) -> str:
 def say_sites(found: SelectivityMap, top: Mask) -> str:
     counts = sorted(top.counts().items(), key=lambda pair: -pair[1])[:3]
     most = ", ".join(f"{count:,} in {site}" for site, count in counts if count)
-    return f"Bar chart of the top mask’s units over {n_sites(len(found.sites))}; most are {most}."
+    told = f"Bar chart of the top mask’s units over {n_sites(len(found.sites))}; most are {most}."
+    return in_words_of(found.unit, told)
 
 
 def _lost_parts(results: Results) -> list[Section]:
@@ -156,7 +162,7 @@ def _perplexities(results: Results) -> list[Section]:
     """Perplexity by dose, where texts were measured."""
     figures_of = [
         shown(
-            figures.perplexity_curve(text),
+            figures.perplexity_curve(text, results.selectivity.unit),
             f"How badly {text.text} is predicted as more units are ablated; lower is better. "
             f"Bars: 95 % bootstrap interval of the rise over intact, paired by window "
             f"(n = {text.n:,}).",

@@ -21,6 +21,7 @@ from common.effects.judgement import (
     Verdict,
 )
 from common.effects.measured import WORDS
+from common.effects.nouns import all_in_words_of, in_words_of
 from common.effects.results import Results
 from common.effects.words import between, points
 from common.report.outcome_table import estimate
@@ -91,7 +92,7 @@ class Said:
 def verdict_said(results: Results) -> Said:
     """The verdict of the run."""
     judgement = results.judgement
-    plain = plainly(judgement)
+    plain = in_words_of(results.selectivity.unit, plainly(judgement))
     sentence = results.verdict.removeprefix(plain).strip()
     rests = _rests(judgement, judgement.verdict)
     return Said("", BADGES[judgement.outcome], plain, sentence, rests)
@@ -109,7 +110,7 @@ def beside(results: Results) -> list[Said]:
         badge, rests = BADGES[judged.outcome], _rests(judged, judged.verdict)
         title, plain = f"On running text: {name}", plainly(judged)
         found.append(Said(title, badge, plain, finding(judged), rests, judged.warnings))
-    return found
+    return all_in_words_of(results.selectivity.unit, found)
 
 
 def _rests(judgement: Judgement, verdict: Verdict) -> str:
@@ -147,7 +148,8 @@ def _matched(verdict: Verdict) -> list[Comparison]:
 def verdict_tables(results: Results) -> list[Table]:
     """The verdict at every dose: on the items, and on every running text."""
     judged = {"": results.judgement, **results.text_judgements}
-    return [_table(name, judgement, _sizes(results)) for name, judgement in judged.items()]
+    tables = [_table(name, judgement, _sizes(results)) for name, judgement in judged.items()]
+    return all_in_words_of(results.selectivity.unit, tables)
 
 
 def _sizes(results: Results) -> dict[str, int]:

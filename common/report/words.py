@@ -7,10 +7,12 @@ from typing import Any
 from common.effects.described import TokenLengths
 from common.effects.localized import Selectivity
 from common.effects.measured import ACCURACY, WORDS
+from common.effects.nouns import all_in_words_of
 from common.effects.results import Results
 from common.effects.words import percent
 from common.measure.control_rules import rule_named
 from common.measure.sinks import AVERAGED
+from common.measure.sites import WEIGHT
 
 ACTIVATION = {
     "magnitude": "absolute activation",
@@ -54,6 +56,11 @@ REFERENCES = (
 
 
 def facts(results: Results) -> list[tuple[str, str]]:
+    """What to know of a run at a glance, by a word or two each."""
+    return all_in_words_of(results.selectivity.unit, _facts(results))
+
+
+def _facts(results: Results) -> list[tuple[str, str]]:
     model, found = results.model, results.selectivity
     localizer, tested = results.localizer, results.evaluation
     intact = results.intact
@@ -191,14 +198,20 @@ def method(results: Results, run: dict[str, Any], exchangeable: bool = True) -> 
     }.get(results.ablation, f"by {results.ablation.removeprefix('scale:')} times itself")
     if found.unit.startswith("head"):
         what = f"root mean square, over the channels of each head’s slice, of the {what}"
-    return [
+    weights = found.unit == WEIGHT
+    read = f"the {what} of {found.n_units:,} units was recorded, {pooled}."
+    done = f"their output replaced {replaced}."
+    if weights:
+        read = f"{found.n_units:,} weights were scored."
+        done = "set to zero in place, and got their bits back afterwards."
+    told = [
         f"The model ({results.model.name}, {results.model.dtype}, its own "
         f"preprocessing) was shown {localizer.n_target} target stimuli "
         f"({', '.join(localizer.target)}) and {localizer.n_control} control stimuli "
-        f"({', '.join(localizer.control)}). At {n_sites(found.n_sites)} the {what} of "
-        f"{found.n_units:,} units was recorded, {pooled}. {found.words.method}",
-        f"The units with the highest {found.words.symbol} ({doses} of all) were ablated, their "
-        f"output replaced {replaced}. {_controls_told(_draws(results), exchangeable)}",
+        f"({', '.join(localizer.control)}). At {n_sites(found.n_sites)} {read} "
+        f"{found.words.method}",
+        f"The units with the highest {found.words.symbol} ({doses} of all) were ablated, {done} "
+        f"{_controls_told(_draws(results), exchangeable)}",
         f"{_measured(results)} on "
         f"{results.evaluation.n_items:,} items of {results.evaluation.name}, which the localizer "
         f"had {'partly seen' if results.evaluation.overlap else 'not seen'}. Effects are paired by "
@@ -209,6 +222,7 @@ def method(results: Results, run: dict[str, Any], exchangeable: bool = True) -> 
         "changed, a matched rule, p of at most 0.05 against each of them, and intervals above 0 of "
         "the effect and of what it is beyond the mean control.",
     ]
+    return all_in_words_of(found.unit, told)
 
 
 def _measured(results: Results) -> str:

@@ -16,6 +16,7 @@ from common.base.progress import PART, Progress
 from common.effects.baseline import Baseline, Peaks, peaks_of
 from common.effects.described import DescribedModel
 from common.measure.scores import SelectivityMap, score_rule
+from common.measure.weights import PARAMETER
 from common.study.folder import UNTRAINED, RunFolder
 from common.study.front import FrontEnd, Localizing, Model, S
 from common.study.results import checked
@@ -57,6 +58,8 @@ class Asked:
                 raise SettingError(
                     f"`untrained_seeds` {n}: the model is itself untrained; leave `untrained` out"
                 )
+            return cls(())
+        if settings.level == PARAMETER:
             return cls(())
         if n is None and model.n_parameters > LARGEST_UNTRAINED:
             large = f"the model has more than {LARGEST_UNTRAINED // 1_000_000} M parameters"

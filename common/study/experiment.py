@@ -38,6 +38,7 @@ from common.effects.verdict import verdict, warnings
 from common.measure.balance import balances
 from common.measure.masks import Mask, save_masks, top_percent
 from common.measure.scores import SelectivityMap
+from common.measure.sites import WEIGHT
 from common.study.alone import others_replaced, sufficiency
 from common.study.drawing import INTACT, Drawing, margins, questions
 from common.study.folder import RunFolder
@@ -348,7 +349,7 @@ def _beside(
             describe_text(text, masks, outcomes, resampler) for text in described.texts
         )
         parts["text_judgements"] = _text_judgements(described.texts, masks, outcomes)
-    if described.area:
+    if described.area and found.unit != WEIGHT:  # which is of channels
         parts["area"] = share_of_area(described.area, found, plan.percents)
     return parts
 

@@ -6,7 +6,7 @@ How they are declared, read and written is in :mod:`common.study.declared`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Self, get_args
@@ -17,14 +17,17 @@ from common.measure.ablate import Ablation
 from common.measure.control_rules import CONTROL_RULES, ControlPlan, parse_controls
 from common.measure.loudness import THRESHOLD
 from common.measure.moments import Statistic
+from common.measure.saliency import SALIENCY
 from common.measure.scores import (
     DEFAULT_SCORE,
     LEAST_D_PRIME,
     LEAST_INDEX,
     SCORE_RULES,
     check_effort,
+    check_level,
 )
 from common.measure.sites import KINDS, UNITS, Kind, Pooling, Unit
+from common.measure.weights import LEVELS, PARAMETER, Level
 from common.study.declared import (
     ALWAYS,
     EVALUATING,
@@ -63,6 +66,20 @@ COUNTED = (
     ("effort", 1),
     ("sufficient", 2),
 )
+NOT_OF_WEIGHTS = {
+    "kind": "tensors of weights are scored, all of them or those that `sites` names",
+    "unit": "a unit is a weight",
+    "pooling": "no activation is read, and none pooled",
+    "statistic": "|weight · gradient| is what is compared",
+    "ablation": "weights are set to zero",
+    "least_d_prime": "there is no d′",
+    "least_index": "there is no selectivity index",
+    "splits": "they would keep one number for each stimulus and weight",
+    "sufficient": "the other weights have no mean to be set to",
+}
+"""What cannot be said of weights, and why."""
+
+OTHER_LOSS = "scores are in nats of a network's own loss, and random weights have another one"
 LARGEST_UNTRAINED = 500_000_000  # numbers that a model was trained in
 STATISTICS: tuple[Statistic, ...] = get_args(Statistic)
 
@@ -115,6 +132,12 @@ class Settings(Declared):
                 f"{', '.join(rule.written for rule in CONTROL_RULES.values())}; empty for none",
                 MASKING, read=read_controls, say=say_controls, label="Controls", metavar="RULES"),
     ] = field(default_factory=lambda: read_controls(DEFAULT_CONTROLS))  # fmt: skip
+    level: Annotated[
+        Level,
+        Setting("What is scored and ablated, units (what modules give) or parameters (single "
+                "weights, which are set to zero); docs/parameters.md", ONE_MAP, LEVELS,
+                label="Level"),
+    ] = "unit"  # fmt: skip
     kind: Annotated[
         Kind,
         Setting("Which modules are read and ablated; head, attention heads, a unit each",
@@ -123,7 +146,8 @@ class Settings(Declared):
     sites: Annotated[
         str | None,
         Setting("Module paths instead of a kind: globs with commas between them, MODULE or "
-                "MODULE:input", LOCALIZING, metavar="GLOBS"),
+                "MODULE:input; of parameters modules or their own names, with :all biases and "
+                "norms, too", LOCALIZING, metavar="GLOBS"),
     ] = None  # fmt: skip
     unit: Annotated[
         Unit,
@@ -281,6 +305,9 @@ class Settings(Declared):
         for name, fewest in COUNTED:
             if (n := getattr(self, name)) is not None and n < fewest:
                 raise SettingError(f"`{name}` {n}: give {fewest} or more")
+        if self.level == PARAMETER:
+            self._check_weights()
+        check_level(self.score, self.level)
         check_effort(self.score, self.effort)
         if self.mask is not None and self.units is None:
             raise SettingError(f"`mask` {self.mask}: is one of the table `units`; name that, too")
@@ -291,6 +318,20 @@ class Settings(Declared):
             raise SettingError(f"`exclude_massive` {times:g}: give a number above 1, or usual")
         if self.kind == "head" and self.sites is None:
             self._check_heads()
+
+    def _check_weights(self) -> None:
+        """Take the score of weights where none was chosen, and refuse what weights have not."""
+        if self.score == DEFAULT_SCORE:
+            object.__setattr__(self, "score", SALIENCY.name)
+        usual = {each.name: each.default for each in fields(self)}
+        for name, why in NOT_OF_WEIGHTS.items():
+            if (value := getattr(self, name)) != usual[name]:
+                raise SettingError(f"`{name}` {value}: at `level` parameter {why}; leave it out")
+        if self.untrained_seeds:
+            raise SettingError(
+                f"`untrained_seeds` {self.untrained_seeds}: at `level` parameter {OTHER_LOSS}; "
+                "leave it out"
+            )
 
     def _check_heads(self) -> None:
         """Refuse at once what a slice of channels cannot be asked."""

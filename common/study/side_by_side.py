@@ -16,6 +16,7 @@ from common.effects.finding import amount_within
 from common.effects.pooled import Pooled, pooled
 from common.effects.results import Results
 from common.effects.words import percent
+from common.measure.sites import WEIGHT
 from common.report.verdicts import BADGES
 from common.study.results import load_results
 
@@ -207,6 +208,9 @@ def _warnings(sides: Sequence[Side]) -> list[str]:
     ways: dict[str, set[Any]] = {
         "replace units in different ways": {side.results.ablation for side in sides},
         "ablate different shares of the units": {side.results.headline_percent for side in sides},
+        "ablate units here and weights there": {
+            side.results.selectivity.unit == WEIGHT for side in sides
+        },
         "count differently what is right": {side.results.judgement.measure for side in sides},
     }
     said += [f"The runs {what}." for what, values in ways.items() if len(values) > 1]

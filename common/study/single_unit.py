@@ -23,7 +23,7 @@ from common.measure.masks import Mask, units_mask
 from common.measure.respond import respond_each
 from common.measure.rules import ScoreWords
 from common.measure.scores import SelectivityMap
-from common.measure.sites import Site, Unit
+from common.measure.sites import WEIGHT, Site, Unit
 from common.study.front import FrontEnd, Model, S
 
 UNTOLD = ("p", "apart", "t_category", "p_category", "q_category")  # for files alone
@@ -44,7 +44,8 @@ class UnitRow:
     site : Site
         Where it is.
     name : str
-        Which of the site's units: ``channel 17``, or ``channel 17 at 3, 4`` for a neuron.
+        Which of the site's units: ``channel 17``, or ``channel 17 at 3, 4`` for a neuron; a weight
+        by its place in the tensor, ``weight 17, 3, 0, 2``.
     score : float
         The map's score of it.
     words : ScoreWords
@@ -143,8 +144,10 @@ def _row(found: SelectivityMap, unit: int, rank: int) -> UnitRow:
 
 def _name(site: Site, unit: Unit, index: int) -> str:
     """Which unit of its site: channels and positions are counted from 0, as in the tensor."""
-    word = site.unit_word("channel")
     place = [int(part) for part in np.unravel_index(index, site.unit_shape(unit))]
+    if unit == WEIGHT:
+        return f"{unit} {', '.join(map(str, place))}"
+    word = site.unit_word("channel")
     number = place.pop(site.axis - 1 if unit == "neuron" else 0)
     return f"{word} {number} at {', '.join(map(str, place))}" if place else f"{word} {number}"
 

@@ -50,8 +50,8 @@ def chosen_map(found: SelectivityMap, path: Path, name: str | None) -> Selectivi
     found : SelectivityMap
         The map.
     path : Path
-        A table with the columns ``site`` and ``unit``, of neurons ``position`` as well, and
-        ``mask`` where it holds several masks. Other columns do not matter.
+        A table with the columns ``site`` and ``unit``, of neurons and weights ``position`` as well,
+        and ``mask`` where it holds several masks. Other columns do not matter.
     name : str or None
         Which mask; ``None`` for the only one.
 
@@ -92,8 +92,10 @@ def _units(path: Path, rows: pd.DataFrame, found: SelectivityMap) -> list[int]:
     """Indices of the listed units into the map's row."""
     known = {str(site): number for number, site in enumerate(found.sites)}
     known |= {site.module: number for number, site in enumerate(found.sites)}
-    if found.unit == "neuron" and POSITION not in rows.columns:
-        raise DataError(f"{path}: has no column {POSITION!r}, and a unit of this map is a neuron")
+    if found.unit != "channel" and POSITION not in rows.columns:
+        raise DataError(
+            f"{path}: has no column {POSITION!r}, and a unit of this map is a {found.unit}"
+        )
     seen: dict[int, int] = {}
     for row, entry in rows.iterrows():
         at = f"{path}: row {row}"
@@ -101,7 +103,7 @@ def _units(path: Path, rows: pd.DataFrame, found: SelectivityMap) -> list[int]:
             there = ", ".join(map(str, found.sites[:3])) + (", …" if len(found.sites) > 3 else "")
             raise DataError(f"{at}: the map has no site {site!r}; it has {there}")
         number = known[site]
-        place = str(entry.get(POSITION, "")) if found.unit == "neuron" else ""
+        place = str(entry.get(POSITION, "")) if found.unit != "channel" else ""
         own = _index(at, found.sites[number], str(entry["unit"]), place, found)
         unit = int(found.offsets[number]) + own
         if unit in seen:
@@ -115,7 +117,7 @@ def _index(at: str, site: Site, unit: str, place: str, found: SelectivityMap) ->
     shape = site.unit_shape(found.unit)
     try:
         where = [int(part) for part in place.split()]
-        where.insert(site.axis - 1 if found.unit == "neuron" else 0, int(unit))
+        where.insert(site.axis - 1 if found.unit != "channel" else 0, int(unit))
     except ValueError as error:
         raise DataError(f"{at}: {f'{unit} {place}'.strip()!r} is no number of a unit") from error
     fits = len(where) == len(shape)

@@ -36,9 +36,10 @@ def unit_table(
     -------
     DataFrame
         ``rank`` from 1; ``site``; ``unit``, its channel or head as in the tensor, from 0; of
-        neurons ``position``, along the other axes; the columns of the score (``t``, ``p``, ``q``,
-        ``d_prime``, ``index``); ``mean_target`` and ``mean_control``; ``loudness``, mean
-        \\|activation\\|, and ``times_median``, over the median of its site; ``masks``.
+        neurons and weights ``position``, along the other axes; the columns of the score (``t``,
+        ``p``, ``q``, ``d_prime``, ``index``); ``mean_target`` and ``mean_control``; ``loudness``,
+        mean \\|activation\\| or \\|weight\\|, and ``times_median``, over the median of its site;
+        ``masks``.
 
     Raises
     ------
@@ -80,6 +81,6 @@ def _places(found: SelectivityMap, order: np.ndarray) -> dict[str, list[Any]]:
         site = found.sites[number]
         own = int(index - found.offsets[number])
         place = [int(part) for part in np.unravel_index(own, site.unit_shape(found.unit))]
-        units.append(place.pop(site.axis - 1 if found.unit == "neuron" else 0))
+        units.append(place.pop(site.axis - 1 if found.unit != "channel" else 0))
         positions.append(" ".join(map(str, place)))
-    return {"unit": units, "position": positions} if found.unit == "neuron" else {"unit": units}
+    return {"unit": units} if found.unit == "channel" else {"unit": units, "position": positions}

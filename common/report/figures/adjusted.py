@@ -147,7 +147,7 @@ def adjusted_by_dose(results: Results) -> Figure:
     for rule, entries in drawn.items():
         handles += _band(axes, rule, entries)
     axes.axhline(0, color=INK, lw=0.8, ls=":")
-    dose_axis(axes, [verdict.percent for verdict in tops])
+    dose_axis(axes, [verdict.percent for verdict in tops], results.selectivity.unit)
     axes.set_ylim(*ends)
     axes.set_ylabel("margin lost" if results.evaluation.other is None else "adjusted effect")
     axes.set_title(say(f"{_what(results)[:1].upper()}{_what(results)[1:]}", 52), fontsize="medium")

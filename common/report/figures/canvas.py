@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from common.effects.nouns import in_words_of
 from common.measure.control_rules import ControlRule, rule_named
 
 if TYPE_CHECKING:
@@ -60,12 +61,12 @@ def rule_style(rule: str) -> ControlRule:
     return rule_named(rule) or PLAIN
 
 
-def dose_axis(axes: Axes, doses: list[float]) -> None:
-    """Doses along the bottom, on a log scale, each one named."""
+def dose_axis(axes: Axes, doses: list[float], unit: str = "unit") -> None:
+    """Doses of units, or of weights, along the bottom, on a log scale, each one named."""
     axes.set_xscale("log")
     axes.set_xticks(doses, [f"{dose:g}" for dose in doses])
     axes.minorticks_off()
-    axes.set_xlabel("units ablated (% of all, log scale)")
+    axes.set_xlabel(in_words_of(unit, "units ablated (% of all, log scale)"))
 
 
 def not_flat(axes: Axes) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from common.effects.massive import Massive
+from common.effects.nouns import in_words_of
 from common.effects.results import Results
 from common.measure.massive import MASSIVE, WITHOUT_MASSIVE
 from common.measure.matching import MATCHED_PART, UNMATCHED_PART
@@ -45,6 +47,7 @@ def loss_by_loudness(
     figure, axes = figure_with_axes(4.6)
     dose = results.headline_percent
     handles: list[Any] = []
+    tell = partial(in_words_of, results.selectivity.unit)
     for rule in results.rules(dose):
         names = [entry.mask for entry in results.at(dose, rule) if entry.mask in massive.masks]
         x = np.array([massive.masks[name] for name in names])
@@ -56,13 +59,15 @@ def loss_by_loudness(
         handles += axes.plot(
             x[kept], y[kept], mark, color=colour, mfc=face, mec=edge, lw=0,
             mew=1.4 if own else 0.3, ms=9 if own else 4, alpha=1 if own else 0.7,
-            zorder=3 if own else 2, label=label,
+            zorder=3 if own else 2, label=tell(label),
         )  # fmt: skip
     axes.axhline(0, color=INK, lw=0.8, ls=":")
     axes.set_xscale("log")
-    axes.set_xlabel("loudness of the mask’s units, times the median unit of their site (log)")
+    along = "loudness of the mask’s units, times the median unit of their site (log)"
+    axes.set_xlabel(tell(along))
     axes.set_ylabel(say(what, 40))
-    axes.set_title(f"What is lost at {dose:g} %, by how loud the units are", fontsize="medium")
+    title = f"What is lost at {dose:g} %, by how loud the units are"
+    axes.set_title(tell(title), fontsize="medium")
     figure.legend(
         handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize="small"
     )

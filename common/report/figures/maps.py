@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from common.effects.nouns import in_words_of
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
-from common.measure.sites import Site
+from common.measure.sites import WEIGHT, Site
 from common.report.figures.canvas import INK, LONGEST_LABEL, TARGET, figure_with_axes, say, short
 
 if TYPE_CHECKING:
@@ -40,8 +41,10 @@ def units_by_site(found: SelectivityMap, mask: Mask, target: str = "target") -> 
     axes.set_xlim(left=0)
     axes.axvline(mask.percent, color=INK, lw=0.8, ls=":")
     word = found.sites[0].unit_word(found.unit)
-    axes.set_xlabel(say(f"units in the mask (% of the site's {word}s; dotted: even spread)"))
-    axes.set_title(say(f"The top {mask.percent:g} % for {target}, by site"), fontsize="medium")
+    along = f"units in the mask (% of the site's {word}s; dotted: even spread)"
+    axes.set_xlabel(say(in_words_of(found.unit, along)))
+    title = f"The top {mask.percent:g} % for {target}, by {in_words_of(found.unit, 'site')}"
+    axes.set_title(say(title), fontsize="medium")
     return figure
 
 
@@ -56,7 +59,8 @@ def _site_axis(axes: Axes, found: SelectivityMap) -> None:
     size = 8 if len(names) <= 20 else 7
     axes.set_yticks(np.arange(0, len(names), step) + 0.5, names[::step], fontsize=size)
     axes.set_ylim(len(names), 0)
-    axes.set_ylabel("site, in running order" + ("" if step == 1 else f" (1 in {step} named)"))
+    order = "tensor, in the model's order" if found.unit == WEIGHT else "site, in running order"
+    axes.set_ylabel(order + ("" if step == 1 else f" (1 in {step} named)"))
 
 
 def _site_names(sites: Sequence[Site]) -> list[str]:
@@ -95,10 +99,9 @@ def t_distribution(found: SelectivityMap, percents: list[float]) -> Figure:
             bbox={"boxstyle": "round,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.85},
         )  # fmt: skip
     axes.set_xlabel(say(found.score.words.label))
-    axes.set_ylabel("units (count, log scale above 1)")
-    axes.set_title(
-        f"Selectivity of {found.n_units:,} units (dashed: threshold of a dose)", fontsize="medium"
-    )
+    axes.set_ylabel(in_words_of(found.unit, "units (count, log scale above 1)"))
+    title = f"Selectivity of {found.n_units:,} units (dashed: threshold of a dose)"
+    axes.set_title(in_words_of(found.unit, title), fontsize="medium")
     return figure
 
 
@@ -135,7 +138,8 @@ def selectivity_by_site(found: SelectivityMap, columns: int = 120) -> Figure:
         rows, cmap=DIVERGING, vmin=-bound, vmax=bound, aspect="auto", extent=(0, 100, len(rows), 0)
     )
     _site_axis(axes, found)
-    axes.set_xlabel(say(f"the site's units by falling {found.score.words.symbol} (%)"))
-    axes.set_title("Selectivity by site", fontsize="medium")
+    along = f"the site's units by falling {found.score.words.symbol} (%)"
+    axes.set_xlabel(say(in_words_of(found.unit, along)))
+    axes.set_title(in_words_of(found.unit, "Selectivity by site"), fontsize="medium")
     figure.colorbar(image, ax=axes, label=say(found.score.words.label))
     return figure

@@ -59,7 +59,7 @@ def dose_curve(results: Results) -> Figure:
         band = _control_band(axes, results, doses, group, colour, mark)
         handles += [bars, *band]
     handles += _chance(axes, dict.fromkeys(map(results.chance, results.groups)))
-    dose_axis(axes, doses)
+    dose_axis(axes, doses, results.selectivity.unit)
     measure = results.evaluation.measure
     axes.set_ylabel(f"{measure} (%)")
     axes.set_ylim(0, 104)

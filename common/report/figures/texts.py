@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def perplexity_curve(text: TextPerplexity) -> Figure:
+def perplexity_curve(text: TextPerplexity, unit: str = "unit") -> Figure:
     """Perplexity of one text by dose, intact, under the top mask and under the drawn controls.
 
     Windows of a text differ more from each other than a mask changes them, so the interval shown is
@@ -34,6 +34,8 @@ def perplexity_curve(text: TextPerplexity) -> Figure:
     ----------
     text : TextPerplexity
         One of a run.
+    unit : str, default="unit"
+        What a unit of its map is called.
     """
     figure, axes = figure_with_axes(4.3)
     doses = sorted(text.doses)
@@ -52,7 +54,7 @@ def perplexity_curve(text: TextPerplexity) -> Figure:
     curves = [rule.name for rule in CONTROL_RULES.values() if rule.curve]
     for place, rule in enumerate(curves):
         handles += _perplexities_of(axes, text, rule, 1.02 + 0.015 * place)
-    dose_axis(axes, doses)
+    dose_axis(axes, doses, unit)
     axes.set_xlim(doses[0] / 1.2, doses[-1] * 1.2)
     _perplexity_axis(axes)
     axes.set_ylabel(f"perplexity a token (windows of {text.window})")
