@@ -80,7 +80,8 @@ def _field(name: str, declared: Setting, default: Any) -> Any:
 
 def score_choice() -> Any:
     """The score; seen only where there is a choice."""
-    choices = [(rule.words.title, rule.name) for rule in SCORE_RULES.values()]
+    every = [rule for rule in SCORE_RULES.values() if rule.level == "unit"]  # what a form can ask
+    choices = [(rule.words.title, rule.name) for rule in every]
     return gr.Dropdown(
         choices, value=DEFAULT_SCORE, label="Score", min_width=240, visible=len(choices) > 1,
         info="What ranks the units: the highest are the mask.",

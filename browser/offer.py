@@ -27,7 +27,6 @@ STIMULI = ("model", "localizer", "evaluation")
 CHOSEN = (
     "statistic",
     "score",
-    "level",
     "kind",
     "unit",
     "controls",
