@@ -10,7 +10,7 @@ TWO := -n 2 --dist loadfile
 DEPRECATED := -W error::DeprecationWarning -W error::FutureWarning -W error::PendingDeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real app test test-browser test-slow test-newest test-oldest constraints check bench bench-more bench-gpu bench-peers calibrate clean
+.PHONY: help setup demo demo-real app test test-browser test-slow test-newest test-oldest constraints check bench bench-more bench-gpu bench-peers calibrate clean docs notebooks
 
 help:
 	@echo 'make demo         the face and language experiments on the bundled phantoms, offline'
@@ -23,6 +23,8 @@ help:
 	@echo 'make test-oldest  with the oldest that pyproject.toml admits'
 	@echo 'make bench-gpu    the same on a GPU          make bench-peers  against other tools'
 	@echo 'make bench-more   two processes against one; bfloat16 and float16 against float32'
+	@echo 'make docs         the documentation as a site, in build/site'
+	@echo 'make notebooks    the notebooks, executed anew; those of real models where FUNCLOC_DATA is set'
 	@echo 'make calibrate    how often the verdict is wrong where the truth is known'
 	@echo 'make constraints  let make setup install what make test-newest was run with'
 
@@ -121,5 +123,22 @@ bench-more: $(READY)
 bench-gpu: $(READY)
 	@$(RUN) $(BIN)/python -m benchmarks.gpu
 
+# Docstrings are read, not imported: no torch, half a minute.
+.venv-docs/.ready: pyproject.toml tests/extra.py
+	@$(PYTHON) -m venv .venv-docs
+	@.venv-docs/bin/pip install -q --disable-pip-version-check $$($(PYTHON) tests/extra.py docs)
+	@touch $@
+
+docs: .venv-docs/.ready
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+	@echo 'The site: build/site/index.html'
+
+.venv/.notebooks: $(READY)
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt $$($(PYTHON) tests/extra.py notebooks)
+	@touch $@
+
+notebooks: .venv/.notebooks
+	@$(RUN) $(BIN)/python -m tests.docs.notebooks
+
 clean:
-	rm -rf .venv .venv-newest .venv-oldest .venv-peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-docs .venv-newest .venv-oldest .venv-peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache
