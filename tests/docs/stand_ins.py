@@ -48,7 +48,8 @@ FOLDERS = {
 }  # fmt: skip
 """A reader's folders of pictures, each of eight classes, by the first."""
 
-RUNS = ("A", "B", "C", "NAME", "map")
+RUNS = {"A": ("C", "NAME", "map"), "B": ()}
+"""Runs that there are, each with the names of its copies."""
 
 MINE = """
 from vision_loc import phantom

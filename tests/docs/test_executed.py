@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -40,9 +41,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         own_files(place)
         with pytest.MonkeyPatch.context() as patched:
             patched.chdir(place)
-            for seed, name in enumerate(RUNS):
+            for seed, (name, copies) in enumerate(RUNS.items()):
                 words = f"run --model {model} --top 1,2,5 --seed {seed} --out runs/{name}"
                 assert call(program, [*words.split(), *BRIEF["run"].split()], patched) == 0
+                for copy in copies:
+                    shutil.copytree(place / "runs" / name, place / "runs" / copy)
     return top
 
 
