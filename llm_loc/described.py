@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from common.effects.described import DescribedLocalizer, MatchedTexts, TokenLengths
-from common.study.front import describe_localizer, stimuli_table
+from common.study.front import stimuli_table
+from common.study.localizers import describe_localizer
 from common.study.sides import on_both_sides
 from llm_loc.localize import lengths
 from llm_loc.models import LanguageModel

@@ -26,16 +26,13 @@ from common.measure.donors import Donors
 from common.measure.masks import Mask
 from common.measure.matching import PARTS
 from common.measure.scores import SelectivityMap
-from common.measure.sinks import AVERAGED, FIRST
-from common.measure.sites import WEIGHT
+from common.measure.sites import WEIGHT, Kind
 from common.study import verbs as study
 from common.study.digests import is_whole, note_digest
-from common.study.front import (
-    FrontEnd,
-    Localizing,
-    chosen_localizer,
-)
-from common.study.onepass import OnePass
+from common.study.front import FrontEnd, Localizing
+from common.study.kinds import OfKind, of_kinds
+from common.study.localizers import chosen_localizer
+from common.study.onepass import OnePass, of_each
 from common.study.plan import Plan
 from common.study.together import EvaluatingTogether
 from llm_loc.chat import in_template
@@ -46,8 +43,8 @@ from llm_loc.gallery import layer_matched, prompts, save_continuations
 from llm_loc.generate import Sampling, continuations
 from llm_loc.harness import TaskScores, check_installed, evaluate_tasks
 from llm_loc.load import load_model
-from llm_loc.localize import find_sites
-from llm_loc.maps import check_localizing, map_maker
+from llm_loc.localize import find_sites, survey_of
+from llm_loc.maps import besides, check_localizing, map_maker
 from llm_loc.match import matched
 from llm_loc.models import LanguageModel
 from llm_loc.profile import profile, responses, save_profile, text_kinds
@@ -282,46 +279,60 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
 
     def localizing(self, settings: Settings) -> Localizing[LanguageModel]:
         """The model, the localizer's texts and the sites to read."""
-        return self._localizing([settings])[0]
+        return self._named([settings])[0]
 
     def localizing_each(
         self, settings: Settings, names: Sequence[str]
     ) -> list[Localizing[LanguageModel]]:
         """The model, and several localizers whose texts it reads in one pass."""
-        return self._localizing([replace(settings, localizer=name) for name in names])
+        return self._named([replace(settings, localizer=name) for name in names])
 
-    def _localizing(self, every: Sequence[Settings]) -> list[Localizing[LanguageModel]]:
-        """Settings differ in their localizers alone."""
-        settings = every[0]
-        pooling, protocol = settings.pooling or "last", settings.protocol
-        check_localizing(settings, pooling)
-        read = [localizer_of(each) for each in every]
-        model, described = self.load(settings)
-        left = [matched(model, each, settings.match) for each in read]
-        sites = find_sites(model, settings.kind, settings.sites, settings.level)
-        maps = OnePass(
-            map_maker(replace(settings, pooling=pooling), [each for each, _ in left], sites)
+    def localizing_kinds(
+        self, settings: Settings, kinds: Sequence[Kind], n_units: int | None
+    ) -> tuple[list[Localizing[LanguageModel]], dict[str, str]]:
+        """The model and the localizer, its texts read in one pass at all kinds of sites."""
+        check_localizing(settings, settings.pooling or "last")
+        read, loaded = localizer_of(settings), self.load(settings)
+        every, missing = of_kinds(
+            settings, kinds, n_units, survey_of(loaded[0]), truncated=settings.protocol == "paper"
         )
+        return self._localizing(every, [read] * len(every), loaded), missing
+
+    def _named(self, every: Sequence[Settings]) -> list[Localizing[LanguageModel]]:
+        """Settings differ in their localizers alone."""
+        check_localizing(every[0], every[0].pooling or "last")
+        read, loaded = [localizer_of(each) for each in every], self.load(every[0])
+        sites = find_sites(loaded[0], every[0].kind, every[0].sites, every[0].level)
+        return self._localizing([OfKind(each, sites) for each in every], read, loaded)
+
+    def _localizing(
+        self,
+        every: Sequence[OfKind[Settings]],
+        read: Sequence[Localizer],
+        loaded: tuple[LanguageModel, DescribedModel],
+    ) -> list[Localizing[LanguageModel]]:
+        """Settings differ in their localizers or kinds of sites alone."""
+        if not every:
+            return []
+        (model, described), settings = loaded, every[0].settings
+        settings = replace(settings, pooling=settings.pooling or "last")
+        left = of_each(lambda one: matched(model, one, settings.match), read)
+        told = of_each(lambda one: describe_texts(model, one[0], settings.protocol, one[1]), left)
+        maps = OnePass(map_maker(settings, [each for each, _ in left], [e.place for e in every]))
         found = []
         for number, (own, (stimuli, pairs)) in enumerate(zip(every, left, strict=True)):
             table = texts_table(stimuli)
-            at_hand = Localizing(
+            found += [Localizing(
                 model=model,
                 described=described,
-                localizer=describe_texts(model, stimuli, protocol, pairs),
+                localizer=told[number],
                 stimuli=table,
                 fingerprint=digest_of(table.to_dict("list")),
-                sites=sites,
-                settings=replace(own, pooling=pooling),
+                sites=own.sites,
+                settings=replace(own.settings, pooling=settings.pooling),
                 make_map=maps.of(number),
-                more={
-                    "protocol": protocol,
-                    **({} if model.adapter is None else {"adapter": model.adapter}),
-                    **({} if pairs is None else {"match": pairs.by}),
-                    **_means_identity(pooling, settings),
-                },
-            )
-            found.append(at_hand)
+                more=besides(model, settings, pairs),
+            )]  # fmt: skip
         return found
 
     def evaluating(self, settings: Settings, model: LanguageModel) -> Texts:
@@ -387,9 +398,3 @@ def _used(settings: Settings, model: LanguageModel) -> Localizer | None:
         return matched(model, localizer_of(settings), settings.match)[0]
     except FunclocError:
         return None
-
-
-def _means_identity(pooling: str, settings: Settings) -> dict[str, str]:
-    """What means leave out, where a run's numbers depend on it; others keep their identity."""
-    means = pooling in AVERAGED or settings.ablation == "mean"
-    return {"left_out": FIRST} if means else {}

@@ -14,7 +14,7 @@ from common.base.errors import DataError, ModelError, SettingError
 from common.base.progress import Progress, silent
 from common.effects.described import TokenLengths
 from common.measure.batch import Batch, Loss
-from common.measure.contrasts import Sides, contrasts, shared_places
+from common.measure.contrasts import Place, Sides, contrasts, shared_places
 from common.measure.moments import Statistic
 from common.measure.scores import DEFAULT_SCORE, TRUNCATED, SelectivityMap
 from common.measure.sinks import FIRST
@@ -152,6 +152,7 @@ def localize_all(
     localizers: Sequence[Localizer],
     sites: Sequence[Site],
     *,
+    own: Sequence[Place] | None = None,
     pooling: Pooling = "last",
     protocol: str = "full",
     batch_size: int = 64,
@@ -166,15 +167,18 @@ def localize_all(
         As in :func:`localize`.
     localizers : sequence of Localizer
         Any number.
+    own : sequence of Place, optional
+        By localizer its own sites and mask sizes, in the place of those of all.
     """
     check_protocol(protocol, pooling)
-    own = [tokenized(model, each, protocol) for each in localizers]
+    tokens = [tokenized(model, each, protocol) for each in localizers]
     first, places = shared_places(
         [[text.text for text in (*each.target, *each.control)] for each in localizers]
     )
-    ids = [own[number][place] for number, place in first]
-    sides = zip(localizers, places, strict=True)
-    every = [Sides(each.target, each.control, where) for each, where in sides]
+    ids = [tokens[number][place] for number, place in first]
+    at: Sequence[Place | None] = [None] * len(places) if own is None else own
+    sides = zip(localizers, places, at, strict=True)
+    every = [Sides(each.target, each.control, where, place) for each, where, place in sides]
 
     def batches(where: np.ndarray, _groups: np.ndarray) -> Iterator[Batch]:
         return read(model, [ids[i] for i in where], protocol, batch_size, padding)

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 
 from common.base.errors import SettingError
 from common.base.progress import Progress
+from common.effects.described import MatchedTexts
+from common.measure.contrasts import Place
 from common.measure.scores import SelectivityMap
-from common.measure.sites import Site
+from common.measure.sinks import AVERAGED, FIRST
 from llm_loc.localize import check_protocol, localize_all
 from llm_loc.models import LanguageModel
 from llm_loc.settings import Settings
@@ -30,15 +32,16 @@ def check_localizing(settings: Settings, pooling: str) -> None:
 
 
 def map_maker(
-    settings: Settings, localizers: Sequence[Localizer], sites: Sequence[Site]
+    settings: Settings, localizers: Sequence[Localizer], own: Sequence[Place]
 ) -> Callable[[LanguageModel, Progress], list[SelectivityMap]]:
-    """What makes the maps of localizers in a model, in one pass over the texts of all."""
+    """What makes the maps of localizers in a model, each at its own sites, in one pass."""
 
     def make_maps(reader: LanguageModel, progress: Progress) -> list[SelectivityMap]:
         return localize_all(
             reader,
             localizers,
-            sites,
+            (),
+            own=own,
             pooling=settings.pooling or "last",
             statistic=settings.statistic,
             score=settings.score,
@@ -46,10 +49,20 @@ def map_maker(
             splits=settings.splits,
             exclude_massive=settings.exclude_massive,
             protocol=settings.protocol,
-            percents=settings.top,
             seed=settings.seed,
             batch_size=settings.batch_size,
             progress=progress,
         )
 
     return make_maps
+
+
+def besides(model: LanguageModel, settings: Settings, pairs: MatchedTexts | None) -> dict[str, str]:
+    """What a map of texts depends on besides, where it does; others keep their identity."""
+    means = settings.pooling in AVERAGED or settings.ablation == "mean"
+    return {
+        "protocol": settings.protocol,
+        **({} if model.adapter is None else {"adapter": model.adapter}),
+        **({} if pairs is None else {"match": pairs.by}),
+        **({"left_out": FIRST} if means else {}),
+    }

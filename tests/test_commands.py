@@ -19,7 +19,10 @@ from common.study.settings import Settings as Common
 from llm_loc.settings import Settings as Language
 from vision_loc.settings import Settings as Vision
 
-VERBS = ("run", "localize", "evaluate", "dissociate", "sweep", "report", "sites", "models")
+VERBS = (
+    "run", "localize", "evaluate", "dissociate", "compare-sites", "sweep", "report", "sites",
+    "models",
+)  # fmt: skip
 GROUPS = {"data": ("list", "check", "fetch"), "models": ("list", "fetch")}
 READING = ("judge", "report", "compare", "units")
 OTHER_WORDS = {"evaluation", "pooling"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -19,22 +19,19 @@ from common.effects.measured import ACCURACY, AGREEMENT
 from common.measure.donors import Donors
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
-from common.measure.sites import WEIGHT, Site
+from common.measure.sites import WEIGHT, Kind
 from common.study import verbs as study
-from common.study.front import (
-    FrontEnd,
-    Localizing,
-    chosen_localizer,
-    describe_localizer,
-    stimuli_table,
-)
+from common.study.front import FrontEnd, Localizing, stimuli_table
 from common.study.journal import mask_key
-from common.study.onepass import OnePass
+from common.study.kinds import OfKind, of_kinds
+from common.study.localizers import chosen_localizer, describe_localizer
+from common.study.onepass import OnePass, of_each
 from common.study.sides import on_both_sides
 from common.study.together import EvaluatingTogether
 from vision_loc.evaluate import PictureBatches, picture_donors
 from vision_loc.gallery import responses, save_gallery
-from vision_loc.localize import find_sites, localize_all, pictures_of
+from vision_loc.localize import find_sites, survey_of
+from vision_loc.maps import map_maker
 from vision_loc.matching import check_intact, matched, without_classes
 from vision_loc.models import VisionModel, load_model
 from vision_loc.preprocess import Preprocess
@@ -187,22 +184,42 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
 
     def localizing(self, settings: Settings) -> Localizing[VisionModel]:
         """The model, the localizer's pictures and the sites to read."""
-        return self._localizing([settings])[0]
+        return self._named([settings])[0]
 
     def localizing_each(
         self, settings: Settings, names: Sequence[str]
     ) -> list[Localizing[VisionModel]]:
         """The model, and several localizers whose pictures it is shown in one pass."""
-        return self._localizing([replace(settings, localizer=name) for name in names])
+        return self._named([replace(settings, localizer=name) for name in names])
 
-    def _localizing(self, every: Sequence[Settings]) -> list[Localizing[VisionModel]]:
+    def localizing_kinds(
+        self, settings: Settings, kinds: Sequence[Kind], n_units: int | None
+    ) -> tuple[list[Localizing[VisionModel]], dict[str, str]]:
+        """The model and the localizer, its pictures shown in one pass to all kinds of sites."""
+        read, loaded = _localizer(settings), self.load(settings)
+        every, missing = of_kinds(settings, kinds, n_units, survey_of(loaded[0]))
+        return self._localizing(every, [read] * len(every), loaded), missing
+
+    def _named(self, every: Sequence[Settings]) -> list[Localizing[VisionModel]]:
         """Settings differ in their localizers alone."""
-        settings, read = every[0], [_localizer(each) for each in every]
-        model, described = self.load(settings)
-        usable = [_usable(each, settings, model.preprocess) for each in read]
-        sites = find_sites(model, settings.kind, settings.sites, settings.level)
-        prints = [fingerprint([*each.target, *each.control]) for each in usable]
-        maps = OnePass(_maps(settings, model, usable, [digests for _, digests in prints], sites))
+        read, loaded = [_localizer(each) for each in every], self.load(every[0])
+        sites = find_sites(loaded[0], every[0].kind, every[0].sites, every[0].level)
+        return self._localizing([OfKind(each, sites) for each in every], read, loaded)
+
+    def _localizing(
+        self,
+        every: Sequence[OfKind[Settings]],
+        read: Sequence[Localizer],
+        loaded: tuple[VisionModel, DescribedModel],
+    ) -> list[Localizing[VisionModel]]:
+        """Settings differ in their localizers or kinds of sites alone."""
+        if not every:
+            return []
+        (model, described), places = loaded, [each.place for each in every]
+        usable = of_each(lambda one: _usable(one, every[0].settings, model.preprocess), read)
+        prints = of_each(lambda one: fingerprint([*one.target, *one.control]), usable)
+        keys = [digests for _, digests in prints]
+        maps = OnePass(map_maker(every[0].settings, model, usable, keys, places))
         return [
             Localizing(
                 model=model,
@@ -216,8 +233,8 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
                 ),
                 stimuli=stimuli_table(stimuli.target, stimuli.control, digests),
                 fingerprint=identified(digest, stimuli.skipped),
-                sites=sites,
-                settings=own,
+                sites=own.sites,
+                settings=own.settings,
                 make_map=maps.of(number),
             )
             for number, (own, stimuli, (digest, digests)) in enumerate(
@@ -259,48 +276,6 @@ FRONT = VisionFront()
 run = partial(study.run, FRONT)
 localize_only = partial(study.localize_only, FRONT)
 evaluate_map = partial(study.evaluate_map, FRONT)
-
-
-def _maps(
-    settings: Settings,
-    model: VisionModel,
-    localizers: Sequence[Localizer],
-    digests: Sequence[Sequence[str]],
-    sites: Sequence[Site],
-) -> Callable[[VisionModel, Progress], list[SelectivityMap]]:
-    """Localizes in a model: by all localizers, whose pictures are decoded once."""
-    kept: list[Pixels] = []  # for the networks with random weights, too
-
-    def make_maps(shown: VisionModel, progress: Progress) -> list[SelectivityMap]:
-        if not kept:
-            pictures, every = pictures_of(localizers, digests)
-            known = {
-                place: digest
-                for sides, own in zip(every, digests, strict=True)
-                for place, digest in zip(sides.places.tolist(), own, strict=True)
-            }
-            own = [known[place] for place in range(len(pictures))]
-            kept.append(pixel_store(pictures, own, model.preprocess, progress=progress))
-        return localize_all(
-            shown,
-            localizers,
-            sites,
-            digests=digests,
-            unit=settings.unit,
-            pooling=settings.pooling,
-            statistic=settings.statistic,
-            score=settings.score,
-            effort=settings.effort,
-            splits=settings.splits,
-            exclude_massive=settings.exclude_massive,
-            percents=settings.top,
-            seed=settings.seed,
-            batch_size=settings.batch_size,
-            pixels=kept[0],
-            progress=progress,
-        )
-
-    return make_maps
 
 
 def _of_both_sides(stimuli: Localizer, digests: Sequence[str]) -> str | None:

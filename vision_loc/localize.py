@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from common.base.errors import SettingError
 from common.base.progress import Progress, silent
 from common.measure.batch import Batch, Loss
-from common.measure.contrasts import Sides, contrasts, shared_places
+from common.measure.contrasts import Place, Sides, contrasts, shared_places
 from common.measure.moments import Statistic
 from common.measure.scores import DEFAULT_SCORE, SelectivityMap
 from common.measure.sites import Kind, Pooling, Site, Unit
@@ -32,8 +33,13 @@ def find_sites(
     """The model's sites of a kind, or those that a pattern names; or its tensors of weights."""
     if level == PARAMETER:
         return weight_sites(model.module, pattern)
-    survey = Survey(model.module, model.example())
+    survey = survey_of(model)
     return survey.matching(pattern) if pattern else survey.of_kind(kind)
+
+
+def survey_of(model: VisionModel) -> Survey:
+    """Every place of the model."""
+    return Survey(model.module, model.example())
 
 
 def localize(
@@ -96,6 +102,7 @@ def localize_all(
     sites: Sequence[Site],
     *,
     digests: Sequence[Sequence[str]] | None = None,
+    own: Sequence[Place] | None = None,
     batch_size: int = 64,
     pixels: Pixels | None = None,
     **how: Any,
@@ -111,10 +118,14 @@ def localize_all(
     digests : sequence of sequence of str, optional
         By localizer a fingerprint of each picture, for those that several share; left out for a
         single one.
+    own : sequence of Place, optional
+        By localizer its own sites and mask sizes, in the place of those of all.
     pixels : Pixels, optional
         As in :func:`localize`, of :func:`pictures_of`.
     """
     pictures, every = pictures_of(localizers, digests)
+    if own is not None:
+        every = [replace(each, own=place) for each, place in zip(every, own, strict=True)]
     if how.get("pooling") == "cls" and not _has_class_token(model):
         raise SettingError(f"`pooling` cls: {model.name} has no class token; use mean or max")
 

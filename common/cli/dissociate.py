@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.markup import escape
-from rich.table import Table
 
 from common.base import team
 from common.cli.options import Given, Out, Quiet, takes
@@ -21,10 +19,10 @@ from common.cli.printing import (
     progress_line,
     results_console,
 )
+from common.cli.tables import printed
 from common.effects.crossing_words import outcome, plainly, sentences
 from common.effects.dissociation import Dissociation
 from common.report.dissociation import BADGES, matrix_table, overlap_table
-from common.report.parts import Table as Numbers
 from common.study.declared import completed
 from common.study.dissociation import CONTROLS, GROUP, dissociate
 from common.study.dissociation_file import dissociation_json
@@ -92,7 +90,7 @@ def print_dissociation(found: Dissociation, folder: Path) -> None:
     """Print the matrix, what masks share, the finding, and where it lies."""
     console = results_console()
     for table in (matrix_table(found), overlap_table(found)):
-        console.print(_printed(table))
+        console.print(printed(table))
     print_warnings(found.warnings)
     badge = BADGES[outcome(found)]
     console.print(f"\n[bold {COLOURS[badge.style]}]{badge}[/]", highlight=False)
@@ -102,12 +100,3 @@ def print_dissociation(found: Dissociation, folder: Path) -> None:
     console.print()
     print_place("Folder", folder)
     print_place("Report", folder / "report.html")
-
-
-def _printed(numbers: Numbers) -> Table:
-    table = Table(title=escape(numbers.heading), box=box.SIMPLE_HEAD)
-    for place, name in enumerate(numbers.columns):
-        table.add_column(escape(name), justify="right" if place else "left", overflow="fold")
-    for row in numbers.rows:
-        table.add_row(*(escape(f"{cell.value} {cell.beside}".strip()) for cell in row))
-    return table

@@ -1,20 +1,35 @@
-"""Tables of what is there already: runs side by side, the units of a map."""
+"""Tables on the screen: of a report's numbers, of runs side by side, of the units of a map."""
 
 from __future__ import annotations
+
+import json
+from pathlib import Path
 
 import pandas as pd
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from common.cli.printing import results_console
+from common.cli.printing import print_place, results_console
+from common.effects.agreement import Agreement, said
 from common.effects.nouns import in_words_of
 from common.measure.scores import SelectivityMap
+from common.report.parts import Table as Numbers
 from common.study.side_by_side import HEADS, NOTE, SideBySide
 
 LEFT = ("run", "model", "localizer", "outcome", "site", "masks", "position")
 CALLED = {"d_prime": "d′", "times_median": "× median"}
 ON_SCREEN = ("rank", "site", "unit", "position")
+
+
+def printed(numbers: Numbers) -> Table:
+    """A table of a report for the screen."""
+    table = Table(title=escape(numbers.heading), box=box.SIMPLE_HEAD)
+    for place, name in enumerate(numbers.columns):
+        table.add_column(escape(name), justify="right" if place else "left", overflow="fold")
+    for row in numbers.rows:
+        table.add_row(*(escape(f"{cell.value} {cell.beside}".strip()) for cell in row))
+    return table
 
 
 def print_sides(sides: SideBySide) -> None:
@@ -27,6 +42,22 @@ def print_sides(sides: SideBySide) -> None:
     console.print(NOTE, highlight=False)
     if sides.mean_said is not None:
         console.print(escape(sides.mean_said), highlight=False)
+
+
+def print_seeds(sides: SideBySide, found: Agreement, folder: Path, as_json: bool) -> None:
+    """Print runs of several seeds, and how alike they are."""
+    if as_json:
+        both = {**sides.as_json(), "agreement": found.as_json()}
+        print(json.dumps(both, indent=2, ensure_ascii=False))
+        return
+    table = _blank(*HEADS)
+    for side in sides.sides:
+        table.add_row(*map(escape, side.cells))
+    console = results_console()
+    console.print(table)
+    for line in said(found):
+        console.print(escape(line), highlight=False)
+    print_place("Run folders", folder)
 
 
 def print_units(listed: pd.DataFrame, found: SelectivityMap) -> None:

@@ -16,6 +16,7 @@ from common.base import team
 from common.base.device import choose_device
 from common.base.errors import SettingError
 from common.base.files import file_name
+from common.cli.compare_sites import add_compare_sites
 from common.cli.dissociate import add_dissociate
 from common.cli.main import spoken
 from common.cli.models_command import models_app
@@ -43,6 +44,7 @@ from common.cli.printing import (
     results_console,
 )
 from common.cli.reading import add_reading
+from common.cli.tables import print_seeds
 from common.effects.results import Results
 from common.effects.words import few_stimuli, matched_texts, skipped_warning
 from common.measure.sites import KINDS
@@ -52,6 +54,7 @@ from common.models.own import consent
 from common.models.packages import Packages
 from common.study.declared import completed
 from common.study.front import FrontEnd
+from common.study.seeds import run_seeds
 from common.study.sweep import planned, sweep
 from common.study.unit_list import masks_of
 from common.study.verbs import evaluate_map, localize_only, run
@@ -107,6 +110,7 @@ def build(program: Program, data: typer.Typer) -> typer.Typer:
         _add_localize,
         _add_evaluate,
         add_dissociate,
+        add_compare_sites,
         _add_sweep,
         add_reading,
         _add_sites,
@@ -125,8 +129,28 @@ def _add_run(app: typer.Typer, program: Program) -> None:
 
     @app.command("run", help="Do all of it: localize, ablate, evaluate, compare with the controls.")
     @takes(kind, "run")
-    def run_all(given: Given, out: Out = None, as_json: Json = False, quiet: Quiet = False) -> None:
+    def run_all(
+        given: Given,
+        seeds: Annotated[
+            int | None,
+            typer.Option(
+                "--seeds",
+                metavar="N",
+                min=2,
+                help="Run with N seeds, from --seed on, each in a folder of its own under --out, "
+                "and tell how alike map, mask and effect are.",
+            ),
+        ] = None,
+        out: Out = None,
+        as_json: Json = False,
+        quiet: Quiet = False,
+    ) -> None:
         settings = completed(kind, given)
+        if seeds is not None:
+            _check_alone("`seeds`: several processes make one run; use sweep for several")
+            with progress_line(app, quiet) as progress:
+                print_seeds(*run_seeds(program.front, settings, seeds, out, progress), as_json)
+            return
         with team.joined():
             with progress_line(app, quiet) as progress:
                 done = run(program.front, settings, out, progress)
@@ -196,9 +220,15 @@ def _listed(given: Given) -> Sequence[str | None]:
     if units is None or mask is not None:
         return [mask]
     names = masks_of(units)
-    if len(names) > 1 and "RANK" in os.environ:  # all but the first process leave with a run
-        raise SettingError(f"`mask` is missing: several processes evaluate one; {', '.join(names)}")
+    if len(names) > 1:
+        _check_alone(f"`mask` is missing: several processes evaluate one; {', '.join(names)}")
     return names
+
+
+def _check_alone(message: str) -> None:
+    """Refuse several runs of several processes, of which all but the first leave with a run."""
+    if "RANK" in os.environ:
+        raise SettingError(message)
 
 
 def _add_sweep(app: typer.Typer, program: Program) -> None:

@@ -133,6 +133,10 @@ class Bench:
         beyond = self.losses[:, column] - self.losses[:, draws].mean(axis=1)
         return self._estimate(self._resampled, beyond)
 
+    def estimate(self, losses: Floats, p: float | None = None) -> Estimate:
+        """Adjusted effect of any losses of the items, shape (n_items,)."""
+        return self._estimate(self._resampled, losses, p)
+
     def interaction(self, column: int, p: float | None) -> Estimate | None:
         """Effect on accuracy of one mask."""
         if not self.has_accuracy:

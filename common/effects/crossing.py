@@ -20,7 +20,6 @@ from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
 from common.effects.bench import whole_labels
 from common.effects.claim import NO, UNTOLD, YES, Answer
@@ -28,10 +27,10 @@ from common.effects.controls import ranks_over_doses
 from common.effects.dissociation import Cell, Double, Drawn, Group, Lead, Overlap
 from common.effects.judge import ALPHA, FEWEST_ITEMS
 from common.effects.judgement import Estimate
-from common.effects.margins import RANK, Design, design
+from common.effects.margins import Design, design
 from common.effects.paired import drop, rate
 from common.effects.resample import Resampler
-from common.effects.studentized import Studentized
+from common.effects.studentized import Studentized, one_sided
 from common.measure.control_rules import against, is_matched
 from common.measure.masks import Mask
 from common.measure.overlap import shared
@@ -221,22 +220,11 @@ class _Bench:
             ahead, behind = (self.loss(self.rows[each], self.rows[each].top)
                              for each in (one, other))  # fmt: skip
             more = ahead - behind
-            found = self.estimate(more, _tail(self.design, more))
-            (low, high), back = found.ci, _tail(self.design, -more)
+            found = self.estimate(more, one_sided(self.design, more))
+            (low, high), back = found.ci, one_sided(self.design, -more)
             self._known[one, other] = found
             self._known[other, one] = Estimate(effect=-found.effect, ci=(-high, -low), p=back)
         return self._known[one, other]
-
-
-def _tail(of: Design, losses: Floats) -> float:
-    """One-sided p of a mean above 0; 1 where nothing differs, or nothing can be said."""
-    largest = float(np.max(np.abs(losses)))
-    if of.freedom < 1 or largest == 0:
-        return 1.0
-    error = float(of.errors(losses))
-    if error <= RANK * largest:  # all alike: as for an interval, one more item off by the largest
-        error = of.one_item * largest
-    return float(stats.t.sf(float(losses.mean()) / error, of.freedom))
 
 
 def _p(lead: Lead) -> float:

@@ -12,6 +12,7 @@ import scipy
 from common.effects.paired import mover, rate
 from common.effects.parts import Interval, OpenPart, Part
 from common.effects.words import percent as said_percent
+from common.measure.operations import OPERATIONS
 from common.measure.rules import ScoreWords
 from common.measure.scores import (
     DEFAULT_SCORE,
@@ -279,7 +280,7 @@ def describe_map(found: SelectivityMap) -> Selectivity:
             "n_selective_category": _n_by_category(found),
             "n_index": _n_from(found, "index", least_index),
             **({"beside": _beside(found)} if found.score.words.beside else {}),
-            **found.about,
+            **{name: told for name, told in found.about.items() if name != OPERATIONS},
             **({CHOSEN: _chosen(found.about[CHOSEN], selective)} if CHOSEN in found.about else {}),
         }
     )

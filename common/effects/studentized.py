@@ -28,6 +28,27 @@ Floats = npt.NDArray[np.float64]
 Interval = tuple[float, float]
 
 
+def one_sided(of: Design, losses: Floats) -> float:
+    """One-sided p of a coefficient above 0, of Student's t with the CR2 error.
+
+    1 where nothing differs, or nothing can be said.
+
+    Parameters
+    ----------
+    of : Design
+        The regression.
+    losses : array of shape (n_items,)
+        Margin losses, or differences of two masks' losses.
+    """
+    largest = float(np.max(np.abs(losses)))
+    if of.freedom < 1 or largest == 0:
+        return 1.0
+    error = float(of.errors(losses))
+    if error <= RANK * largest:  # all alike: as for an interval, one more item off by the largest
+        error = of.one_item * largest
+    return float(stats.t.sf(float(of.effects(losses)) / error, of.freedom))
+
+
 class Studentized:
     """Intervals of the coefficient of one design.
 

@@ -25,6 +25,7 @@ from common.measure.batch import loss_of
 from common.measure.halves import Conditions, assign_groups, selectivity_map
 from common.measure.loudness import EXCLUDED
 from common.measure.moments import Statistic
+from common.measure.operations import operations
 from common.measure.record import Recorder, record
 from common.measure.rules import ScoreRule, Watching
 from common.measure.scores import (
@@ -153,7 +154,8 @@ def contrast(
         shown = recorder if watcher is None else None
         show_all(batches(groups), show, len(stimuli), progress, shown)
     watched = watcher if rule.later is None else rule.later(where)
-    told = kept_with_it(about, left_out, exclude_massive, where.effort)
+    besides = {**(about or {}), **operations(module, sites)}
+    told = kept_with_it(besides, left_out, exclude_massive, where.effort)
     return selectivity_map(recorder, percents, told, rule, watched, conditions)
 
 

@@ -1,4 +1,4 @@
-"""Several contrasts that share stimuli, in one pass over all of them.
+"""Several contrasts that share stimuli, in one pass over all of them; each at its own sites.
 
 A stimulus is on one side of a contrast and in one half of it, and elsewhere in another. Stimuli
 that are alike in all of that are a *cell*; moments are kept by cell, and those of a side, a half
@@ -30,6 +30,7 @@ from common.measure.contrast import (
 )
 from common.measure.halves import Conditions, assign_groups, selectivity_map
 from common.measure.moments import Array, Moments, Statistic
+from common.measure.operations import operations
 from common.measure.record import Recorder, record
 from common.measure.rules import ScoreRule
 from common.measure.scores import (
@@ -49,6 +50,22 @@ Batches = Callable[[np.ndarray, np.ndarray], Iterable[Batch]]
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where one of several contrasts is read, if not where all are.
+
+    Attributes
+    ----------
+    sites : sequence of Site
+        Its sites.
+    percents : sequence of float
+        See :func:`common.measure.contrast.contrast`.
+    """
+
+    sites: Sequence[Site]
+    percents: Sequence[float]
+
+
+@dataclass(frozen=True)
 class Sides:
     """One of several contrasts.
 
@@ -58,11 +75,14 @@ class Sides:
         Each has a name and a condition.
     places : array of int of shape (n_target + n_control,)
         The number of each, the target's first, among the stimuli of all contrasts.
+    own : Place, optional
+        Where it is read; left out, where all are.
     """
 
     target: Sequence[Stimulus]
     control: Sequence[Stimulus]
     places: np.ndarray
+    own: Place | None = None
 
     @property
     def both(self) -> list[Stimulus]:
@@ -108,6 +128,7 @@ def contrasts(
     score: str = DEFAULT_SCORE,
     unit: Unit = "channel",
     splits: int | None = None,
+    percents: Sequence[float] = (1.0,),
     progress: Progress = silent,
     **how: Any,
 ) -> list[SelectivityMap]:
@@ -118,8 +139,9 @@ def contrasts(
 
     Parameters
     ----------
-    module, sites, score, unit, progress, **how
-        As in :func:`common.measure.contrast.contrast`.
+    module, sites, score, unit, percents, progress, **how
+        As in :func:`common.measure.contrast.contrast`; sites and percents of those contrasts that
+        have none of their own.
     every : sequence of Sides
         The contrasts.
     batches : callable
@@ -139,8 +161,9 @@ def contrasts(
     list of SelectivityMap
         In the order of the contrasts.
     """
-    if any(site.of_weights for site in sites):
-        return _of_weights(module, sites, every, batches, score, splits, progress, **how)
+    placed = [each.own or Place(sites, percents) for each in every]
+    if any(site.of_weights for place in placed for site in place.sites):
+        return _of_weights(module, placed, every, batches, score, splits, progress, **how)
     rule = score_rule(score)
     of_moments = unit == "channel" and rule.watch is None and rule.later is None
     if splits is not None and (not of_moments or rule.by_condition):
@@ -149,19 +172,19 @@ def contrasts(
             f"{unit}s needs more"
         )
     if of_moments and (len(every) > 1 or splits is not None):
-        return _together(module, sites, every, batches, rule, progress, splits, **how)
+        return _together(module, placed, every, batches, rule, progress, splits, **how)
     return [
         contrast(
-            module, sites, each.target, each.control, partial(batches, each.places),
-            score=score, unit=unit, progress=progress, **how,
+            module, place.sites, each.target, each.control, partial(batches, each.places),
+            score=score, unit=unit, percents=place.percents, progress=progress, **how,
         )
-        for each in every
+        for each, place in zip(every, placed, strict=True)
     ]  # fmt: skip
 
 
 def _of_weights(
     module: nn.Module,
-    sites: Sequence[Site],
+    placed: Sequence[Place],
     every: Sequence[Sides],
     batches: Batches,
     score: str,
@@ -172,20 +195,20 @@ def _of_weights(
     """The maps of weights, of which nothing is recorded but how much the loss hangs on them."""
     if splits is not None:
         raise SettingError("`splits`: would keep one number a stimulus and weight; leave it out")
-    names = ("exclude_massive", "percents", "seed", "about")
+    names = ("exclude_massive", "seed", "about")
     own = {name: how[name] for name in names if name in how}
     return [
         weight_map(
-            module, sites, each.target, each.control, partial(batches, each.places),
-            score=score, progress=progress, **own,
+            module, place.sites, each.target, each.control, partial(batches, each.places),
+            score=score, percents=place.percents, progress=progress, **own,
         )
-        for each in every
+        for each, place in zip(every, placed, strict=True)
     ]  # fmt: skip
 
 
 def _together(
     module: nn.Module,
-    sites: Sequence[Site],
+    placed: Sequence[Place],
     every: Sequence[Sides],
     batches: Batches,
     rule: ScoreRule,
@@ -197,7 +220,6 @@ def _together(
     through: str = "",
     left_out: LeftOut | None = None,
     exclude_massive: float | None = None,
-    percents: Sequence[float] = (1.0,),
     seed: int = 0,
     effort: int | None = None,
     about: Mapping[str, Any] | None = None,
@@ -209,6 +231,8 @@ def _together(
     n = 1 + max(int(each.places.max()) for each in every)
     cells, own, names = _cells(every, sorted_out, n, apart=splits is not None)
     where = {"pooling": pooling, "statistic": statistic, "left_out": left_out}
+    # A place that several contrasts read, of whichever kind it is to each, is read once.
+    sites = [*{str(site): site for place in placed for site in place.sites}.values()]
     with torch.inference_mode(), record(module, sites, through=through, **where) as recorder:  # type: ignore[arg-type]
 
         def show(batch: Batch) -> None:
@@ -218,25 +242,32 @@ def _together(
         show_all(batches(np.arange(n), cells), show, n, progress, recorder)
     told = kept_with_it(about, left_out, exclude_massive, None)
     maps = [
-        selectivity_map(_Own(recorder, *groups), percents, told, rule, None, conditions)
-        for groups, (_, conditions) in zip(own, sorted_out, strict=True)
+        selectivity_map(
+            _Own(recorder, place.sites, *groups),
+            place.percents,
+            {**told, **operations(module, place.sites)},
+            rule,
+            None,
+            conditions,
+        )
+        for place, groups, (_, conditions) in zip(placed, own, sorted_out, strict=True)
     ]
     if splits is not None:
         values, resolution = _values(recorder, n)
-        for found, each in zip(maps, every, strict=True):
+        for found, each, place in zip(maps, every, placed, strict=True):
             found.about[SPLITS] = stability(
-                found, {site: rows[each.places] for site, rows in values.items()},
-                [stimulus.condition for stimulus in each.both], len(each.target), rule, percents,
-                splits, seed, resolution,
+                found, {site: values[str(site)][each.places] for site in place.sites},
+                [stimulus.condition for stimulus in each.both], len(each.target), rule,
+                place.percents, splits, seed, resolution,
             )  # fmt: skip
     return maps
 
 
-def _values(recorder: Recorder, n: int) -> tuple[dict[Site, Array], float]:
-    """The statistic of every stimulus, where each is a cell of its own; and its resolution."""
+def _values(recorder: Recorder, n: int) -> tuple[dict[str, Array], float]:
+    """By place the statistic of every stimulus, where each is a cell; and its resolution."""
     each = [recorder.group(number) for number in range(n)]
     resolution = max(moments.resolution for moments in each[0].values())
-    return {site: np.stack([own[site].mean for own in each]) for site in each[0]}, resolution
+    return {str(site): np.stack([own[site].mean for own in each]) for site in each[0]}, resolution
 
 
 def _sorted(sides: Sides, seed: int) -> tuple[np.ndarray, Conditions]:
@@ -277,11 +308,14 @@ class _Own:
     ----------
     recorder : Recorder
         Has recorded by cell.
+    sites : sequence of Site
+        Those that this contrast is read at.
     groups, finer : array of int of shape (n_cells,)
         The group of every cell in this contrast, of the first and of the second kind.
     """
 
     recorder: Recorder
+    sites: Sequence[Site]
     groups: np.ndarray
     finer: np.ndarray
 
@@ -298,7 +332,12 @@ class _Own:
         return self.recorder.statistic
 
     def group(self, number: int) -> dict[Site, Moments]:
-        return self.recorder.groups({*np.flatnonzero(self.groups == number).tolist()})
+        return self._at_sites(self.groups == number)
 
     def finer_group(self, number: int) -> dict[Site, Moments]:
-        return self.recorder.groups({*np.flatnonzero(self.finer == number).tolist()})
+        return self._at_sites(self.finer == number)
+
+    def _at_sites(self, cells: np.ndarray) -> dict[Site, Moments]:
+        found = self.recorder.groups({*np.flatnonzero(cells).tolist()})
+        named = {str(site): moments for site, moments in found.items()}
+        return {site: named[str(site)] for site in self.sites if str(site) in named}

@@ -63,7 +63,7 @@ def make_dissociation_report(folder: Path, found: Dissociation) -> Path:
     run = read_json(part_of(folder, "run.json"))
     badge = BADGES[outcome(found)]
     text = rendered(
-        "dissociation",
+        "several",
         title=f"{len(found.names)} localizers in {found.model.name}",
         run=run,
         style=badge.style,

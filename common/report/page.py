@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 
 def rendered(template: str, **values: Any) -> str:
-    """A page of this room's templates, ``report`` or ``dissociation``, with its values."""
+    """A page of this room's templates, ``report`` or ``several`` (of several maps), filled in."""
     pages = Environment(
         loader=PackageLoader("common.report"), autoescape=True, undefined=StrictUndefined
     )

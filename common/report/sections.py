@@ -23,6 +23,7 @@ from common.report import figures
 from common.report.classes import class_section
 from common.report.draws import adjusted_effects
 from common.report.loud import loud_section
+from common.report.operations import operation_figures
 from common.report.parts import Section, Shown, found_part, part_of, profile_of
 from common.report.shown import shown
 from common.report.words import area, n_sites, reliability
@@ -63,7 +64,7 @@ def _sections(results: Results, found: SelectivityMap, folder: Path) -> list[Sec
         *_perplexities(results),
         *loud_section(results, folder),
         *_profile(folder),
-        Section("Where the units lie", [where, every]),
+        Section("Where the units lie", [where, every, *operation_figures(found, top)]),
         Section("How selective, how reliable", [spread], [*reliability(results), *area(results)]),
     ]
 

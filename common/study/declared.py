@@ -18,14 +18,17 @@ from common.base.errors import SettingError
 S = TypeVar("S", bound="Declared")
 
 ONE_MAP = ("run", "localize")  # verbs of a single localizer
+ONE_LOCALIZER = (*ONE_MAP, "compare-sites")
+ONE_KIND = (*ONE_MAP, "dissociate")
 ONE_VERDICT = ("run", "evaluate")
-LOCALIZING = (*ONE_MAP, "dissociate")
-EVALUATING = (*ONE_VERDICT, "dissociate")
+SEVERAL = ("dissociate", "compare-sites")
+LOCALIZING = (*ONE_MAP, *SEVERAL)
+EVALUATING = (*ONE_VERDICT, *SEVERAL)
 MASKING = (*EVALUATING, "generate", "lm-eval")
 LISTED = ("evaluate", "generate", "lm-eval")  # whose masks may be of a list of units
-ALWAYS = ("run", "localize", "evaluate", "dissociate", "generate", "lm-eval")
+ALWAYS = ("run", "localize", "evaluate", *SEVERAL, "generate", "lm-eval")
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}  # of bytes
-WITH_STIMULI = ("run", "localize", "evaluate", "dissociate")
+WITH_STIMULI = ("run", "localize", "evaluate", *SEVERAL)
 
 
 @dataclass(frozen=True)

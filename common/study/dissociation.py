@@ -6,10 +6,8 @@ run's does; ``dissociation.json`` is written last.
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from common.base import team
-from common.base.errors import RunError, SettingError
-from common.base.files import digest_of, save_bytes
+from common.base.errors import SettingError
+from common.base.files import digest_of
 from common.base.progress import Progress, silent
 from common.data.manifest import load_manifest
 from common.effects.crossing import Column, Row, crossed, doubles, overlaps
@@ -26,9 +24,6 @@ from common.effects.crossing_words import cautions, said
 from common.effects.dissociation import Dissociation, Mapped
 from common.effects.items import Items, Outcome
 from common.effects.localized import describe_map
-from common.measure.control_rules import plan_masks
-from common.measure.masks import Mask, save_masks
-from common.measure.scores import SelectivityMap
 from common.models.own import short_name
 from common.report.dissociation import make_dissociation_report
 from common.study.commands import command
@@ -36,17 +31,23 @@ from common.study.declared import say_settings
 from common.study.digests import check_digests
 from common.study.dissociation_file import NAME, load_dissociation, save_dissociation
 from common.study.drawing import INTACT, margins
-from common.study.experiment import evaluate_masks, item_tables, window_tables
 from common.study.folder import RunFolder, opened
 from common.study.front import Evaluating, FrontEnd, Localizing, Model, S
 from common.study.plan import say_ablation
+from common.study.planned import (
+    Planned,
+    evaluate_planned,
+    keep_maps,
+    keep_masks,
+    keep_stimuli,
+    planned_items,
+    planned_windows,
+)
 from common.study.settings import Settings
-from common.study.verbs import STIMULI, check_overlap, evaluation_identity
+from common.study.verbs import check_overlap, evaluation_identity
 
-MAPS = "maps"
 GROUP = "group"
 CONTROLS = "layer-matched:20,magnitude-matched:20"
-APART = 10_000  # between the seeds of two localizers' draws, which shall not be the same ones
 
 
 def contrasts_of(names: Sequence[str]) -> list[str]:
@@ -181,40 +182,6 @@ def _finished(folder: RunFolder) -> Dissociation:
     return done
 
 
-@dataclass(frozen=True)
-class Planned:
-    """A localizer and its masks.
-
-    Attributes
-    ----------
-    name : str
-        The localizer's.
-    found : SelectivityMap
-        Its map.
-    masks : list of Mask
-        The top, its parts, and the controls.
-    """
-
-    name: str
-    found: SelectivityMap
-    masks: list[Mask]
-
-    def called(self, mask: Mask | None) -> str:
-        """What an outcome is called: a mask's name is that of other localizers' too."""
-        return INTACT if mask is None else f"{slug(self.name)}-{mask.name}"
-
-    def own(self, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
-        """The outcomes of its masks by their own names, and the intact one."""
-        every = {mask.name: outcomes[self.called(mask)] for mask in self.masks}
-        return {INTACT: outcomes[INTACT], **every}
-
-
-def slug(name: str) -> str:
-    """A localizer's name in a file's."""
-    plain = re.sub(r"[^A-Za-z0-9._]+", "-", name)
-    return plain if plain == name.replace(":", "-") else f"{plain}-{digest_of(name)[:6]}"
-
-
 def _measured(
     folder: RunFolder,
     settings: Settings,
@@ -226,64 +193,28 @@ def _measured(
 ) -> Dissociation:
     every = settings.plan.n_masks - 1
     tested.forewarn(1 + len(at_hand) * every, sum(each.work for each in at_hand), progress)
+    keep_stimuli(
+        folder, pd.concat([each.stimuli.assign(localizer=each.localizer.name) for each in at_hand])
+    )
+    named = {each.localizer.name: each for each in at_hand}
     rows = [
-        Planned(each.localizer.name, found, _masks(found, settings, number))
-        for number, (each, found) in enumerate(
-            zip(at_hand, _keep_maps(folder, at_hand, progress), strict=True)
+        Planned.of(name, found, settings.plan, number)
+        for number, (name, found) in enumerate(
+            zip(named, keep_maps(folder, named, progress), strict=True)
         )
     ]
     tested.prepare(folder.partial, progress)
     with tested.arranged(folder.pace, begun=folder.outcome(INTACT) is not None):
-        outcomes = _outcomes(folder, tested, rows, progress)
+        outcomes = evaluate_planned(folder, tested, rows, progress)
     team.leave()
     found = _summarized(settings, at_hand, tested, rows, outcomes, by, overlap)
-    for row in rows:
-        save_masks(folder.path / MAPS / f"{slug(row.name)}-masks.safetensors", row.masks)
-    folder.keep_tables(_items(tested, rows, outcomes), [*_windows(tested, rows, outcomes)])
+    keep_masks(folder, rows)
+    told = tested, rows, outcomes, "localizer"
+    folder.keep_tables(planned_items(*told), [*planned_windows(*told)])
     save_dissociation(folder.path, found)
     shutil.rmtree(folder.partial, ignore_errors=True)
     make_dissociation_report(folder.path, found)
     return load_dissociation(folder.path) if team.rank() == 0 else found
-
-
-def _masks(found: SelectivityMap, settings: Settings, number: int) -> list[Mask]:
-    plan = settings.plan
-    return plan_masks(found, plan.percents, plan.controls, plan.seed + number * APART)
-
-
-def _keep_maps(
-    folder: RunFolder, at_hand: Sequence[Localizing[Any]], progress: Progress
-) -> list[SelectivityMap]:
-    """The maps after their stimuli; as the folder holds them, whoever made them."""
-    tables = [each.stimuli.assign(localizer=each.localizer.name) for each in at_hand]
-    save_bytes(folder.path / STIMULI, pd.concat(tables).to_csv(index=False).encode())
-    found = []
-    for each in at_hand:
-        path = folder.path / MAPS / f"{slug(each.localizer.name)}.safetensors"
-        try:
-            found.append(SelectivityMap.load(path))
-        except RunError:  # none, or a damaged one: another may differ from it in the last bits
-            shutil.rmtree(folder.partial, ignore_errors=True)
-            each.fresh_map(progress).save(path)
-            found.append(SelectivityMap.load(path))
-    return found
-
-
-def _outcomes(
-    folder: RunFolder, tested: Evaluating, rows: Sequence[Planned], progress: Progress
-) -> dict[str, Outcome]:
-    """Of the intact model and under every mask; those that an earlier call kept are read."""
-    outcomes: dict[str, Outcome] = {}
-    of = 1 + sum(len(row.masks) for row in rows)
-    evaluate_masks(folder, tested, rows[0].found, [None], outcomes, progress, of)
-    tested.know(outcomes[INTACT])
-    todo = [m for row in rows for m in row.masks if folder.outcome(row.called(m)) is None]
-    tested.foresee(todo, [], rows[0].found, progress)
-    for row in rows:
-        evaluate_masks(
-            folder, tested, row.found, row.masks, outcomes, progress, of, called=row.called
-        )
-    return outcomes
 
 
 # --- what becomes of it ---
@@ -366,30 +297,3 @@ def _labels(items: Items, text: str | None, inside: np.ndarray) -> np.ndarray:
     if text is not None or items.labels is None:
         return np.full(int(inside.sum()), "", dtype=object)
     return np.array([str(label) for label in np.asarray(items.labels)[inside]], dtype=object)
-
-
-def _items(
-    tested: Evaluating, rows: Sequence[Planned], outcomes: Mapping[str, Outcome]
-) -> Iterator[pd.DataFrame]:
-    """``items.csv``, as of a run, with the localizer whose mask it is."""
-    for row, masks in _each(rows):
-        for table in item_tables(tested.items, masks, row.own(outcomes)):
-            table.insert(0, "localizer", "" if masks[0] is None else row.name)
-            yield table
-
-
-def _windows(
-    tested: Evaluating, rows: Sequence[Planned], outcomes: Mapping[str, Outcome]
-) -> Iterator[pd.DataFrame]:
-    """``windows.csv``, likewise."""
-    for row, masks in _each(rows) if tested.texts else ():
-        for table in window_tables(tested.texts, masks, row.own(outcomes)):
-            table.insert(0, "localizer", "" if masks[0] is None else row.name)
-            yield table
-
-
-def _each(rows: Sequence[Planned]) -> Iterator[tuple[Planned, list[Mask | None]]]:
-    """The intact model once, and then the masks of every localizer."""
-    yield rows[0], [None]
-    for row in rows:
-        yield row, [*row.masks]

@@ -28,7 +28,6 @@ from common.effects.items import Items, Outcome
 from common.effects.localized import D_PRIME, INDEX
 from common.effects.perplexity import MeasuredText
 from common.measure.ablate import Ablation
-from common.measure.contrast import Stimulus
 from common.measure.donors import Donors
 from common.measure.masks import Mask
 from common.measure.scores import (
@@ -38,13 +37,12 @@ from common.measure.scores import (
     score_identity,
     score_rule,
 )
-from common.measure.sites import Site
+from common.measure.sites import Kind, Site
 from common.study.settings import Settings
 from common.study.stimuli import stimuli_table as stimuli_table
 
 Model = TypeVar("Model")
 S = TypeVar("S", bound=Settings)
-L = TypeVar("L")
 
 
 @dataclass(frozen=True)
@@ -343,58 +341,36 @@ class FrontEnd(ABC, Generic[S, Model]):
         """The model, and several localizers at hand; a front end may show them in one pass."""
         return [self.localizing(replace(settings, localizer=name)) for name in names]
 
+    def localizing_kinds(
+        self,
+        settings: S,  # noqa: ARG002  (a front end's needs them)
+        kinds: Sequence[Kind],  # noqa: ARG002
+        n_units: int | None,  # noqa: ARG002
+    ) -> tuple[list[Localizing[Model]], dict[str, str]]:
+        """The model and the localizer at hand, read at each of several kinds of sites.
+
+        Parameters
+        ----------
+        settings : Settings
+            Of all of them; there is one dose.
+        kinds : sequence of str
+            Those that are wanted.
+        n_units : int, optional
+            How many units the dose is of each kind; see :func:`common.study.kinds.of_kinds`.
+
+        Returns
+        -------
+        (list of Localizing, dict of str to str)
+            One for each kind, with the kind and the dose in its settings; and why there are no
+            others.
+
+        Raises
+        ------
+        SettingError
+            Always, as it stands.
+        """
+        raise SettingError("kinds of sites are not told apart here; run one after the other")
+
     @abstractmethod
     def evaluating(self, settings: S, model: Model) -> Evaluating:
         """The evaluation at hand."""
-
-
-# --- what front ends say in the same words ---
-
-
-def chosen_localizer(
-    settings: Settings, named: Callable[[str], L], own: Callable[[Path, Path], L]
-) -> L:
-    """The localizer that the settings name: one by its name, or two places of one's own.
-
-    Parameters
-    ----------
-    settings : Settings
-        With `localizer`, or `target` and `control`.
-    named, own : callable
-        Read the one and the other.
-
-    Raises
-    ------
-    SettingError
-        If the settings name no localizer, or two.
-    """
-    target, control = settings.target, settings.control
-    if settings.localizer is not None and target is None and control is None:
-        return named(settings.localizer)
-    if settings.localizer is None and target is not None and control is not None:
-        return own(target, control)
-    raise SettingError("give either `localizer`, or both `target` and `control`")
-
-
-def describe_localizer(
-    name: str, target: Sequence[Stimulus], control: Sequence[Stimulus], **more: Any
-) -> DescribedLocalizer:
-    """What ``results.json`` says of a localizer.
-
-    Parameters
-    ----------
-    name : str
-        As it was asked for.
-    target, control : sequence
-        The stimuli of either side.
-    **more
-        What the front end says besides; see :class:`common.effects.described.DescribedLocalizer`.
-    """
-    return DescribedLocalizer(
-        name=name,
-        target=tuple(sorted({stimulus.condition for stimulus in target})),
-        control=tuple(sorted({stimulus.condition for stimulus in control})),
-        n_target=len(target),
-        n_control=len(control),
-        **more,
-    )

@@ -1,8 +1,8 @@
-"""Maps that are made in one pass and asked for one by one."""
+"""What several localizers or kinds of sites share: maps of one pass, and what is made once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -10,6 +10,8 @@ from common.base.progress import Progress
 from common.measure.scores import SelectivityMap
 
 Model = TypeVar("Model")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class OnePass(Generic[Model]):
@@ -37,3 +39,12 @@ class OnePass(Generic[Model]):
         if not self._made:
             self._model = None  # which may be large
         return found
+
+
+def of_each(make: Callable[[T], R], things: Sequence[T]) -> list[R]:
+    """What is made of each of several things; of one that comes again it is made once."""
+    made: dict[int, R] = {}
+    for thing in things:
+        if id(thing) not in made:
+            made[id(thing)] = make(thing)
+    return [made[id(thing)] for thing in things]

@@ -34,6 +34,8 @@ from common.study.declared import (
     LISTED,
     LOCALIZING,
     MASKING,
+    ONE_KIND,
+    ONE_LOCALIZER,
     ONE_MAP,
     ONE_VERDICT,
     WITH_STIMULI,
@@ -102,17 +104,17 @@ class Settings(Declared):
     localizer: Annotated[
         str | None,
         Setting("A contrast, MANIFEST:CONTRAST, or MANIFEST:CONTRAST:CONDITIONS for its target "
-                "against these conditions alone, as in floc:faces:scrambled", ONE_MAP,
+                "against these conditions alone, as in floc:faces:scrambled", ONE_LOCALIZER,
                 label="Localizer", short="l", metavar="NAME", unset="a phantom's own"),
     ] = None  # fmt: skip
     target: Annotated[
         Path | None,
-        Setting("Your own target stimuli, instead of a localizer", ONE_MAP, read=Path,
+        Setting("Your own target stimuli, instead of a localizer", ONE_LOCALIZER, read=Path,
                 metavar="PATH"),
     ] = None  # fmt: skip
     control: Annotated[
         Path | None,
-        Setting("Your own control stimuli, instead of a localizer", ONE_MAP, read=Path,
+        Setting("Your own control stimuli, instead of a localizer", ONE_LOCALIZER, read=Path,
                 metavar="PATH"),
     ] = None  # fmt: skip
     evaluation: Annotated[
@@ -141,13 +143,13 @@ class Settings(Declared):
     kind: Annotated[
         Kind,
         Setting("Which modules are read and ablated; head, attention heads, a unit each",
-                LOCALIZING, KINDS, label="Sites"),
+                ONE_KIND, KINDS, label="Sites"),
     ] = "block"  # fmt: skip
     sites: Annotated[
         str | None,
         Setting("Module paths instead of a kind: globs with commas between them, MODULE or "
                 "MODULE:input; of parameters modules or their own names, with :all biases and "
-                "norms, too", LOCALIZING, metavar="GLOBS"),
+                "norms, too", ONE_KIND, metavar="GLOBS"),
     ] = None  # fmt: skip
     unit: Annotated[
         Unit,

@@ -28,6 +28,7 @@ from common.measure.scores import SelectivityMap
 from common.models.own import short_name
 from common.report import make_report
 from common.report.dissociation import make_dissociation_report
+from common.report.site_kinds import make_sites_report
 from common.study.baseline import Asked, keep_baseline, kept_baseline
 from common.study.commands import command
 from common.study.declared import read_setting, read_settings, say_settings
@@ -40,6 +41,8 @@ from common.study.front import Evaluating, FrontEnd, Localizing, Model, S
 from common.study.plan import Plan, say_ablation, say_percents
 from common.study.results import checked, load_results
 from common.study.settings import Settings
+from common.study.sites_file import NAME as SITES_NAME
+from common.study.sites_file import SITES
 from common.study.unit_list import chosen_map, dose_of
 
 STIMULI = "stimuli.csv"
@@ -215,10 +218,12 @@ def evaluate_map(
 
 
 def report_again(folder: Path) -> Path:
-    """Make the report of a finished run, or of a dissociation, again."""
+    """Make the report of a finished run, a dissociation or a comparison of sites again."""
     check_digests(folder)
     if (folder / DISSOCIATION).is_file():
         return make_dissociation_report(folder, load_dissociation(folder))
+    if (folder / SITES_NAME).is_file():
+        return make_sites_report(folder, SITES.load(folder))
     return make_report(folder, load_results(folder))
 
 

@@ -17,7 +17,7 @@ from common.base.tables import is_table, lines_of, one_line, read_text
 from common.data.manifest import Manifest, Pairs, check_kind, data_folder, load_manifest, matching
 from common.effects.described import Subset
 from llm_loc import phantom
-from llm_loc.stimuli import arithmetic
+from llm_loc.stimuli import arithmetic, facts
 from llm_loc.stimuli.localizers import condition
 from llm_loc.stimuli.tables import LINES, alternatives, items_in
 from llm_loc.stimuli.texts import digest_of_text
@@ -274,12 +274,30 @@ def _drawn_items(manifest: Manifest, entry: Pairs) -> pd.DataFrame:
                 "difficulty": [p.difficulty for p in problems],
             }
         )
+    elif entry.draw == "facts":
+        table = _asked_facts(manifest, n, entry.seed)
     else:
         raise ManifestError(
             f"{manifest.name}: no items called {entry.draw!r} can be drawn; known: phantom, "
-            "arithmetic"
+            "arithmetic, facts"
         )
     return table.rename(columns={key: level for level, key in entry.levels.items()})
+
+
+def _asked_facts(manifest: Manifest, n: int, seed: int) -> pd.DataFrame:
+    """All of them: a wrong object is drawn from the whole relation."""
+    items = facts.draw_items(seed)
+    if n != len(items):
+        raise ManifestError(f"{manifest.name}: {len(items)} items are drawn of facts, not {n}")
+    return pd.DataFrame(
+        {
+            "name": [f"{manifest.name}/{item.name}" for item in items],
+            "choices": [(item.good, item.bad) for item in items],
+            "task": [item.task for item in items],
+            "asked": [item.asked for item in items],
+            "relation": [item.relation for item in items],
+        }
+    )
 
 
 def _pairs_in(path: Path, entry: Pairs) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from common.report.figures.adjusted import adjusted, adjusted_by_dose
 from common.report.figures.canvas import OTHER, TARGET
+from common.report.figures.depth import by_operation
 from common.report.figures.forest import forest
 from common.report.figures.loudness import loss_by_loudness
 from common.report.figures.maps import selectivity_by_site, t_distribution, units_by_site
@@ -15,6 +16,7 @@ __all__ = [
     "TARGET",
     "adjusted",
     "adjusted_by_dose",
+    "by_operation",
     "dose_curve",
     "forest",
     "kind_name",

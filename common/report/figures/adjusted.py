@@ -50,7 +50,7 @@ def adjusted(results: Results, effects: Mapping[str, float], dose: float | None 
     known = _estimates(results, dose)
     figure, axes = figure_with_axes(1.6 + 0.45 * len(drawn))
     every = [value for values in drawn.values() for value in values]
-    low, high = _reach([*every, *(end for entry in known.values() for end in entry.ci)])
+    low, high = reach([*every, *(end for entry in known.values() for end in entry.ci)])
     rng = np.random.default_rng(0)
     for row, (rule, values) in enumerate(drawn.items()):
         if rule in known:
@@ -59,7 +59,7 @@ def adjusted(results: Results, effects: Mapping[str, float], dose: float | None 
         elif rule in PARTS:
             axes.plot(values, [row], "o", color=TARGET, mfc="white")
         else:
-            _draws(axes, values, row, rule_style(rule).mark, rng)
+            draws(axes, values, row, rule_style(rule).mark, rng)
     axes.axvline(0, color=INK, lw=0.8, ls=":")
     axes.set_xlim(low, high)
     axes.set_yticks(range(len(drawn)), [*drawn])
@@ -88,7 +88,7 @@ def _estimates(results: Results, dose: float) -> dict[str, Estimate]:
     }
 
 
-def _reach(values: Sequence[float]) -> tuple[float, float]:
+def reach(values: Sequence[float]) -> tuple[float, float]:
     """Ends of an axis that shows all that is finite, and 0."""
     finite = [value for value in values if np.isfinite(value)]
     low, high = min([*finite, -LEAST_REACH]), max([*finite, LEAST_REACH])
@@ -96,21 +96,22 @@ def _reach(values: Sequence[float]) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def _within(ci: tuple[float, float], ends: tuple[float, float]) -> tuple[float, float]:
+def within(ci: tuple[float, float], ends: tuple[float, float]) -> tuple[float, float]:
     """An interval of which a bound that does not exist lies outside of the axis."""
     far = ends[1] - ends[0]
     return max(ci[0], ends[0] - far), min(ci[1], ends[1] + far)
 
 
 def _bar(axes: Axes, of: Estimate, row: int, ends: tuple[float, float], mfc: str) -> None:
-    low, high = _within(of.ci, ends)
+    low, high = within(of.ci, ends)
     xerr = around(np.array([of.effect]), np.array([low]), np.array([high]))
     axes.errorbar([of.effect], [row], xerr=xerr, color=TARGET, mfc=mfc, marker="o", capsize=4)
 
 
-def _draws(
-    axes: Axes, values: Sequence[float], row: int, mark: str, rng: np.random.Generator
+def draws(
+    axes: Axes, values: Sequence[float], row: float, mark: str, rng: np.random.Generator
 ) -> None:
+    """The effects of a rule's draws in a row, with their mean."""
     jitter = rng.uniform(-0.18, 0.18, len(values)) if len(values) > 1 else 0.0
     size = 5 if len(values) < 50 else 3
     axes.plot(values, row + jitter, mark, color=GREY, ms=size, alpha=0.8, mec=INK, mew=0.3)
@@ -130,7 +131,7 @@ def adjusted_by_dose(results: Results) -> Figure:
     tops = sorted(results.judgement.doses, key=lambda verdict: verdict.percent)
     parts = sorted(results.judgement.matched_parts, key=lambda verdict: verdict.percent)
     drawn = _compared(tops)
-    ends = _reach(
+    ends = reach(
         [
             *(end for verdict in (*tops, *parts) for end in verdict.adjusted.ci),
             *(
@@ -182,7 +183,7 @@ def _curve(
 ) -> Any:
     doses = np.array([verdict.percent for verdict in verdicts]) * shift
     middle = np.array([verdict.adjusted.effect for verdict in verdicts])
-    low, high = np.array([_within(verdict.adjusted.ci, ends) for verdict in verdicts]).T
+    low, high = np.array([within(verdict.adjusted.ci, ends) for verdict in verdicts]).T
     return axes.errorbar(
         doses, middle, around(middle, low, high), color=TARGET, mfc=face, marker="o", ms=5,
         capsize=3, lw=1.8, label=label,

@@ -27,7 +27,8 @@ from common.measure.scores import SelectivityMap
 from common.measure.survey import Survey
 from common.study.dissociation import contrasts_of, dissociate
 from common.study.dissociation_file import load_dissociation
-from common.study.front import FrontEnd, Localizing, describe_localizer, stimuli_table
+from common.study.front import FrontEnd, Localizing, stimuli_table
+from common.study.localizers import describe_localizer
 from common.study.settings import Settings, read_controls
 from common.study.verbs import report_again
 from tests.common.study.test_toy_front import Hearing, Sound, passed

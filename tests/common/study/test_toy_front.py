@@ -26,7 +26,8 @@ from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from common.measure.survey import Survey
 from common.study import verbs
-from common.study.front import Evaluating, FrontEnd, Localizing, describe_localizer, stimuli_table
+from common.study.front import Evaluating, FrontEnd, Localizing, stimuli_table
+from common.study.localizers import describe_localizer
 from common.study.settings import Settings, read_controls
 
 pytestmark = pytest.mark.draws_report
