@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import pandas as pd
@@ -106,12 +107,18 @@ def evaluate_planned(
     evaluate_masks(folder, tested, rows[0].found, [None], outcomes, progress, of)
     tested.know(outcomes[INTACT])
     todo = [m for row in rows for m in row.masks if folder.outcome(row.called(m)) is None]
-    tested.foresee(todo, [], rows[0].found, progress)
+    tested.foresee(_alike(todo, rows[0]), [], rows[0].found, progress)
     for row in rows:
         evaluate_masks(
             folder, tested, row.found, row.masks, outcomes, progress, of, called=row.called
         )
     return outcomes
+
+
+def _alike(masks: Sequence[Mask], first: Planned) -> list[Mask]:
+    """Masks of other sites by as many of the first map's, to guess how long they will take."""
+    stand_ins = cycle(first.masks)
+    return [mask if mask.sites == first.found.sites else next(stand_ins) for mask in masks]
 
 
 def planned_items(

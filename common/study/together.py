@@ -31,6 +31,7 @@ from common.measure.masks import Mask
 from common.measure.prefix import FEWEST, Passes, first_site
 from common.measure.scores import SelectivityMap
 from common.measure.shortage import FEW, most_at_once
+from common.measure.sites import Site
 from common.study.batches import Batches, under_masks
 from common.study.estimate import (
     WORTH,
@@ -107,7 +108,7 @@ class EvaluatingTogether(Evaluating):
     _scratch: Path | None = field(init=False, default=None)
     _passes: Passes | None = field(init=False, default=None)
     _rates: Rates | None = field(init=False, default=None)
-    _donors: Donors | None = field(init=False, default=None)
+    _donors: tuple[Sequence[Site], Donors] | None = field(init=False, default=None)
     versions = 1
     """How many items are one: the versions of a picture."""
 
@@ -120,10 +121,10 @@ class EvaluatingTogether(Evaluating):
         return super().donors(found)
 
     def donors(self, found: SelectivityMap) -> Donors:
-        """They are read once."""
-        if self._donors is None:
-            self._donors = self.read_donors(found)
-        return self._donors
+        """They are read once, and again at other sites."""
+        if self._donors is None or self._donors[0] != found.sites:
+            self._donors = found.sites, self.read_donors(found)
+        return self._donors[1]
 
     def sample(self) -> tuple[Batches[Any], int]:
         """Some of what is evaluated before it is prepared, and the batch of it to be tried."""

@@ -59,6 +59,7 @@ def test_run_prints_table_verdict_and_folder(
         ([*RUN, "--seed", "-1"], "--seed"),
         (["sites", "--model", "phantom/cat"], "the phantoms are"),
         (["report", "nowhere"], "no finished run"),
+        (["compare-sites", "--model", "phantom/cnn", "--kind", "blok"], "--kind blok: choose from"),
         (["evaluate", "--map", "nowhere", "--eval", "phantom"], "nowhere"),
     ],
 )
@@ -75,7 +76,9 @@ def test_bad_words_get_one_line_and_status_1(
     assert "Traceback" not in printed.err
 
 
-@pytest.mark.parametrize("command", ["run", "localize", "evaluate", "sites", "models", "report"])
+@pytest.mark.parametrize(
+    "command", ["run", "localize", "evaluate", "compare-sites", "sites", "models", "report"]
+)
 def test_every_command_has_a_help_that_teaches(
     command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,14 +14,14 @@ from torch import Tensor, nn
 
 from common.base.errors import RunError, SettingError
 from common.base.files import digest_of, digest_of_module
-from common.base.progress import silent
+from common.base.progress import Progress, silent
 from common.effects.described import DescribedModel
 from common.effects.kinds_words import ONE, outcome
 from common.effects.site_kinds import ComparedSites
 from common.measure.contrast import Batch, contrast
 from common.measure.contrasts import Sides as Contrast
 from common.measure.contrasts import contrasts
-from common.measure.masks import load_masks
+from common.measure.masks import Mask, load_masks
 from common.measure.operations import OPERATIONS
 from common.measure.scores import SelectivityMap
 from common.measure.shares import n_chosen
@@ -35,7 +35,7 @@ from common.study.onepass import OnePass
 from common.study.settings import Settings, read_controls
 from common.study.sites_file import SITES
 from common.study.verbs import report_again
-from tests.common.study.test_dissociation import Sides, marks
+from tests.common.study.test_dissociation import Seeing, Sides, marks
 from tests.common.study.test_toy_front import passed
 
 pytestmark = pytest.mark.draws_report
@@ -74,8 +74,23 @@ def deep() -> nn.Module:
     return model
 
 
+class Foreseeing(Seeing):
+    def foresee(
+        self,
+        masks: Sequence[Mask],
+        later: Sequence[tuple[Mask, int]],
+        found: SelectivityMap,
+        progress: Progress = silent,  # noqa: ARG002
+    ) -> None:
+        assert not later
+        assert {mask.sites for mask in masks} <= {found.sites}  # others could not be tried on it
+
+
 class Deep(Sides):
     program = "deep-loc"
+
+    def evaluating(self, settings: Settings, model: nn.Module) -> Seeing:
+        return Foreseeing(**vars(super().evaluating(settings, model)))
 
     def load(self, settings: Settings) -> tuple[nn.Module, DescribedModel]:
         model = deep()

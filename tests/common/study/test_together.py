@@ -6,7 +6,7 @@ import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -227,3 +227,19 @@ def test_a_layout_is_noted_once_and_a_run_goes_on_in_it(
     note.write_text('{"layout": "diagonal"}')
     with pytest.raises(RunError, match=r"pace\.json: names no layout that there is"):
         tested.arranged(note, begun=True).__enter__()
+
+
+def test_donors_are_read_once_and_again_at_other_sites(
+    found: SelectivityMap, module: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, seen = reading(module, None), list[Any]()
+
+    def read_donors(of: SelectivityMap) -> Any:
+        seen.append(of.sites)
+        return len(seen)
+
+    monkeypatch.setattr(made, "read_donors", read_donors)
+    other = replace(found, sites=found.sites[:1])
+    given: list[Any] = [made.donors(each) for each in (found, found, other, other, found)]
+    assert given == [1, 1, 2, 2, 3]
+    assert seen == [found.sites, other.sites, found.sites]
