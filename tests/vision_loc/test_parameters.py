@@ -40,6 +40,7 @@ SETTINGS = Settings(
 )
 WIRE = 0
 LAST = phantom.PLANTED["blocks.3"]
+AREA = len(phantom.AREA["stage3.0"])
 
 
 @pytest.fixture(scope="module")
@@ -216,3 +217,18 @@ def test_weights_answer_to_nothing(
         pass
     with pytest.raises(FunclocError, match="`sites` block9: no such one"):
         run(replace(SETTINGS, sites="block9"), tmp_path / "run")
+
+
+def test_the_weights_of_the_face_area_are_those_that_wire_it() -> None:
+    """Where the phantom has an area, all top weights make its channels, or are read from them."""
+    model, whole = load_model("phantom/cnn"), localizer("phantom:faces")
+    few = replace(whole, target=whole.target[::24], control=whole.control[::24])
+    found = localize(model, few, find_sites(model, level="parameter"), score="saliency")
+    top = top_percent(found, 0.5)
+    inside = []
+    for site in top.touched:
+        if site.module.startswith(("stage3", "fc")):
+            rows, columns, *_ = np.unravel_index(top.inside(site), site.shape)
+            inside += [*((columns if site.module == "fc.weight" else rows) < AREA)]
+    assert len(inside) > 500
+    assert np.mean(inside) > 0.98  # of all their weights one in sixteen
