@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +58,8 @@ class Remembered:
         was started is on offer whenever the page is opened.
     runs : mapping of str to callable
         By the names of others: gives what they take now, and nothing to choose from.
+    free : collection of str
+        The names of those that take any text; whoever reads it compares it with what there is.
     beside : callable, optional
         Of the values that are chosen, by name: gives what these controls propose beside them. Left
         out, all that they take.
@@ -68,6 +70,7 @@ class Remembered:
     here: Mapping[str, Callable[[], Names]] = field(default_factory=dict)
     beside: Callable[[Mapping[str, Any]], Mapping[str, Names]] | None = None
     runs: Mapping[str, Callable[[], Names]] = field(default_factory=dict)
+    free: Collection[str] = ()
 
     def proposed(self, values: Mapping[str, Any]) -> dict[str, list[Any]]:
         """By the names of the controls in `here`, what to choose from beside some values."""
@@ -168,6 +171,8 @@ def opened(
 def _taken(front: Remembered, name: str, text: str) -> dict[str, Any]:
     """The update that a text asks for; nothing if the control does not offer it, not even now."""
     text, control = text[:LONGEST], front.controls[name]
+    if name in front.free:
+        return {"value": text}
     if name in front.runs:
         return {"value": text} if text in map(value_of, front.runs[name]()) else {}
     value = accepted(control, text, getattr(control, "choices", ()))

@@ -64,6 +64,23 @@ table.fl-table { border-collapse: collapse; border: 0; width: 100%; font-size: .
 .fl-going p { margin: .25rem 0; color: var(--body-text-color); }
 .fl-going button { color: var(--fl-blue); font-weight: 600; text-decoration: underline;
   padding: .3rem 0; }
+.fl-tokens { white-space: pre-wrap; line-height: 2; overflow-wrap: anywhere;
+  color: var(--body-text-color); }
+.fl-tokens span, .fl-key span span { border-radius: 2px; text-underline-offset: .28em;
+  text-decoration-skip-ink: none; }
+.fl-tl1, .fl-tl2, .fl-tl3, .fl-tl4 { text-decoration: underline solid #d55e00;
+  background: color-mix(in srgb, #d55e00 var(--fl-share), transparent); }
+.fl-tg1, .fl-tg2, .fl-tg3, .fl-tg4 { text-decoration: underline dotted #0072b2;
+  background: color-mix(in srgb, #0072b2 var(--fl-share), transparent); }
+.fl-tl1, .fl-tg1 { --fl-share: 9%; text-decoration-thickness: 1px; }
+.fl-tl2, .fl-tg2 { --fl-share: 20%; text-decoration-thickness: 2px; }
+.fl-tl3, .fl-tg3 { --fl-share: 33%; text-decoration-thickness: 3px; }
+.fl-tl4, .fl-tg4 { --fl-share: 48%; text-decoration-thickness: 5px; }
+.fl-from { font-size: .8em; padding: 0 .3em; }
+.fl-key { display: flex; flex-wrap: wrap; gap: .1rem 1rem; line-height: 2; }
+.fl-long { max-height: 24rem; overflow: auto; }
+.fl-long caption { caption-side: top; }
+.fl-more summary { cursor: pointer; color: var(--fl-blue); padding: .3rem 0; }
 .fl-texts caption { caption-side: top; padding: 0 .55rem .4rem; }
 .fl-texts tbody th { white-space: normal; text-align: left; min-width: 14rem; }
 .fl-report { width: 100%; height: 80vh; border: 1px solid var(--border-color-primary);
@@ -87,6 +104,7 @@ table.fl-table { border-collapse: collapse; border: 0; width: 100%; font-size: .
   background: color-mix(in srgb, #e69f00 18%, transparent); }
 .fl-figure img { padding-top: 2rem; max-height: 34rem; max-width: 44rem; margin: 0 auto;
   object-fit: contain; background: #fff; }
+.fl-map img { padding-top: 0; max-height: none; cursor: crosshair; }
 .dark .fl-figure img { filter: brightness(.88); }
 .fl-few .grid-wrap { min-height: 0; height: auto; max-height: none; }
 .fl-few .grid-container { height: auto; }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from urllib.parse import urlencode
 
 from browser import fragments
 from common.effects.masked import Effect, MaskEffects
@@ -77,6 +78,26 @@ def unit_facts(row: UnitRow, n_units: int) -> str:
     said = f"Rank {row.rank:,} of {n_units:,} by {row.words.symbol}{'; ' if told else ''}{told}."
     title = f"{row.title}: {row.words.symbol} = {row.words.said(row.score)}"
     return f"<h3>{escape(title)}</h3>{fragments.note(said)}"
+
+
+def unit_place(row: UnitRow, top: Mask, tab: str, run: str, name: str) -> str:
+    """Whether a unit is in the mask that a finding is about, and a link that opens its page.
+
+    Parameters
+    ----------
+    row : UnitRow
+        The unit.
+    top : Mask
+        The mask.
+    tab, run, name : str
+        Page, run and unit as the address has them.
+    """
+    inside = "" if row.unit in top.units else "not "
+    query = escape(urlencode({"tab": tab, "run": run, "at": name}))
+    return (
+        f"<p class='fl-note'>It is {inside}in the mask of the top {top.percent:g} %. "
+        f"<a class='fl-go' href='?{query}'>Link to this unit</a></p>"
+    )
 
 
 def driven_units(rows: Sequence[tuple[UnitRow, float]], n_units: int) -> str:

@@ -1,6 +1,7 @@
-"""Units by layer: a layer, its units in the mask, and a page for each of them.
+"""Units by layer: a map of all units, a layer and its units in the mask, a page for every unit.
 
-Both front ends have the section; what their stimuli look like is all that they bring.
+A unit is opened by a click on the map, from the list of a layer, by its name, or by a link. Both
+front ends have the section; what their stimuli look like is all that they bring.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, Generic
 
 import gradio as gr
 
-from browser import fragments, pictures, unit_fragments
+from browser import chart, fragments, pictures, unit_fragments
 from browser.alone import alone_button, shown_alone, start_alone
 from browser.events import (
     BAR,
@@ -33,9 +34,18 @@ from common.measure.scores import SelectivityMap
 from common.measure.sites import WEIGHT, Site
 from common.report import figures
 from common.study.front import FrontEnd, Model, S
-from common.study.single_unit import Answers, site_named, unit_ranked, units_at
+from common.study.single_unit import (
+    Answers,
+    UnitRow,
+    describe_unit,
+    site_named,
+    unit_ranked,
+    units_at,
+)
+from common.study.unit_names import is_of, unit_name, unit_named
 
 SHOWN = 6  # stimuli on either side
+MOST_KEPT = 4_000_000  # responses of a layer's units that are kept; of more, those of listed ones
 
 
 @dataclass(frozen=True, eq=False)  # held in a session, which asks for a hash
@@ -66,8 +76,8 @@ class UnitPages(Generic[Model, S]):
 
     Attributes
     ----------
-    page : str
-        The page that it is on: before the ids of its elements.
+    page, tab : str
+        The page that it is on: before the ids of its elements, and as the address has it.
     suffix : str
         After the names of its endpoints.
     front : FrontEnd
@@ -85,6 +95,7 @@ class UnitPages(Generic[Model, S]):
     """
 
     page: str
+    tab: str
     suffix: str
     front: FrontEnd[S, Model]
     models: Shelf[S, Model]
@@ -93,7 +104,7 @@ class UnitPages(Generic[Model, S]):
     place: Callable[[str], Any]
     fill: Callable[[str, Answers[Any], int, list[int]], Any]
 
-    def build(self, found: gr.State, stop: gr.Button) -> None:
+    def build(self, found: gr.State, stop: gr.Button) -> gr.Textbox:
         """Lay out the section, hidden until there is a map.
 
         Parameters
@@ -102,13 +113,26 @@ class UnitPages(Generic[Model, S]):
             The visitor's own map; the section is filled whenever it changes.
         stop : gr.Button
             Stops what takes long here, too.
+
+        Returns
+        -------
+        gr.Textbox
+            The name of the unit that is open, for the address: another name there opens another.
         """
         opened = gr.State(None, time_to_live=6 * 3600)
         with gr.Column(visible=False, elem_id=f"{self.page}-units-by-layer") as section:
             gr.HTML(
-                "<h2>Units by layer</h2><p class='fl-note'>Choose a layer to see its units in the "
-                "mask, and a unit to see what it answers to.</p>"
+                "<h2>Units by layer</h2><p class='fl-note'>All units of the model, a row a layer, "
+                "by how much more they answer to the target (orange) or to the control (purple). "
+                "Click one to see what it answers to, or choose a layer and one of its units in "
+                "the mask.</p>"
             )
+            shown = chart.place(f"{self.page}-map")
+            asked = gr.Textbox("", label="Unit", visible="hidden", elem_id=f"{self.page}-unit")
+            named = gr.Textbox(
+                label="Any unit", elem_id=f"{self.page}-named", max_length=200, max_lines=1,
+                info="LAYER/NUMBER as in layer4.1:output/17, or #RANK as in #12; then Enter.",
+            )  # fmt: skip
             layers = gr.Radio(
                 [], label="Layer", elem_id=f"{self.page}-layers",
                 info="The layers that have units in the mask, in running order, and how many.",
@@ -126,7 +150,7 @@ class UnitPages(Generic[Model, S]):
             ablate = alone_button()
             effect = gr.HTML(elem_id=f"{self.page}-unit-effect")
         unit_page = [facts, spread, most, least, ablate, effect]
-        found.change(
+        listing = found.change(
             list_layers, found, [section, layers, listed, units, *unit_page, opened], **QUIET
         )
         layers.input(
@@ -140,6 +164,20 @@ class UnitPages(Generic[Model, S]):
         )  # fmt: skip
         whatever_comes(picked, may_no_longer_stop, None, stop)
         start_alone(ablate, self.ablate_alone, [found, opened], effect, stop, f"alone{self.suffix}")
+        found.change(chart.drawn, found, shown, **QUIET)
+        shown.select(chart.clicked, found, asked, **QUIET)
+        named.submit(typed, [named, found], asked, **QUIET)
+        picked.success(name_of, [found, opened], asked, **QUIET)
+        # A link says the unit before its run has been opened.
+        for change in (asked.change, listing.then):
+            other = change(may_stop, None, stop, queue=False, **QUIET).then(
+                self.open_named, [asked, found, opened],
+                [asked, layers, listed, units, *unit_page, opened],
+                concurrency_limit=1, concurrency_id="unit", show_progress_on=facts,
+                api_visibility="private",
+            )  # fmt: skip
+            whatever_comes(other, may_no_longer_stop, None, stop)
+        return asked
 
     @told
     def pick_unit(
@@ -154,14 +192,58 @@ class UnitPages(Generic[Model, S]):
         if found is None or opened is None or opened.map != found.map.fingerprint:
             raise MaskError("no layer is open; choose one first")
         listed = units_at(found.map, found.top, opened.site)[:MOST_UNITS]
-        row = unit_ranked(listed, rank)
+        return self._page(unit_ranked(listed, rank), found, opened, request, progress)
+
+    @told
+    def open_named(
+        self,
+        name: str | None,
+        found: FoundMap[S] | None,
+        opened: Opened | None,
+        request: gr.Request | None = None,
+        progress: gr.Progress = BAR,
+    ) -> list[Any]:
+        """The layer and the page of a unit by its name; the name of another map's is forgotten."""
+        unchanged = [gr.skip()] * (4 + len(EMPTY) + 1)
+        if not name or found is None:
+            return unchanged
+        if not is_of(found.map, name):
+            return ["", *unchanged[1:]]
+        row = describe_unit(found.map, unit_named(found.map, name))
+        site, same = row.site, opened is not None and opened.map == found.map.fingerprint
+        if same and opened is not None and opened.unit == row.unit:
+            return unchanged
+        known = opened.answers if same and opened is not None and opened.site == site else None
+        every = units_at(found.map, found.top, site)
+        rows = every[:MOST_UNITS]
+        own = Opened(found.map.fingerprint, site, known)
+        return [
+            gr.skip(),
+            gr.Radio(value=str(site) if rows else None),
+            unit_fragments.units_table(rows, len(every)) if rows else _none_of(site),
+            gr.Radio(
+                unit_fragments.unit_choices(rows), visible=bool(rows),
+                value=str(row.rank) if row.rank in [each.rank for each in rows] else None,
+            ),
+            *self._page(row, found, own, request, progress),
+        ]  # fmt: skip
+
+    def _page(
+        self,
+        row: UnitRow,
+        found: FoundMap[S],
+        opened: Opened,
+        request: gr.Request | None,
+        progress: Any,
+    ) -> list[Any]:
+        """What a unit's page shows, and what is open then; units of its layer are read once."""
         unit, known = row.unit, opened.answers
         if found.map.unit == WEIGHT:  # which answers to nothing
-            facts = unit_fragments.unit_facts(row, found.map.n_units)
+            facts = unit_fragments.unit_facts(row, found.map.n_units) + self._place_of(row, found)
             page = Opened(opened.map, opened.site, None, unit)
             return [facts, *EMPTY[1:4], gr.Button(visible=True), "", page]
-        if known is None:
-            mask = units_mask(found.map, [each.unit for each in listed])
+        if known is None or unit not in known.mask.units:
+            mask = _read_with(found, opened.site, unit)
             session = session_of(request)
             show = VISITORS.follow(session, progress, self.steps)
             try:
@@ -175,7 +257,7 @@ class UnitPages(Generic[Model, S]):
         figure = figures.unit_responses(known.of(unit), known.conditions, known.target, said)
         most, least = known.extremes(unit, SHOWN)
         return [
-            unit_fragments.unit_facts(row, found.map.n_units),
+            unit_fragments.unit_facts(row, found.map.n_units) + self._place_of(row, found),
             pictures.drawn(figure, f"Histograms of the responses of {said}."),
             self.fill("most", known, unit, most),
             self.fill("least", known, unit, least),
@@ -183,6 +265,11 @@ class UnitPages(Generic[Model, S]):
             "",
             Opened(opened.map, opened.site, known, unit),
         ]
+
+    def _place_of(self, row: UnitRow, found: FoundMap[S]) -> str:
+        """Whether a unit is in the mask, and the link to its page."""
+        name = unit_name(found.map, row.unit)
+        return unit_fragments.unit_place(row, found.top, self.tab, found.folder.name, name)
 
     @told
     def ablate_alone(
@@ -211,6 +298,34 @@ EMPTY: list[Any] = [
     gr.Button(visible=False),
     "",
 ]
+
+
+def _none_of(site: Site) -> str:
+    return fragments.note(f"No unit of {site} is in the mask.")
+
+
+def _read_with(found: FoundMap[Any], site: Site, unit: int) -> Mask:
+    """The units that are read when one of them is opened: all of its layer, or the listed ones."""
+    start, stop = found.map.offsets[found.map.sites.index(site) :][:2].tolist()
+    if (stop - start) * (found.map.n_target + found.map.n_control) <= MOST_KEPT:
+        return units_mask(found.map, range(start, stop))
+    listed = units_at(found.map, found.top, site)[:MOST_UNITS]
+    return units_mask(found.map, [unit, *(each.unit for each in listed)])
+
+
+@told
+def typed(name: str | None, found: FoundMap[Any] | None) -> str:
+    """The name of the unit that was written, as a link has it."""
+    if found is None:
+        raise MaskError("there is no map yet; run something first")
+    return unit_name(found.map, unit_named(found.map, name or ""))
+
+
+def name_of(found: FoundMap[Any] | None, opened: Opened | None) -> Any:
+    """The name of the unit that is open."""
+    if found is None or opened is None or opened.unit is None:
+        return gr.skip()
+    return unit_name(found.map, opened.unit)
 
 
 def list_layers(found: FoundMap[Any] | None) -> list[Any]:

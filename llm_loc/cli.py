@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import torch
 import typer
 from rich.table import Table
@@ -26,6 +27,7 @@ from llm_loc.generate import Sampling
 from llm_loc.load import load_model
 from llm_loc.localize import survey_of
 from llm_loc.packages import PACKAGES
+from llm_loc.tokens import TokenChanges, shown_token, tokens_under
 
 
 def _survey(model: str, untrained: bool, device: torch.device) -> Survey:
@@ -96,6 +98,48 @@ def generate(
         table.add_row(*map(Text, row))
     results_console().print(table)
     print_warnings(told)
+
+
+@app.command(
+    help="Say token by token how much less likely the masks of an earlier map make a text (nats; "
+    "the text is given, not written)."
+)
+@takes(Settings, "tokens", controls="magnitude-matched:1,layer-matched:1")
+def tokens(
+    given: Given,
+    map_folder: MapFolder,
+    text: Annotated[str, typer.Option("--text", help="What the model reads.")],
+    as_json: Json = False,
+    own_code: OwnCode = False,
+) -> None:
+    if own_code:
+        consent()
+    read = tokens_under(map_folder, text, **given)
+    if as_json:
+        print(json.dumps(read.as_json(), indent=2, ensure_ascii=False))
+    else:
+        results_console().print(_tokens_table(read))
+
+
+def _tokens_table(read: TokenChanges) -> Table:
+    """A row a token, a column a mask; the last row is their mean."""
+    table = Table(
+        caption="intact: log-probability given all before it, in nats; masks: nats by which they "
+        "make it less likely (below 0: more likely). Tokens of one text depend on each other."
+    )
+    table.add_column("token")
+    for name in ("intact", *read.masked):
+        size = f"\n{read.n_units[name]:,} units" if name in read.n_units else ""
+        table.add_column(f"{name}{size}", justify="right")
+    lost = {name: read.lost(name) for name in read.masked}
+    for place, (token, name) in enumerate(zip(read.tokens, read.names, strict=True)):
+        cells = [f"{read.intact[place]:.2f}", *(f"{each[place]:+.2f}" for each in lost.values())]
+        known = not np.isnan(read.intact[place])
+        table.add_row(Text(shown_token(token, name)), *(cells if known else [""] * len(cells)))
+    table.add_section()
+    means = [read.mean(name) for name in read.masked]
+    table.add_row(f"mean of {means[0][1]}", "", *(f"{mean:+.2f}" for mean, _ in means))
+    return table
 
 
 @app.command(

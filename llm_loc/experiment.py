@@ -85,7 +85,7 @@ def generate_under(
     """
     at_hand = study.open_source(FRONT, source, **changed)
     found, plan, settings = at_hand.found, at_hand.settings.plan, at_hand.settings
-    masks: list[Mask | None] = [None, *_masks(found, plan)]
+    masks: list[Mask | None] = [None, *masks_of_plan(found, plan)]
     donors = donors_of(settings, at_hand.model, found) if plan.ablation == "resample" else None
     if chat:
         prompt, warning = in_template(at_hand.model, prompt)
@@ -112,7 +112,7 @@ def donors_of(
     return text_donors(model, stimuli, evaluated, found, protocol=protocol, seed=seed)
 
 
-def _masks(found: SelectivityMap, plan: Plan) -> list[Mask]:
+def masks_of_plan(found: SelectivityMap, plan: Plan) -> list[Mask]:
     """The top masks and their controls, without the parts of the top that only a verdict needs."""
     masks = plan_masks(found, plan.percents, plan.controls, plan.seed)
     return [mask for mask in masks if mask.rule not in PARTS]
@@ -151,7 +151,7 @@ def tasks_under(
     return evaluate_tasks(
         at_hand.model,
         tasks,
-        _masks(found, plan),
+        masks_of_plan(found, plan),
         found,
         by=plan.ablation,
         seed=plan.seed,

@@ -113,7 +113,7 @@ def test_values_that_are_missing_are_asked_for(url: str, endpoints: dict[str, li
 
 
 def test_a_text_of_ten_megabytes_is_refused_in_one_line(url: str) -> None:
-    answer = call(url, "/write", ["word " * 2_000_000, 1, 0, 1, 3, 0, False])
+    answer = call(url, "/write", ["word " * 2_000_000, 1, 0, 1, 3, 0, False, "above"])
     assert "a prompt of 10,000,000 letters" in answer
     assert len(answer) < 1000
 

@@ -18,7 +18,7 @@ from common.study.settings import Settings
 Given = dict[str, Any]
 """The values of the settings that a verb knows, by name; ``None`` for what is left open."""
 
-MAPPED = ("evaluate", "generate", "lm-eval")  # verbs whose model is that of a map
+MAPPED = ("evaluate", "generate", "tokens", "lm-eval")  # verbs whose model is that of a map
 
 Out = Annotated[
     Path | None,

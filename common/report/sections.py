@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from common.base.errors import MaskError
 from common.base.files import read_json
 from common.effects.breakdown import LostPart
 from common.effects.finding import amount, amount_within
@@ -17,8 +18,10 @@ from common.effects.nouns import all_in_words_of, in_words_of
 from common.effects.perplexity import TextPerplexity
 from common.effects.results import Results
 from common.effects.words import between, percent, points
+from common.measure.control_rules import CONTROL_RULES, control
 from common.measure.masks import Mask, top_percent
 from common.measure.scores import SelectivityMap
+from common.measure.sites import WEIGHT
 from common.report import figures
 from common.report.classes import class_section
 from common.report.draws import adjusted_effects
@@ -64,7 +67,15 @@ def _sections(results: Results, found: SelectivityMap, folder: Path) -> list[Sec
         *_perplexities(results),
         *loud_section(results, folder),
         *_profile(folder),
-        Section("Where the units lie", [where, every, *operation_figures(found, top)]),
+        Section(
+            "Where the units lie",
+            [
+                where,
+                *_map_of_units(results, found, top),
+                every,
+                *operation_figures(found, top),
+            ],
+        ),
         Section("How selective, how reliable", [spread], [*reliability(results), *area(results)]),
     ]
 
@@ -135,6 +146,46 @@ def say_sites(found: SelectivityMap, top: Mask) -> str:
     most = ", ".join(f"{count:,} in {site}" for site, count in counts if count)
     told = f"Bar chart of the top mask’s units over {n_sites(len(found.sites))}; most are {most}."
     return in_words_of(found.unit, told)
+
+
+def _map_of_units(results: Results, found: SelectivityMap, top: Mask) -> list[Shown]:
+    """The map of all units; of weights there are too many to be seen."""
+    if found.unit == WEIGHT:
+        return []
+    rival = map_control(found, top, _seed_of(results))
+    return [
+        shown(
+            figures.unit_map(found, top, rival),
+            "Every unit at its place: a row a site, units in the order of their tensor. Of a site "
+            f"with more than {figures.MOST_COLUMNS:,} units each column shows the strongest of its "
+            "own.",
+            say_map(found, top, rival),
+        )
+    ]
+
+
+def map_control(found: SelectivityMap, top: Mask, seed: int) -> Mask | None:
+    """The first draw of the closest matched control, to be marked beside the top mask."""
+    for rule in reversed([each.name for each in CONTROL_RULES.values() if each.matched]):
+        try:
+            return control(found, rule, top.percent, seed)
+        except MaskError:
+            continue
+    return None
+
+
+def _seed_of(results: Results) -> int:
+    """The seed of a run's first draws."""
+    seeds = [entry.seed for entry in results.ablations if entry.seed is not None]
+    return min(seeds, default=0)
+
+
+def say_map(found: SelectivityMap, top: Mask, rival: Mask | None) -> str:
+    """The map of all units, as told to who cannot see it."""
+    score, marked = found.score.words.prose, f"the {len(top):,} of the top mask are marked"
+    if rival is not None:
+        marked += f", and the {len(rival):,} of one {rival.rule} draw"
+    return f"Map of {score} of all {found.n_units:,} units by site; {marked}."
 
 
 def _lost_parts(results: Results) -> list[Section]:

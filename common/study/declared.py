@@ -24,9 +24,9 @@ ONE_VERDICT = ("run", "evaluate")
 SEVERAL = ("dissociate", "compare-sites")
 LOCALIZING = (*ONE_MAP, *SEVERAL)
 EVALUATING = (*ONE_VERDICT, *SEVERAL)
-MASKING = (*EVALUATING, "generate", "lm-eval")
-LISTED = ("evaluate", "generate", "lm-eval")  # whose masks may be of a list of units
-ALWAYS = ("run", "localize", "evaluate", *SEVERAL, "generate", "lm-eval")
+MASKING = (*EVALUATING, "generate", "tokens", "lm-eval")
+LISTED = ("evaluate", "generate", "tokens", "lm-eval")  # whose masks may be of a list of units
+ALWAYS = ("run", "localize", "evaluate", *SEVERAL, "generate", "tokens", "lm-eval")
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}  # of bytes
 WITH_STIMULI = ("run", "localize", "evaluate", *SEVERAL)
 

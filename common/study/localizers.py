@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
+
+import numpy as np
 
 from common.base.errors import SettingError
 from common.effects.described import DescribedLocalizer
@@ -12,12 +16,15 @@ from common.measure.contrast import Stimulus
 from common.study.settings import Settings
 
 L = TypeVar("L")
+AnyStimulus = TypeVar("AnyStimulus", bound=Stimulus)
 
 
 def chosen_localizer(
     settings: Settings, named: Callable[[str], L], own: Callable[[Path, Path], L]
 ) -> L:
     """The localizer that the settings name: one by its name, or two places of one's own.
+
+    As much of it as they want.
 
     Parameters
     ----------
@@ -33,10 +40,50 @@ def chosen_localizer(
     """
     target, control = settings.target, settings.control
     if settings.localizer is not None and target is None and control is None:
-        return named(settings.localizer)
+        return _part(named(settings.localizer), settings)
     if settings.localizer is None and target is not None and control is not None:
-        return own(target, control)
+        return _part(own(target, control), settings)
     raise SettingError("give either `localizer`, or both `target` and `control`")
+
+
+def _part(found: L, settings: Settings) -> L:
+    """A front end's localizer, which is a dataclass, with so many stimuli of either side."""
+    if (n := settings.stimuli) is None:
+        return found
+    whole: Any = found  # a dataclass with two sides
+    sides = {
+        side: some(getattr(whole, side), n, [settings.seed, *side.encode()])
+        for side in ("target", "control")
+    }
+    part: L = replace(whole, **sides)
+    return part
+
+
+def some(
+    stimuli: Sequence[AnyStimulus], n: int, seed: int | Sequence[int]
+) -> tuple[AnyStimulus, ...]:
+    """So many of some stimuli at most, drawn, as equally from their conditions as can be.
+
+    They keep their order. A draw of more stimuli of the same seed holds one of fewer.
+
+    Parameters
+    ----------
+    stimuli : sequence
+        Of one side.
+    n : int
+        How many.
+    seed : int or sequence of int
+        Of the draw.
+    """
+    rng = np.random.default_rng(seed)
+    places: dict[str, list[int]] = defaultdict(list)
+    for place in rng.permutation(len(stimuli)).tolist():
+        places[stimuli[place].condition].append(place)
+    turns = [
+        (turn, rng.random(), place) for own in places.values() for turn, place in enumerate(own)
+    ]
+    kept = sorted(place for *_, place in sorted(turns)[:n])
+    return tuple(stimuli[place] for place in kept)
 
 
 def describe_localizer(

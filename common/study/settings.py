@@ -64,6 +64,7 @@ UNTRAINED_SEEDS = 5
 COUNTED = (
     ("untrained_seeds", 0),
     ("items", 1),
+    ("stimuli", 1),
     ("cache_memory", 1),
     ("effort", 1),
     ("sufficient", 2),
@@ -140,6 +141,13 @@ class Settings(Declared):
                 "weights, which are set to zero); docs/parameters.md", ONE_MAP, LEVELS,
                 label="Level"),
     ] = "unit"  # fmt: skip
+    stimuli: Annotated[
+        int | None,
+        Setting("Localize with N stimuli of either side, drawn by the seed and as equally from its "
+                "conditions as can be, for a quick first map", LOCALIZING,
+                read=partial(parse_count, "stimuli", 1), label="Stimuli of either side",
+                metavar="N", unset="all"),
+    ] = None  # fmt: skip
     kind: Annotated[
         Kind,
         Setting("Which modules are read and ablated; head, attention heads, a unit each",

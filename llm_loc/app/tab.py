@@ -24,7 +24,7 @@ from common.report.sections import say_lost, say_profile
 from common.study.listing import runs_of
 from common.study.results import load_results
 from llm_loc.app import tab_units, tab_write
-from llm_loc.app.visit import DEMO, OFFER, STEPS, Found, found_in
+from llm_loc.app.visit import DEMO, OFFER, STEPS, Found, found_in, writers
 from llm_loc.experiment import FRONT
 
 MOST_PARTS = 20
@@ -34,12 +34,15 @@ def build() -> Page:
     """Put the page into the tabs that are open."""
     with gr.Tab("Language", id="language") as tab:
         found = gr.State(None, time_to_live=6 * 3600)
-        fields, asked = _language_page(found)
+        fields, asked, unit = _language_page(found)
         spoken = tab_write.build(found)
-    tabs, controls = {"language": tab}, {**fields, **spoken, "run": asked}
+    tabs, controls = {"language": tab}, {**fields, **spoken}
+    controls |= {"run": asked, "at": unit}
     remembered = Remembered(
-        tabs, controls, OFFER.here, OFFER.choices_beside, {"run": lambda: runs_of(FRONT.program)}
-    )
+        tabs, controls, {**OFFER.here, "writer": writers},
+        lambda values: {**OFFER.choices_beside(values), "writer": writers()},
+        {"run": lambda: runs_of(FRONT.program)}, ["at"],
+    )  # fmt: skip
     form = [*fields.values()]
     return Page("language", form, found, FRONT.program, OFFER.fill, found_in, remembered, asked)
 
@@ -107,7 +110,7 @@ def _lost_most(results: Results) -> Any:
     return pictures.drawn(figures.lost_parts(parts), say_lost(fit[-1], parts))
 
 
-def _language_page(found: gr.State) -> tuple[dict[str, Any], gr.Textbox]:
+def _language_page(found: gr.State) -> tuple[dict[str, Any], gr.Textbox, gr.Textbox]:
     gr.HTML(
         "<div class='fl-intro'><p>Let a model read sentences and strings of non-words, find the "
         "units that prefer sentences, ablate them, and see which grammar it loses, beside equally "
@@ -125,13 +128,13 @@ def _language_page(found: gr.State) -> tuple[dict[str, Any], gr.Textbox]:
                 worst = pictures.place("What lost most", "worst")
             with gr.Accordion("All numbers: losses by part, perplexity, responses", open=False):
                 numbers = gr.HTML(elem_id="lost")
-        tab_units.PAGES.build(found, made.stop)
+        unit = tab_units.PAGES.build(found, made.stop)
     outputs = [found, *places.all, ours, profile, worst, numbers]
     start_with(
         made, run_demo, run_chosen, outputs, finding=places.finding, shown=whose,
         reopen=RUNNING.reopen, filled=lambda: OFFER.fill_if_offered(vars(DEMO)), suffix="_language",
     )  # fmt: skip
-    return made.fields, whose.asked
+    return made.fields, whose.asked, unit
 
 
 RUNNING = Running(

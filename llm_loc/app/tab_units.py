@@ -38,6 +38,7 @@ def _short(text: str) -> str:
 
 PAGES: UnitPages[LanguageModel, Settings] = UnitPages(
     page="language",
+    tab="language",
     suffix="_language",
     front=FRONT,
     models=MODELS,

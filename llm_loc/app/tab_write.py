@@ -1,38 +1,53 @@
-"""Let it write, on the Language page: a prompt continued intact, without units, and a control.
+"""Let it write, on the Language page: a prompt continued intact, under a mask, under its controls.
 
-A text grows token by token, and the model is held for one token of the three texts at a time, so
-that visitors take turns on it. No ablation outlives the pass it is for.
+A model without a map gets a quick one first. A text grows token by token, and the model is held for
+one token of all texts at a time, so that visitors take turns on it. No ablation outlives the pass
+it is for. When the texts are written the intact one is read under each mask, token by token.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gradio as gr
 
 from browser import fragments
-from browser.events import QUIET, VISITORS, as_notice, session_of
+from browser.events import BAR, QUIET, VISITORS, as_notice, session_of
 from browser.offer import LARGEST_SEED
 from common.base.errors import DataError, FunclocError, SettingError
-from common.measure.masks import Mask, top_percent
+from common.measure.masks import Mask
 from common.study.plan import say_ablation
 from llm_loc import phantom
+from llm_loc.app.token_fragments import coloured
 from llm_loc.app.unknown import say_unknown
-from llm_loc.app.visit import MODELS, Found, phantom_found
+from llm_loc.app.visit import (
+    ABOVE,
+    MODELS,
+    STEPS,
+    Found,
+    found_of,
+    phantom_found,
+    writers,
+)
 from llm_loc.chat import in_template
 from llm_loc.generate import Sampling, stream
+from llm_loc.models import LanguageModel
+from llm_loc.tokens import token_changes
 
 LONGEST_PROMPT = 2000  # letters
 MOST_TOKENS = 100
 SMALLEST, LARGEST = 0.1, 20.0  # percent of all units
 HOTTEST = 2  # temperature
 WRITERS = 4  # events that let a model write at the same time, taking turns
-VOICES = (
-    ("Intact", "voice-intact", "As the model is."),
-    ("Without the top units", "voice-top", "Its most selective units replaced."),
-    ("Without layer-matched units", "voice-control", "As many others of the same layers replaced."),
-)
+VOICES = {
+    "intact": ("Intact", "As the model is."),
+    "top": ("Without the top units", "Its most selective units replaced."),
+    "loud": ("Without loudness-matched units", "Equally loud ones of the same layers replaced."),
+    "control": ("Without layer-matched units", "As many others of the same layers replaced."),
+    "quiet": ("Without the top units, massive ones left", "Those that drown all others stay."),
+}
+MASKED = [*VOICES][1:]
 
 
 def build(found: gr.State) -> dict[str, Any]:
@@ -51,7 +66,12 @@ def build(found: gr.State) -> dict[str, Any]:
     gr.HTML("<h2>Let it write</h2>")
     prompt = gr.Textbox(
         _opening(), label="Prompt", lines=2, max_length=LONGEST_PROMPT, elem_id="prompt",
-        info="The model goes on from here, three times, from the same draws.",
+        info="The model goes on from here, once as it is and once under each mask, from the same "
+        "draws.",
+    )  # fmt: skip
+    writer = gr.Dropdown(
+        writers(), value=ABOVE, label="Who writes", elem_id="writer",
+        info="A model without a map is localized first, with 60 texts of either side.",
     )  # fmt: skip
     with gr.Row():
         percent = gr.Slider(
@@ -60,7 +80,7 @@ def build(found: gr.State) -> dict[str, Any]:
             info="Top units, and as many others of the same layers.",
         )  # fmt: skip
         with gr.Column(min_width=120):
-            talk = gr.Button("Write", variant="primary")
+            talk = gr.Button("Write", variant="primary", elem_id="write")
             hush = gr.Button("Stop writing", size="sm")
     with gr.Accordion("Sampling", open=False), gr.Row():
         sampling = _sampling_form()
@@ -70,19 +90,26 @@ def build(found: gr.State) -> dict[str, Any]:
         )  # fmt: skip
     with gr.Row():
         texts = [
-            gr.Textbox(label=label, lines=6, elem_id=name, min_width=240,
-                       info=info, interactive=False)
-            for label, name, info in VOICES
+            gr.Textbox(label=label, lines=6, elem_id=f"voice-{name}", min_width=240,
+                       info=info, interactive=False, visible=name != "quiet")
+            for name, (label, info) in VOICES.items()
         ]  # fmt: skip
     note = gr.HTML(elem_id="voices-note")
+    tokens = gr.HTML(elem_id="tokens")
     writing = gr.on(
-        [talk.click, percent.release], write, [prompt, percent, *sampling.values(), found, chat],
-        [*texts, note, found],
+        [talk.click, percent.release], write,
+        [prompt, percent, *sampling.values(), found, chat, writer],
+        [*texts, note, tokens, found],
         concurrency_limit=WRITERS, concurrency_id="write", trigger_mode="always_last",
-        api_name="write", show_progress="minimal",
+        api_name="write", show_progress="minimal", show_progress_on=note,
     )  # fmt: skip
-    hush.click(None, None, None, cancels=[writing], **QUIET)
-    return {"percent": percent, **sampling}
+    hush.click(_hush, None, None, cancels=[writing], **QUIET)
+    return {"percent": percent, **sampling, "writer": writer}
+
+
+def _hush(request: gr.Request) -> None:
+    """Stop what cannot be cancelled from outside, too: a map that is being made."""
+    VISITORS.stop(f"{session_of(request)} writes")
 
 
 def _opening() -> str:
@@ -122,9 +149,11 @@ def write(
     seed: float,
     found: Found | None,
     chat: bool = False,
+    writer: str = ABOVE,
     request: gr.Request | None = None,
-) -> Iterator[tuple[str, str, str, str, Found]]:
-    """A prompt continued three times, token by token, from the same draws.
+    progress: gr.Progress = BAR,
+) -> Iterator[tuple[Any, ...]]:
+    """A prompt continued once a voice, token by token, from the same draws; then read by tokens.
 
     Parameters
     ----------
@@ -138,12 +167,14 @@ def write(
         The visitor's own; left out, the phantom is localized first.
     chat : bool, default=False
         Whether the prompt is put into the model's chat template.
+    writer : str
+        A model by its name, or that of `found`.
 
     Yields
     ------
-    (str, str, str, str, Found)
-        The text so far: intact, without the top units, without as many units of the same layers; a
-        note; and the visitor's `found`.
+    tuple
+        The text so far of each of :data:`VOICES`; a note; the coloured tokens; the visitor's
+        `found`.
     """
     try:
         sampling = Sampling(
@@ -154,13 +185,24 @@ def write(
             int(_number("sampling seed", seed, 0, LARGEST_SEED)),
         )
         share = _number("units ablated", percent, SMALLEST, LARGEST)
-        words, here = _checked_prompt(prompt), found or phantom_found()
-        for texts in voices(here, words, share, sampling, session_of(request), chat is True):
-            yield (*texts, here)
+        words, session = _checked_prompt(prompt), session_of(request)
+        if writer == ABOVE:
+            found = here = found or phantom_found()
+        else:
+            here = _map_of(writer, session, progress)
+        for *texts, note, tokens in voices(here, words, share, sampling, session, chat is True):
+            yield *texts, note, tokens, found
     except FunclocError as error:
         # The last texts are of another prompt.
-        yield "", "", "", fragments.note(error.plain), gr.skip()
+        yield *[""] * len(VOICES), fragments.note(error.plain), "", gr.skip()
         raise as_notice(error) from error
+
+
+def _map_of(writer: str, session: str, bar: Any) -> Found:
+    """The map that a writer's units are chosen from, made first where there is none."""
+    key = f"{session} writes"
+    with VISITORS.running(key):
+        return found_of(writer, VISITORS.follow(key, bar, STEPS))
 
 
 def _checked_prompt(prompt: Any) -> str:
@@ -185,40 +227,72 @@ def voices(
     sampling: Sampling,
     session: str,
     chat: bool = False,
-) -> Iterator[tuple[str, str, str, str]]:
-    """The three texts as they grow; the model is held for one token of each at a time."""
-    masks, note = masks_of(found, percent)
-    settings = found.settings
-    texts, writing = [""] * 3, {}
+) -> Iterator[tuple[Any, ...]]:
+    """The texts as they grow, each with the note and the tokens, which come with the last.
+
+    The model is held for one token of each text at a time.
+    """
+    masks, told = found.voices(percent)
+    words = f"{len(masks['top']):,} units for {found.title}, replaced by {say_ablation(found.by)}."
+    note = fragments.note(" ".join([words, *told, _of_a_part(found)]).strip())
+    texts: dict[str, Any] = dict.fromkeys(VOICES, "")
+    if "quiet" not in masks:
+        texts["quiet"] = gr.Textbox("", visible=False)
+    writing, settings = {}, found.settings
     with MODELS.held(settings) as model:
         unknown = say_unknown(model, prompt)
         note += fragments.note(unknown) if unknown else ""
         if chat:
             prompt, warning = in_template(model, prompt)
             note += fragments.note(warning) if warning else ""
-        for number, mask in masks.items():
-            writing[number] = stream(
+        for name, mask in {"intact": None, **masks}.items():
+            writing[name] = stream(
                 model, prompt, sampling, mask, by=found.by, found=found.map, special=not chat
             )
     with VISITORS.running(f"{session} writes"):
         while writing:
             VISITORS.check(f"{session} writes")
             with MODELS.held(settings):
-                for number, growing in list(writing.items()):
+                for name, growing in list(writing.items()):
                     text = next(growing, None)
                     if text is None:
-                        del writing[number]
+                        del writing[name]
                     else:
-                        texts[number] = text[0]
-            yield (*texts, note)  # type: ignore[misc]
+                        texts[name] = _shown(name, text[0])
+            yield *texts.values(), note, ""
+    with MODELS.held(settings) as model:
+        tokens = _read(model, found, prompt, texts["intact"], masks, not chat)
+    yield *texts.values(), note, tokens
 
 
-def masks_of(found: Found, percent: float) -> tuple[dict[int, Mask | None], str]:
-    """The mask of each voice by its number, and a note on them; a control may be missing."""
-    top = top_percent(found.map, percent)
-    masks: dict[int, Mask | None] = {0: None, 1: top}
-    rival, problem = found.layer_matched(percent)
-    if rival is not None:
-        masks[2] = rival
-    said = f"{len(top):,} units for {found.title}, replaced by {say_ablation(found.by)}."
-    return masks, fragments.note(f"{said} {problem}".strip())
+def _read(
+    model: LanguageModel,
+    found: Found,
+    prompt: str,
+    written: str,
+    masks: Mapping[str, Mask],
+    special: bool,
+) -> str:
+    """What the intact model wrote, read once more under each mask."""
+    how: dict[str, Any] = {"by": found.by, "found": found.map, "special": special}
+    try:
+        read = token_changes(model, prompt + written, masks, **how)
+    except DataError as error:  # one token, or one more than the model reads
+        return fragments.note(error.plain)
+    return coloured(read, {name: VOICES[name][0] for name in masks}, len(prompt))
+
+
+def _shown(name: str, text: str) -> Any:
+    """A text in its place; one of the places is there only where it has something to say."""
+    return gr.Textbox(text, visible=True) if name == "quiet" else text
+
+
+def _of_a_part(found: Found) -> str:
+    """That a map is of a part of the localizer's texts, if it is."""
+    n = found.settings.stimuli
+    if n is None:
+        return ""
+    return (
+        f"This map was made quickly, of {n} texts of either side: run the model above for one of "
+        "all of them, with a finding."
+    )

@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from browser.found import FoundMap, localized, settings_in
-from browser.offer import QUICK, Offer, belonging
+from browser.offer import QUICK, Offer, belonging, check_offered
 from browser.visitors import Shelf
 from common.base.errors import MaskError
 from common.base.progress import Progress, silent
 from common.data.manifest import contrasts_here, manifests_here
 from common.measure.control_rules import control
-from common.measure.masks import Mask
+from common.measure.masks import Mask, top_percent
+from common.measure.massive import without_massive
 from common.measure.scores import SelectivityMap
 from common.models.catalogue import bundled, local_files, on_this_machine
 from common.models.places import name_in_roots
 from common.study.declared import completed
+from common.study.listing import list_runs
 from llm_loc import phantom
 from llm_loc.experiment import FRONT, Settings, open_model
 from llm_loc.gguf import SUFFIX
@@ -26,6 +28,8 @@ from llm_loc.packages import PACKAGES
 DEMO = completed(Settings, {"model": "phantom/lm", "controls": QUICK})
 DOSES = ("0.5", "1", "2", "5", "10", "20")
 PREDICTS = ("ForCausalLM", "LMHeadModel")
+ABOVE = "above"  # the model of the result that the page shows
+QUICK_TEXTS = 60  # texts of either side of a map that is made for writing
 
 STEPS = {
     "localize": "Step 1 of 5: reading the localizer's texts",
@@ -101,12 +105,25 @@ OFFER = Offer(
 class Found(FoundMap[Settings]):
     """What a visitor found: the map, and where it came from."""
 
-    def layer_matched(self, percent: float) -> tuple[Mask | None, str]:
-        """A layer-matched control of the top mask, or why there is none."""
-        try:
-            return control(self.map, "layer-matched", percent, seed=self.settings.seed), ""
-        except MaskError as error:
-            return None, f"No control of this size: {error.plain}."
+    def voices(self, percent: float) -> tuple[dict[str, Mask], list[str]]:
+        """The masks that a text is read and written under, by voice, and what to know of them."""
+        top, said = top_percent(self.map, percent), []
+        masks = {"top": top}
+        for voice, rule in (("loud", "magnitude-matched"), ("control", "layer-matched")):
+            try:
+                masks[voice] = control(self.map, rule, percent, seed=self.settings.seed)
+            except MaskError as error:
+                said.append(f"No {rule} control of this size: {error.plain}.")
+        loud = masks.get("loud")
+        if loud is not None and len(loud) < len(top):
+            said.append(
+                f"Loudness-matched units are {len(loud):,}: so many of the top have an equally "
+                f"loud partner in their layer, and the other {len(top) - len(loud):,} have none."
+            )
+        if (quiet := without_massive(self.map, top)) is not None:
+            masks["quiet"] = quiet
+            said.append(f"{len(top) - len(quiet):,} of the top units are massive.")
+        return masks, said
 
 
 def found_in(folder: Path) -> Found:
@@ -127,3 +144,34 @@ MODELS = Shelf(open_model)
 def phantom_found(progress: Progress = silent) -> Found:
     """The phantom's map, for a visitor who has run nothing yet."""
     return localized(FRONT, DEMO, found_in, progress)
+
+
+def writers() -> list[tuple[str, str]]:
+    """Labels and names of the models that can write: that of the result above, and all others."""
+    return [("that of the result above", ABOVE), *model_choices()]
+
+
+def found_of(model: str, progress: Progress = silent) -> Found:
+    """The newest map of a model here, or a quick one: of a part of its first localizer's texts.
+
+    Parameters
+    ----------
+    model : str
+        One of those on offer.
+    progress : Progress
+        Told how far it has come; may raise to stop.
+
+    Raises
+    ------
+    SettingError
+        If the model is not on offer.
+    """
+    check_offered("model", model, [name for _, name in model_choices()])
+    for entry in list_runs():
+        mapped = (entry.folder / "selectivity.safetensors").is_file()
+        if mapped and entry.front == FRONT.program and name_in_roots(entry.model) == model:
+            found = found_in(entry.folder)
+            if not found.settings.untrained:
+                return found
+    quick = Settings(model, localizer=fit(model)[0][0], stimuli=QUICK_TEXTS)
+    return localized(FRONT, quick, found_in, progress)

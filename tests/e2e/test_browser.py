@@ -160,6 +160,36 @@ def test_a_layer_its_units_and_the_page_of_one(page: Page) -> None:
     assert "[" in page.locator("#face-unit-effect").inner_text()
 
 
+def test_any_unit_is_opened_on_the_map_and_by_its_link_and_a_picture_shows_where(
+    page: Page,
+) -> None:
+    press(page, "Show me on the phantom")
+    chart = page.locator("#face-map img")
+    chart.wait_for()
+    box = chart.bounding_box() or {}
+    chart.click(position={"x": 0.6 * box["width"], "y": 0.5 * box["height"]})
+    facts = page.locator("#face-unit-facts")
+    facts.get_by_text("Link to this unit").wait_for()
+    said = facts.inner_text()
+    page.wait_for_url("**run=cnn-*&at=*")
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    wait_for(lambda: facts.count() and facts.inner_text() == said, page)
+    assert page.locator("#most-driving img").count() == 6
+    named = page.get_by_label("Any unit").locator("visible=true")
+    named.fill("#2")
+    named.press("Enter")
+    facts.get_by_text("Rank 2 of").wait_for()
+    tab(page, "Try it")
+    page.locator("#examples button").first.click()
+    page.locator("#driven tbody tr").first.wait_for()
+    press(page, "Where in the picture?")
+    for name in ("answers", "changes"):
+        page.locator(f"#where-{name} img").wait_for()
+    assert "grey squares" in page.locator("#where-said").inner_text()
+
+
 def test_the_slider_changes_what_the_model_sees_without_its_units(page: Page, folder: Path) -> None:
     tab(page, "Try it")
     phantom.draw(0, 1, "eval").save(folder / "face.png")

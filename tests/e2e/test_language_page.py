@@ -90,6 +90,31 @@ def test_from_the_first_button_to_a_stop_to_the_finding_to_the_page_of_a_unit(
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_a_model_without_a_map_writes_at_one_press_and_every_token_says_what_it_lost(
+    page: Page, url: str
+) -> None:
+    visit(page, f"{url}/?tab=language&writer=phantom/lm-plain&tokens=8&percent=10")
+    page.wait_for_function("window.funclocRestored")
+    wait_for(lambda: chosen(page, "Who writes").input_value() == "phantom/lm-plain", page)
+    press(page, "Write")
+    read = page.locator("#tokens .fl-tokens")
+    read.first.wait_for()
+    assert "made quickly, of 60 texts of either side" in page.locator("#voices-note").inner_text()
+    assert read.count() == 3  # top, loudness-matched, layer-matched
+    written = page.locator("#voice-intact textarea").input_value()
+    prompt = page.locator("#prompt textarea").input_value()
+    for one in read.all():
+        assert one.inner_text().replace("▸", "") == f"{prompt}{written}"
+    titles = read.first.locator("span[title*='likely: log p']")
+    assert titles.count() >= 8
+    page.get_by_text("Every token in numbers").click()
+    rows = page.locator("#tokens tbody tr")
+    assert rows.count() == titles.count() + 1
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_a_model_that_came_after_the_start_is_on_offer_and_a_link_restores_it(
     page: Page, url: str, folder: Path
 ) -> None:

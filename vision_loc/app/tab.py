@@ -31,12 +31,18 @@ def build() -> Page:
     """Put the pages into the tabs that are open."""
     with gr.Tab("Faces", id="faces") as faces:
         found = gr.State(None, time_to_live=6 * 3600)
-        fields, asked = _faces_page(found)
+        fields, asked, unit = _faces_page(found)
     with gr.Tab("Try it", id="try") as trying:
         percent = tab_try.build(found)
-    tabs, controls = {"faces": faces, "try": trying}, {**fields, "percent": percent, "run": asked}
+    tabs, controls = {"faces": faces, "try": trying}, {**fields, "percent": percent}
+    controls |= {"run": asked, "at": unit}
     remembered = Remembered(
-        tabs, controls, OFFER.here, OFFER.choices_beside, {"run": lambda: runs_of(FRONT.program)}
+        tabs,
+        controls,
+        OFFER.here,
+        OFFER.choices_beside,
+        {"run": lambda: runs_of(FRONT.program)},
+        free=["at"],
     )
     form = [*fields.values()]
     return Page("faces", form, found, FRONT.program, OFFER.fill, found_in, remembered, asked)
@@ -99,7 +105,7 @@ def _lost_classes(found: Found) -> str:
     )
 
 
-def _faces_page(found: gr.State) -> tuple[dict[str, Any], gr.Textbox]:
+def _faces_page(found: gr.State) -> tuple[dict[str, Any], gr.Textbox, gr.Textbox]:
     gr.HTML(
         "<div class='fl-intro'><p>Show a model faces and objects, find the units that prefer "
         "faces, ablate them, and see what the model can no longer recognise, beside equally loud "
@@ -111,12 +117,12 @@ def _faces_page(found: gr.State) -> tuple[dict[str, Any], gr.Textbox]:
         whose = shown_run("faces")
         places = outcome()
         lost = gr.HTML(elem_id="face-lost")
-        tab_units.PAGES.build(found, made.stop)
+        unit = tab_units.PAGES.build(found, made.stop)
     start_with(
         made, run_demo, run_chosen, [found, *places.all, lost], finding=places.finding,
         shown=whose, reopen=RUNNING.reopen, filled=lambda: OFFER.fill_if_offered(vars(DEMO)),
     )  # fmt: skip
-    return made.fields, whose.asked
+    return made.fields, whose.asked, unit
 
 
 RUNNING = Running(

@@ -13,6 +13,7 @@ from browser.events import BAR, QUIET, VISITORS, told
 from common.base.errors import DataError, SettingError
 from common.measure.masks import top_percent
 from vision_loc import phantom
+from vision_loc.app import tab_where
 from vision_loc.app.look import Look, look, top_five
 from vision_loc.app.visit import EXAMPLES, MODELS, STEPS, Found, phantom_found, read_upload
 
@@ -87,6 +88,7 @@ def build(found: gr.State) -> gr.Slider:
                 ]
             note = gr.HTML(fragments.note("Choose a picture."), elem_id="note")
             driven = gr.HTML(elem_id="driven")
+    tab_where.build(held, percent, found, [picture.change, percent.change])
     gallery.select(pick_example, None, picture, **QUIET)
     looked = gr.on(
         [picture.change, percent.change], show, [picture, percent, found, held],

@@ -32,6 +32,7 @@ def _fill(_word: str, known: Answers[Picture], unit: int, numbers: list[int]) ->
 
 PAGES: UnitPages[VisionModel, Settings] = UnitPages(
     page="face",
+    tab="faces",
     suffix="",
     front=FRONT,
     models=MODELS,

@@ -9,14 +9,19 @@ from common.report.figures.maps import selectivity_by_site, t_distribution, unit
 from common.report.figures.outcomes import MOST_PARTS, dose_curve, lost_parts
 from common.report.figures.responses import kind_name, response_profile, unit_responses
 from common.report.figures.texts import perplexity_curve
+from common.report.figures.unit_map import MOST_COLUMNS, size_of, unit_at, unit_map
+from common.report.figures.where import answers_over, changes_over
 
 __all__ = [
+    "MOST_COLUMNS",
     "MOST_PARTS",
     "OTHER",
     "TARGET",
     "adjusted",
     "adjusted_by_dose",
+    "answers_over",
     "by_operation",
+    "changes_over",
     "dose_curve",
     "forest",
     "kind_name",
@@ -25,7 +30,10 @@ __all__ = [
     "perplexity_curve",
     "response_profile",
     "selectivity_by_site",
+    "size_of",
     "t_distribution",
+    "unit_at",
+    "unit_map",
     "unit_responses",
     "units_by_site",
 ]

@@ -36,7 +36,7 @@ def units_by_site(found: SelectivityMap, mask: Mask, target: str = "target") -> 
                     f"{counts[site]:,}", (share, place), (3, 0), textcoords="offset points",
                     va="center", fontsize=7,
                 )  # fmt: skip
-    _site_axis(axes, found)
+    site_axis(axes, found)
     axes.margins(x=0.09)
     axes.set_xlim(left=0)
     axes.axvline(mask.percent, color=INK, lw=0.8, ls=":")
@@ -52,7 +52,7 @@ def _height_for(sites: Sequence[Site]) -> float:
     return max(2.6, min(8.0, 1.5 + 0.2 * len(sites)))
 
 
-def _site_axis(axes: Axes, found: SelectivityMap) -> None:
+def site_axis(axes: Axes, found: SelectivityMap) -> None:
     """Sites from the first at the top; of many, only some are named."""
     names = _site_names(found.sites)
     step = max(1, -(-len(names) // MOST_LABELS))
@@ -78,7 +78,7 @@ def t_distribution(found: SelectivityMap, percents: list[float]) -> Figure:
     """Histogram of the score over all units, with the threshold of each dose."""
     figure, axes = figure_with_axes()
     value = found.score.value
-    bound = _bound(value, found)
+    bound = bound_of(value, found)
     edges = np.linspace(-bound, bound, 81)
     counts, _ = np.histogram(value, edges)
     middles = (edges[:-1] + edges[1:]) / 2
@@ -105,7 +105,7 @@ def t_distribution(found: SelectivityMap, percents: list[float]) -> Figure:
     return figure
 
 
-def _bound(values: np.ndarray, found: SelectivityMap) -> float:
+def bound_of(values: np.ndarray, found: SelectivityMap) -> float:
     """Half-width of an axis of scores."""
     return max(float(np.abs(values).max()), found.score.words.scale) or 1.0
 
@@ -133,11 +133,11 @@ def selectivity_by_site(found: SelectivityMap, columns: int = 120) -> Figure:
     figure, axes = figure_with_axes(_height_for(found.sites))
     shares = np.linspace(1, 0, columns)
     rows = np.stack([np.quantile(found.at(site).ravel(), shares) for site in found.sites])
-    bound = _bound(rows, found)
+    bound = bound_of(rows, found)
     image = axes.imshow(
         rows, cmap=DIVERGING, vmin=-bound, vmax=bound, aspect="auto", extent=(0, 100, len(rows), 0)
     )
-    _site_axis(axes, found)
+    site_axis(axes, found)
     along = f"the site's units by falling {found.score.words.symbol} (%)"
     axes.set_xlabel(say(in_words_of(found.unit, along)))
     axes.set_title(in_words_of(found.unit, "Selectivity by site"), fontsize="medium")

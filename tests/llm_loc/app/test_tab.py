@@ -25,10 +25,11 @@ from common.base.errors import RunError, SettingError
 from common.measure.masks import top_percent
 from llm_loc.app import tab, visit
 from llm_loc.app.tab_units import PAGES
-from llm_loc.app.tab_write import masks_of, voices, write
+from llm_loc.app.tab_write import VOICES, voices, write
 from llm_loc.experiment import Settings, localize_only
 from llm_loc.generate import Sampling, continuations, stream
 from llm_loc.stimuli import Text
+from llm_loc.tokens import token_changes
 
 pytestmark = pytest.mark.draws_report
 
@@ -86,23 +87,30 @@ def quiet(*_: object, **__: object) -> None:
 
 
 def said(found: visit.Found, percent: float, sampling: Sampling = SHORT) -> list[str]:
-    *_, (*texts, _note) = voices(found, "the small king", percent, sampling, "")
-    return texts
+    *_, last = voices(found, "the small king", percent, sampling, "")
+    return [*last[:4]]  # no top mask here has massive units, so the last has nothing to say
 
 
-def test_the_three_texts_grow_and_are_what_each_is_by_itself(language: visit.Found) -> None:
+def test_the_texts_grow_and_are_what_each_is_by_itself(language: visit.Found) -> None:
     steps = list(voices(language, "the small king", 20, Sampling(max_new_tokens=8), "one"))
-    for voice in range(3):
+    for voice in range(4):
         grown = [step[voice] for step in steps]
         assert all(later.startswith(earlier) for earlier, later in pairwise(grown))
-    *texts, note = steps[-1]
-    masks, _ = masks_of(language, 20)
+    *texts, quiet, note, tokens = steps[-1]
+    masks, _ = language.voices(20)
+    assert [*masks] == ["top", "loud", "control"]
+    assert not quiet.visible
+    assert [step[-1] for step in steps[:-1]] == [""] * (len(steps) - 1)
     with visit.MODELS.held(language.settings) as model:
         alone = [
             [*stream(model, "the small king", Sampling(max_new_tokens=8), mask)][-1][0]
-            for mask in masks.values()
+            for mask in (None, *masks.values())
         ]
+        read = token_changes(model, f"the small king{texts[0]}", masks)
     assert texts == alone
+    for name in masks:
+        assert VOICES[name][0] in tokens
+        assert f"{read.mean(name, 14)[0]:+.2f} ({read.mean(name, 14)[1]} tokens)" in tokens
     assert len(set(texts)) > 1
     n_units = len(top_percent(language.map, 20))
     assert f"{n_units} units for phantom-lm:language in phantom/lm" in note
@@ -141,9 +149,28 @@ def test_a_visitor_who_ran_nothing_gets_the_phantom(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    *_, (_, _, _, note, found) = write("the small king", 5, 0, 1, 2, 0, None)
+    *_, (*_, note, _, found) = write("the small king", 5, 0, 1, 2, 0, None)
     assert "phantom-lm:language in phantom/lm" in note
     assert found.title == "phantom-lm:language in phantom/lm"
+
+
+def test_a_model_without_a_map_gets_a_quick_one_and_its_own_map_is_taken_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(visit, "QUICK_TEXTS", 12)
+    asked = ("the small king", 5, 0, 1, 2, 0, None, False, "phantom/lm-plain")
+    for _ in range(2):
+        *_, (*_, note, tokens, found) = write(*asked, progress=quiet)  # type: ignore[arg-type]
+        assert "phantom-lm:language in phantom/lm-plain" in note
+        assert "made quickly, of 12 texts of either side" in note
+        assert "token by token" in tokens
+        assert found is None  # the page's own result is still the page's own
+        (folder,) = Path("runs").iterdir()
+    assert visit.found_of("phantom/lm-plain").map.n_target == 12
+    whole = mapped(Path("runs/whole"), model="phantom/lm-plain")
+    assert visit.found_of("phantom/lm-plain").map.fingerprint == whole.map.fingerprint
+    assert folder.name != "whole"
 
 
 def test_a_prompt_in_a_template_is_written_on_from_there(
@@ -153,13 +180,13 @@ def test_a_prompt_in_a_template_is_written_on_from_there(
         tokenizer, turn = model.tokenizer, "the {{ messages[0].content }}"
         monkeypatch.setattr(tokenizer, "chat_template", turn)
         wanted = continuations(model, "the small king", SHORT, special=False)
-    *_, (intact, _, _, _) = voices(language, "small king", 5, SHORT, "", chat=True)
+    *_, (intact, *_) = voices(language, "small king", 5, SHORT, "", chat=True)
     assert [intact] == wanted
 
 
 def test_a_phantom_says_which_words_it_was_never_taught(language: visit.Found) -> None:
     def note(prompt: str) -> str:
-        return next(voices(language, prompt, 5, SHORT, ""))[-1]
+        return next(voices(language, prompt, 5, SHORT, ""))[-2]
 
     assert "never taught" not in note("the small king sees")
     assert "It was never taught Once, <b>, reads them" in unescape(note("Once the <b> king"))
@@ -168,7 +195,7 @@ def test_a_phantom_says_which_words_it_was_never_taught(language: visit.Found) -
 
 
 def test_most_of_a_layer_still_has_a_control(language: visit.Found) -> None:
-    *_, (intact, _, _, note) = voices(language, "the small king", 60, SHORT, "")
+    *_, (intact, *_, note, _) = voices(language, "the small king", 60, SHORT, "")
     assert intact
     assert "No control of this size" not in note
 
@@ -188,6 +215,7 @@ def test_most_of_a_layer_still_has_a_control(language: visit.Found) -> None:
         ({"seed": -3}, "sampling seed -3"),
         ({"prompt": "the king " * 200, "max_new_tokens": 100}, "reads 128 at most"),
         ({"chat": True}, "chat_template: phantom/lm has none"),
+        ({"writer": "../../etc/passwd"}, "model ../../etc/passwd: choose from phantom/lm"),
     ],
 )
 def test_what_makes_no_sense_gets_one_line(
@@ -198,8 +226,8 @@ def test_what_makes_no_sense_gets_one_line(
         "seed": 0, "found": language,
     }  # fmt: skip
     steps = write(**{**given, **changed})
-    *texts, note, kept = next(steps)
-    assert texts == ["", "", ""]  # those of the last prompt are gone
+    *texts, note, tokens, kept = next(steps)
+    assert [*texts, tokens] == [""] * 6  # those of the last prompt are gone
     assert message in unescape(note)
     assert kept == gr.skip()
     with pytest.raises(gr.Error) as caught:
