@@ -125,6 +125,11 @@ def main(
         sys.exit(f"app.py: cannot listen on {host} ({reason}); choose another --port or --host")
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """Entry point of ``funcloc-app``."""
     hush_libraries()
     typer.run(main)
+
+
+if __name__ == "__main__":
+    start()

@@ -106,5 +106,5 @@ def localized(
     """
     with _LOCALIZING:
         alone = replace(settings, untrained_seeds=0)  # nobody on this page asks what training added
-        *_, folder = localize_only(front, alone, None, progress)
+        *_, folder = localize_only(front, alone, None, progress, report=False)
     return found_in(folder)

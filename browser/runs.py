@@ -242,9 +242,10 @@ def open_run(name: str | None, pages: Sequence[Page]) -> list[Any]:
 
 
 def _report(entry: Entry) -> str:
-    if not entry.finished:
+    report = file_of(entry.folder, "report.html")  # of a map alone, too
+    if report is None and not entry.finished:
         return fragments.note(f"{entry.verdict.capitalize()}: repeat it, and it goes on.")
-    report = file_of(entry.folder, "report.html") or report_again(entry.folder)
+    report = report or report_again(entry.folder)
     return fragments.report_frame(entry.name, report.read_text(encoding="utf-8"))
 
 

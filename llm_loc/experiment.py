@@ -15,10 +15,7 @@ from common.base.device import choose_device, choose_dtype
 from common.base.errors import FunclocError, SettingError
 from common.base.files import digest_of
 from common.base.progress import Progress, silent
-from common.effects.described import (
-    DescribedEvaluation,
-    DescribedModel,
-)
+from common.effects.described import DescribedEvaluation, DescribedModel
 from common.effects.items import Items, Outcome
 from common.effects.perplexity import MeasuredText
 from common.measure.control_rules import plan_masks
@@ -38,6 +35,7 @@ from common.study.together import EvaluatingTogether
 from llm_loc.chat import in_template
 from llm_loc.described import describe_texts, items_warning, texts_table
 from llm_loc.donors import text_donors
+from llm_loc.driving import driving_of
 from llm_loc.evaluate import TextBatches, Tokenized
 from llm_loc.gallery import layer_matched, prompts, save_continuations
 from llm_loc.generate import Sampling, continuations
@@ -332,6 +330,7 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
                 settings=replace(own.settings, pooling=settings.pooling),
                 make_map=maps.of(number),
                 more=besides(model, settings, pairs),
+                illustrate=driving_of(model, stimuli, settings.protocol, settings.batch_size),
             )]  # fmt: skip
         return found
 

@@ -51,6 +51,9 @@ def _without_report(request: pytest.FixtureRequest) -> Iterator[None]:
     with ExitStack() as patched:
         drawn = patch("common.study.verbs.make_report", lambda folder, _: folder / "report.html")
         patched.enter_context(drawn)
+        of_map = patch("common.study.verbs.make_map_report", lambda folder, _: folder)
+        patched.enter_context(of_map)
+        patched.enter_context(patch("common.study.verbs.illustrate_map", lambda *_: None))
         for module in filter(sys.modules.__contains__, PICTURED):
             what = f"{module}.{PICTURED[module]}.illustrate"
             patched.enter_context(patch(what, lambda *_: None))

@@ -20,11 +20,11 @@ from llm_loc.settings import Settings as Language
 from vision_loc.settings import Settings as Vision
 
 VERBS = (
-    "run", "localize", "evaluate", "dissociate", "compare-sites", "sweep", "report", "sites",
-    "models",
+    "run", "localize", "evaluate", "dissociate", "compare-sites", "sweep", "repeat", "report",
+    "sites", "models",
 )  # fmt: skip
 GROUPS = {"data": ("list", "check", "fetch"), "models": ("list", "fetch")}
-READING = ("judge", "report", "compare", "units")
+READING = ("judge", "report", "compare", "units", "repeat")
 OTHER_WORDS = {"evaluation", "pooling"}
 """Pictures and texts are evaluated and pooled in other ways."""
 

@@ -41,11 +41,11 @@ def test_every_package_is_installed_and_typed() -> None:
     setup = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     there = {
         ".".join(file.parent.relative_to(ROOT).parts)
-        for root in ("common", "browser", "vision_loc", "llm_loc", "data_manifests")
+        for root in ("funcloc", "common", "browser", "vision_loc", "llm_loc", "data_manifests")
         for file in (ROOT / root).rglob("*.py")
     }
     assert set(setup["packages"]) == there
-    for name in ("common", "browser", "vision_loc", "llm_loc"):
+    for name in ("funcloc", "common", "browser", "vision_loc", "llm_loc"):
         assert (ROOT / name / "py.typed").is_file()
         assert "py.typed" in setup["package-data"][name]
 
@@ -55,3 +55,9 @@ def test_the_citation_has_the_version_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert cited["version"] == project["version"]
     assert cited["license"] == project["license"]
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
+    assert f"version = {{{project['version']}}}" in page  # of the BibTeX entry
+    assert f"title   = {{{cited['title'].replace(',', ':', 1)}}}" in page
+    assert [*project["optional-dependencies"]] == re.findall(
+        r"^\| `([\w-]+)` \|", page, re.MULTILINE
+    )

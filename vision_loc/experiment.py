@@ -28,6 +28,7 @@ from common.study.localizers import chosen_localizer, describe_localizer
 from common.study.onepass import OnePass, of_each
 from common.study.sides import on_both_sides
 from common.study.together import EvaluatingTogether
+from vision_loc.driving import driving_of
 from vision_loc.evaluate import PictureBatches, picture_donors
 from vision_loc.gallery import responses, save_gallery
 from vision_loc.localize import find_sites, survey_of
@@ -236,6 +237,7 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
                 sites=own.sites,
                 settings=own.settings,
                 make_map=maps.of(number),
+                illustrate=driving_of(model, stimuli, own.settings.batch_size),
             )
             for number, (own, stimuli, (digest, digests)) in enumerate(
                 zip(every, usable, prints, strict=True)

@@ -92,7 +92,7 @@ def save_gallery(
     ]  # fmt: skip
     for gallery in galleries:
         for entry in gallery["pictures"]:
-            save_bytes(folder / entry["file"], _jpeg(pixels[entry.pop("number")]))
+            save_bytes(folder / entry["file"], jpeg(pixels[entry.pop("number")]))
     save_json(folder / "gallery.json", galleries)
 
 
@@ -164,7 +164,7 @@ def _gallery(
     return {"heading": heading, "caption": caption, "pictures": pictures}
 
 
-def _jpeg(pixels: np.ndarray) -> bytes:
+def jpeg(pixels: np.ndarray) -> bytes:
     """A small JPEG of pixels of shape (3, H, W)."""
     picture = Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0)))
     scale = SIDE / max(picture.size)

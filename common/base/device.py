@@ -43,6 +43,15 @@ def choose_device(name: str = "auto") -> torch.device:
     return device
 
 
+def described_device(device: torch.device) -> str:
+    """A device with what the last bits of its numbers depend on, as ``run.json`` notes it."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    if device.type != "cpu":
+        return str(device)
+    return f"cpu ({torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads)"
+
+
 @cache
 def round_nothing() -> None:
     """Let torch round float32 nowhere on CUDA; once a process, whose warnings it holds back."""

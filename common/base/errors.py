@@ -10,6 +10,14 @@ class FunclocError(Exception):
     """Base of everything that is the input's fault rather than the program's.
 
     A message names a setting between backticks, which the command line makes its option.
+
+    Examples
+    --------
+    >>> try:
+    ...     top_percent(found, 0)
+    ... except FunclocError as error:
+    ...     print(error.plain)
+    0 percent: give more than 0 and at most 100
     """
 
     @property

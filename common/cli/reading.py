@@ -18,12 +18,12 @@ from common.effects.judge import judge
 from common.effects.table import judged_groups
 from common.measure.masks import load_masks
 from common.measure.scores import SelectivityMap
+from common.measure.unit_table import unit_table
 from common.report.figures import forest
 from common.study.results import NAME as RESULTS
 from common.study.results import load_results, read_items
 from common.study.side_by_side import ORDER, SideBySide, side_by_side
 from common.study.unit_list import combined, mask_named
-from common.study.unit_table import unit_table
 from common.study.verbs import report_again
 
 FORMATS = (".png", ".svg", ".pdf")
@@ -65,7 +65,10 @@ def _add_judge(app: typer.Typer) -> None:
 
 
 def _add_report(app: typer.Typer) -> None:
-    @app.command("report", help="Make the report of a finished run again, from its folder alone.")
+    @app.command(
+        "report",
+        help="Make the report of a finished run, or of a map, again, from its folder alone.",
+    )
     def report(
         folder: Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN")],
     ) -> None:

@@ -44,14 +44,16 @@ from common.cli.printing import (
     results_console,
 )
 from common.cli.reading import add_reading
+from common.cli.repeat import add_repeat
 from common.cli.tables import print_seeds
+from common.cli.version import add_version
 from common.effects.results import Results
-from common.effects.words import few_stimuli, matched_texts, skipped_warning
 from common.measure.sites import KINDS
 from common.measure.survey import Survey
 from common.models.catalogue import Entry
 from common.models.own import consent
 from common.models.packages import Packages
+from common.report.mapped import map_warnings
 from common.study.declared import completed
 from common.study.front import FrontEnd
 from common.study.seeds import run_seeds
@@ -105,6 +107,7 @@ def build(program: Program, data: typer.Typer) -> typer.Typer:
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
     )
+    add_version(app)
     for add in (
         _add_run,
         _add_localize,
@@ -112,6 +115,7 @@ def build(program: Program, data: typer.Typer) -> typer.Typer:
         add_dissociate,
         add_compare_sites,
         _add_sweep,
+        add_repeat,
         add_reading,
         _add_sites,
     ):
@@ -160,7 +164,9 @@ def _add_run(app: typer.Typer, program: Program) -> None:
 def _add_localize(app: typer.Typer, program: Program) -> None:
     kind = program.front.settings
 
-    @app.command("localize", help="Only localize: write the selectivity map and the top masks.")
+    @app.command(
+        "localize", help="Only localize: write the selectivity map, the top masks and their report."
+    )
     @takes(kind, "localize")
     def localize(
         given: Given, out: Out = None, as_json: Json = False, quiet: Quiet = False
@@ -174,12 +180,9 @@ def _add_localize(app: typer.Typer, program: Program) -> None:
                 return
             print_map(found, settings.top[0])
             print_selective(results)
-            told = (results.model.unsaid, results.localizer.warning)
-            print_warnings([each for each in told if each])
-            print_warnings([*few_stimuli(results.localizer), *matched_texts(results.localizer)])
-            if skipped := results.localizer.skipped:
-                print_warnings([skipped_warning("localizer", skipped)])
+            print_warnings(map_warnings(results))
             print_place("Run folder", folder)
+            print_place("Report", folder / "report.html")
 
 
 def _add_evaluate(app: typer.Typer, program: Program) -> None:

@@ -67,6 +67,12 @@ def judge(
     ------
     DataError
         If the table is not such a table, naming what is wrong with it.
+
+    Examples
+    --------
+    >>> judged = judge(items, target="face", other="object")
+    >>> judged.percent, judged.outcome in ("no evidence", "cannot tell")
+    (25.0, True)
     """
     table = read_table(items, target, other)
     return judge_bench(Bench(table, target, other, resampler or Resampler()))

@@ -105,7 +105,14 @@ class Verdict(Part):
 
 
 class Judgement(Part):
-    """What a table of items shows. The attributes of the verdict at the headline dose lead."""
+    """What a table of items shows. The attributes of the verdict at the headline dose lead.
+
+    Examples
+    --------
+    >>> judged = judge(items, target="face", other="object")
+    >>> judged.verdict.groups["face"].n
+    40
+    """
 
     outcome: Outcome
     """``evidence``, ``explained by difficulty``, ``no evidence`` or ``cannot tell``."""
@@ -133,6 +140,11 @@ class Judgement(Part):
     """Its part that has equally loud partners, at the headline dose."""
     matched_parts: tuple[Verdict, ...]
     """The same at every dose that has one."""
+
+    def _repr_html_(self) -> str:
+        from common.effects.displayed import judgement_html  # which words this type
+
+        return judgement_html(self)
 
     @property
     def verdict(self) -> Verdict:

@@ -13,6 +13,7 @@ from common.effects.breakdown import LostPart
 from common.effects.by_class import ByClass
 from common.effects.claim import Claim
 from common.effects.described import DescribedLocalizer, DescribedModel, Evaluation
+from common.effects.displayed import localized_html, results_html
 from common.effects.judgement import Judgement
 from common.effects.localized import Area, Selectivity
 from common.effects.masked import MaskResult
@@ -38,9 +39,19 @@ class Localized(Part):
     """How selective the units are beside those of untrained networks, where these were asked for
     or left out for a reason."""
 
+    def _repr_html_(self) -> str:
+        return localized_html(self)
+
 
 class Results(Localized):
-    """All that a run found."""
+    """All that a run found.
+
+    Examples
+    --------
+    >>> told = load_results(run_folder)
+    >>> told.groups, told.judgement.outcome
+    (('face', 'object'), 'evidence')
+    """
 
     evaluation: Evaluation
     """On what the masks were tried."""
@@ -79,6 +90,9 @@ class Results(Localized):
     """Claim by claim, whether the run shows it; made from the numbers."""
     verdict: str = ""
     """The finding in words; made from the numbers."""
+
+    def _repr_html_(self) -> str:
+        return results_html(self)
 
     @property
     def doses(self) -> tuple[float, ...]:

@@ -74,6 +74,14 @@ def ablate(
         ``by="resample"`` without `donated`, or weights are to be replaced by anything but zero.
     SiteError
         If a masked site does not exist, or fires more than once in a pass.
+
+    Examples
+    --------
+    >>> mask = top_percent(found, 25)
+    >>> with ablate(model, mask):
+    ...     logits = model(faces)
+    >>> bool((logits == model(faces)).all())
+    False
     """
     if mask.unit == WEIGHT:
         if by != "zero":

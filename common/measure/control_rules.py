@@ -237,6 +237,12 @@ def control(found: SelectivityMap, rule: str, percent: float, seed: int | None =
     ------
     MaskError
         If there are too few units, or no top unit has an equally loud partner.
+
+    Examples
+    --------
+    >>> mask = control(found, "layer-matched", 25, seed=1)
+    >>> mask.name, mask.counts() == top_percent(found, 25).counts()
+    ('layer-matched-25-s01', True)
     """
     return _against(found, rule, found.ranking[: mask_size(found, percent)], percent, seed)
 

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 
 from common.base.errors import MaskError
 from common.base.files import read_arrays, save_arrays
+from common.measure.displayed import mask_html
 from common.measure.scores import SelectivityMap
 from common.measure.sites import WEIGHT, Site, Unit
 
@@ -42,6 +43,12 @@ class Mask:
         Indices into the map's row of units, best first.
     map_fingerprint, model_fingerprint : str
         Where the mask comes from and what it belongs to.
+
+    Examples
+    --------
+    >>> mask = top_percent(found, 25)
+    >>> mask.name, len(mask), sum(mask.counts().values())
+    ('top-25', 4, 4)
     """
 
     rule: str
@@ -87,6 +94,9 @@ class Mask:
         chosen[self.inside(site)] = True
         return chosen
 
+    def _repr_html_(self) -> str:
+        return mask_html(self)
+
     def counts(self) -> dict[Site, int]:
         """Number of chosen units in every site."""
         return dict(zip(self.sites, np.diff(self._bounds[1]).tolist(), strict=True))
@@ -104,6 +114,11 @@ def top_percent(found: SelectivityMap, percent: float) -> Mask:
     ------
     MaskError
         If `percent` is not above 0 and at most 100.
+
+    Examples
+    --------
+    >>> len(top_percent(found, 25))
+    4
     """
     k = mask_size(found, percent)
     return mask_of(found, "top", percent, None, found.ranking[:k])
@@ -166,6 +181,10 @@ def save_masks(path: Path, masks: Sequence[Mask]) -> None:
 
     Booleans, in the shape of the site's units; of weights the places of those that are masked,
     counted through the tensor row by row, and only for tensors that have some.
+
+    Examples
+    --------
+    >>> save_masks(folder / "masks.safetensors", [top_percent(found, 25)])
     """
     arrays: dict[str, np.ndarray] = {}
     about = {}
@@ -206,6 +225,12 @@ def load_masks(
     ------
     MaskError
         If the file holds no masks, or masks of another model or map.
+
+    Examples
+    --------
+    >>> save_masks(folder / "masks.safetensors", [top_percent(found, 25)])
+    >>> [*load_masks(folder / "masks.safetensors", found)]
+    ['top-25']
     """
     try:
         arrays, said = read_arrays(path)

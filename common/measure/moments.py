@@ -162,6 +162,11 @@ class Moments:
         Of texts: mean output at the first token, and the largest \\|output\\| at any token.
     resolution : float
         Relative spacing of the numbers that the activations came in.
+
+    Examples
+    --------
+    >>> Moments.of(np.array([[1.0, 2.0], [3.0, 4.0]])).mean.tolist()
+    [2.0, 3.0]
     """
 
     count: int

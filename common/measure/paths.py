@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 
 def parent(path: str) -> str:
@@ -24,3 +24,14 @@ def inside(path: str, outer: Collection[str]) -> bool:
 def outermost(paths: Collection[str]) -> list[str]:
     """Those that lie in no other, sorted."""
     return [path for path in sorted(paths) if not any(path.startswith(p + ".") for p in paths)]
+
+
+def nested(group: type, groups: Mapping[type, Collection[str]]) -> bool:
+    """Whether a path of one group lies in a path of another."""
+    return any(
+        path.startswith(other + ".")
+        for path in groups[group]
+        for kind, others in groups.items()
+        for other in others
+        if kind is not group
+    )

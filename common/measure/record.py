@@ -63,6 +63,13 @@ class Recorder:
     A group is whatever the caller wants apart: a condition, or a half of one. Call :meth:`expect`
     before each pass of the model to say which group each stimulus of the batch belongs to;
     otherwise all of it goes into group 0.
+
+    Examples
+    --------
+    >>> with record(model, where) as seen:
+    ...     _ = model(faces)
+    >>> [moments.mean.shape for moments in seen.moments.values()]
+    [(8,), (8,)]
     """
 
     sites: Sequence[Site]
@@ -347,6 +354,13 @@ def record(
         If an activation is not finite.
     SettingError
         If unit, pooling and statistic do not exist or do not go together.
+
+    Examples
+    --------
+    >>> with record(model, where) as seen:
+    ...     _ = model(faces)
+    >>> seen.moments[where[0]].count
+    40
     """
     pooling = check_pooling(unit, pooling)
     if statistic not in get_args(Statistic):

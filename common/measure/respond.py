@@ -41,6 +41,14 @@ def respond(
     list of array of shape (n_stimuli,)
         One array a pass, as :func:`relative` and the mean over units would make it of
         :func:`respond_each`, so that 1 is an answer of average strength.
+
+    Examples
+    --------
+    >>> mask = top_percent(found, 25)
+    >>> with respond(model, mask, found) as answers:
+    ...     _ = model(faces)
+    >>> answers[0].shape
+    (40,)
     """
     passes: list[np.ndarray] = []
 
@@ -69,6 +77,14 @@ def respond_each(
     list of array of shape (n_stimuli, n_units)
         One array a pass, the units in the order of ``mask.units``: the map's statistic, in the
         units of its ``mean_target``.
+
+    Examples
+    --------
+    >>> mask = top_percent(found, 25)
+    >>> with respond_each(model, mask, found) as answers:
+    ...     _ = model(faces)
+    >>> answers[0].shape
+    (40, 4)
     """
     passes: list[np.ndarray] = []
     with _reading(model, mask, found, passes.append, through):
@@ -124,7 +140,7 @@ def _reading(
                 tensor = tensor.abs()
             read_there = counted(tokens, found.pooling, found.about.get("left_out"))
             pooled = site.pool(tensor, found.unit, found.pooling, read_there)
-            chosen = pooled[:, units.to(pooled.device)].cpu().double()
+            chosen = pooled[:, units.to(pooled.device)].detach().cpu().double()
             answers[site] = chosen.abs() if found.statistic == "magnitude" else chosen
 
         return read

@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError
 
-from common.base.errors import DataError, RunError, SettingError
+from common.base.errors import RunError, SettingError
 from common.base.files import read_arrays, save_arrays
+from common.measure.displayed import map_html
 from common.measure.loudness import EXCLUDED, times_median
 from common.measure.moments import Array, Moments, Statistic
 from common.measure.rules import Contrast, Score, ScoreRule
@@ -31,7 +32,7 @@ from common.measure.score_rules import score_identity as score_identity
 from common.measure.score_rules import score_rule as score_rule
 from common.measure.shares import CHOSEN, chosen_first, n_chosen
 from common.measure.sites import WEIGHT, Pooling, Site, Unit
-from common.measure.welch import WELCH, joined
+from common.measure.welch import WELCH, check_sides, joined
 
 LEAST_D_PRIME, LEAST_INDEX = 1.0, 1 / 3  # from which on an effect is counted as one
 TRUNCATED = "truncated"  # how many units a percentage is, where it is not rounded
@@ -68,6 +69,11 @@ class SelectivityMap:
         mean where the unit stands; the largest \\|output\\| at any token of any stimulus.
     about : dict
         Whatever else is worth keeping with the map (fingerprints, split halves).
+
+    Examples
+    --------
+    >>> found.n_units, found.t.shape, [str(site) for site in found.sites]
+    (16, (16,), ['1:output', '3:output'])
     """
 
     sites: tuple[Site, ...]
@@ -209,6 +215,9 @@ class SelectivityMap:
         """One column of every site, flat."""
         return {site: self.at(site, column).ravel() for site in self.sites}
 
+    def _repr_html_(self) -> str:
+        return map_html(self)
+
     def save(self, path: Path) -> None:
         """Write ``SITE/COLUMN`` arrays and the description, atomically."""
         names = (*self.score.arrays, *recorded_of(self.unit), *self.of_texts)
@@ -269,22 +278,6 @@ def nothing(shape: tuple[int, ...]) -> Array:
     return zeros
 
 
-def _check_sides(one: Moments, two: Moments) -> None:
-    for side, moments in (("target", one), ("control", two)):
-        if moments.count < 2:
-            raise DataError(
-                f"the {side} condition has {moments.count} stimulus: a contrast needs two or more "
-                "on either side"
-            )
-        for values in (moments.mean, moments.m2):
-            if not np.isfinite(values).all():
-                unit = int(np.isfinite(values).argmin())
-                raise DataError(
-                    f"activations of the {side} condition are NaN or infinite; unit {unit} of the "
-                    "map is the first"
-                )
-
-
 def scored(
     contrast: Contrast,
     rule: ScoreRule,
@@ -313,7 +306,7 @@ def scored(
         If a condition has fewer than two stimuli, or an activation was not finite.
     """
     one, two = joined(contrast.target), joined(contrast.control)
-    _check_sides(one, two)
+    check_sides(one, two)
     score = rule.end(contrast)
     loudness = one.count * one.magnitude + two.count * two.magnitude
     return SelectivityMap(
@@ -364,6 +357,15 @@ def welch(
     ------
     DataError
         If a condition has fewer than two stimuli, or an activation was not finite.
+
+    Examples
+    --------
+    >>> with record(model, where) as one:
+    ...     _ = model(faces)
+    >>> with record(model, where) as two:
+    ...     _ = model(objects)
+    >>> welch(one.moments, two.moments).n_units
+    16
     """
     seen = Contrast(target, control)
     return scored(seen, WELCH, unit=unit, pooling=pooling, statistic=statistic, about=about)

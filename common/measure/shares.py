@@ -35,7 +35,13 @@ class SplitHalf:
 def split_half(
     one: Array, two: Array, percents: Sequence[float], *, truncated: bool = False
 ) -> SplitHalf:
-    """Compare the score of the same units, shape (n_units,) each, in two halves of the stimuli."""
+    """Compare the score of the same units, shape (n_units,) each, in two halves of the stimuli.
+
+    Examples
+    --------
+    >>> split_half(found.t, found.t, [25]).dice
+    {25: 1.0}
+    """
     dice, chance = {}, {}
     for percent in percents:
         k = n_chosen(len(one), percent, truncated=truncated)

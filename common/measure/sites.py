@@ -94,6 +94,11 @@ class Site:
         ``EACH_TOKEN`` if every token has a row of its own (OPT's MLP, a router of experts).
     width : int
         How many neighbouring channels are one unit: a head's slice, or 1.
+
+    Examples
+    --------
+    >>> str(where[0]), where[0].n_units("channel"), where[0].n_units("neuron")
+    ('1:output', 8, 1568)
     """
 
     module: str

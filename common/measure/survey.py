@@ -42,7 +42,7 @@ from common.base.errors import SiteError
 from common.measure.axes import channel_axis
 from common.measure.example import doubled, example_input, n_tokens
 from common.measure.heads import in_heads
-from common.measure.paths import inside, outermost, parent, place
+from common.measure.paths import inside, nested, outermost, parent, place
 from common.measure.sites import EACH_TOKEN, HEADS, KINDS, Kind, Site
 from common.measure.trace import Call, TensorKey, is_pipeline, trace
 
@@ -76,6 +76,11 @@ def sites(
     ------
     SiteError
         If there is no such site, or one that is named never fires or fires more than once.
+
+    Examples
+    --------
+    >>> [str(site) for site in sites(model, example=faces[:1])]
+    ['1:output', '3:output']
     """
     survey = Survey(model, example)
     return survey.matching(pattern) if pattern else survey.of_kind(kind)
@@ -97,6 +102,11 @@ class Survey:
     ----------
     left_out : dict of str to str
         Modules that cannot be a site, with the reason.
+
+    Examples
+    --------
+    >>> [str(site) for site in Survey(model, faces[:1]).matching("0,2")]
+    ['0:output', '2:output']
     """
 
     def __init__(self, model: nn.Module, example: Any = None, through: str = "") -> None:
@@ -229,7 +239,7 @@ class Survey:
             for cls, paths in groups.items()
             if len(paths) > 1 and not all(is_pipeline(self.calls[path]) for path in paths)
         }
-        outer = {cls for cls in branching if not self._nested(cls, branching)}
+        outer = {cls for cls in branching if not nested(cls, branching)}
         inner = set(branching) - outer
         blocks = [path for cls in outer for path in branching[cls]]
         places = {parent(path) for path in blocks} | {place(path) for path in blocks}
@@ -245,15 +255,6 @@ class Survey:
 
     def _weight_matrices(self, path: str) -> int:
         return sum(p.ndim >= 2 for p in self.modules[path].parameters())
-
-    def _nested(self, cls: type, groups: dict[type, list[str]]) -> bool:
-        return any(
-            path.startswith(other + ".")
-            for path in groups[cls]
-            for kind, others in groups.items()
-            for other in others
-            if kind is not cls
-        )
 
     def _nonlinearities(self) -> list[str]:
         return [

@@ -55,6 +55,11 @@ def trace(model: nn.Module, example: Any, through: str = "") -> list[Call]:
     -------
     list of Call
         One entry a call, with the identity and shape of the tensors that went in and came out.
+
+    Examples
+    --------
+    >>> [call.module for call in trace(model, faces[:1])][:3]
+    ['0', '1', '2']
     """
     calls: list[Call] = []
     open_calls: list[list[Call]] = [[]]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import scipy  # its parts are loaded where they are first used
 
-from common.base.errors import SettingError
+from common.base.errors import DataError, SettingError
 from common.measure.moments import Array, Moments
 from common.measure.rules import BySite, Contrast, Score, ScoreRule, ScoreWords
 from common.measure.sites import Site
@@ -60,6 +60,29 @@ def selectivity_index(one: Moments, two: Moments) -> Array:
     Of absolute means where they are signed; 0 where both are 0.
     """
     return _ratio(one.mean - two.mean, np.abs(one.mean) + np.abs(two.mean))
+
+
+def check_sides(one: Moments, two: Moments) -> None:
+    """Refuse a side of fewer than two stimuli, or of activations that are not finite.
+
+    Raises
+    ------
+    DataError
+        If so.
+    """
+    for side, moments in (("target", one), ("control", two)):
+        if moments.count < 2:
+            raise DataError(
+                f"the {side} condition has {moments.count} stimulus: a contrast needs two or more "
+                "on either side"
+            )
+        for values in (moments.mean, moments.m2):
+            if not np.isfinite(values).all():
+                unit = int(np.isfinite(values).argmin())
+                raise DataError(
+                    f"activations of the {side} condition are NaN or infinite; unit {unit} of the "
+                    "map is the first"
+                )
 
 
 def tested(one: Moments, two: Moments) -> tuple[Array, Array, np.ndarray]:

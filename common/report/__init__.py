@@ -19,6 +19,7 @@ from common.report.decodable import decodable
 from common.report.likeness import likeness
 from common.report.page import rendered
 from common.report.parts import part_of
+from common.report.unit_list import top_units
 
 __all__ = ["make_report"]
 
@@ -69,6 +70,7 @@ def make_report(folder: Path, results: Results) -> Path:
             *tables.perplexity(results),
             *tables.breakdown(results),
             *tables.profile(folder),
+            *all_in_words_of(found.unit, top_units(found, folder)),
         ],
         headline=f"{results.headline_percent:g}",
         least=tables.LEAST_ITEMS,

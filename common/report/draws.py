@@ -33,6 +33,11 @@ def adjusted_effects(folder: Path, results: Results) -> Mapping[str, float]:
     ------
     RunError
         If the items are gone, or are not those of the run.
+
+    Examples
+    --------
+    >>> [*adjusted_effects(run_folder, load_results(run_folder))]
+    ['top-1']
     """
     path = part_of(folder, "items.csv")
     kinds: Mapping[str, type] = {"item": str, "group": str, "mask": str, "margin": np.float64}

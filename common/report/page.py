@@ -10,6 +10,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 def rendered(template: str, **values: Any) -> str:
     """A page of this room's templates, ``report`` or ``several`` (of several maps), filled in."""
     pages = Environment(
-        loader=PackageLoader("common.report"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined
     )
     return pages.get_template(f"{template}.html.j2").render(**values)

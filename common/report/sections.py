@@ -16,7 +16,7 @@ from common.effects.breakdown import LostPart
 from common.effects.finding import amount, amount_within
 from common.effects.nouns import all_in_words_of, in_words_of
 from common.effects.perplexity import TextPerplexity
-from common.effects.results import Results
+from common.effects.results import Localized, Results
 from common.effects.words import between, percent, points
 from common.measure.control_rules import CONTROL_RULES, control
 from common.measure.masks import Mask, top_percent
@@ -41,9 +41,26 @@ def sections(results: Results, found: SelectivityMap, folder: Path) -> list[Sect
 
 
 def _sections(results: Results, found: SelectivityMap, folder: Path) -> list[Section]:
-    target, said = results.localizer.name, found.score.words.said
-    doses = sorted(results.doses)
     top: Mask = top_percent(found, results.headline_percent)
+    drawn = found.unit != WEIGHT
+    rival = map_control(found, top, _seed_of(results)) if drawn else None
+    return [
+        _effect(results, folder),
+        *_lost_parts(results),
+        *class_section(results),
+        *_perplexities(results),
+        *loud_section(results, folder),
+        *_profile(folder),
+        lying(results, found, top, rival),
+        selective(results, found, sorted(results.doses), results.headline_percent, area(results)),
+    ]
+
+
+def lying(
+    results: Localized, found: SelectivityMap, top: Mask, rival: Mask | None = None
+) -> Section:
+    """Where the top units lie, beside those of a control, and how selective all units are."""
+    target = results.localizer.name
     where = shown(
         figures.units_by_site(found, top, target),
         f"{len(top):,} {'unit' if len(top) == 1 else 'units'} in all (numbers: units of a site).",
@@ -54,30 +71,28 @@ def _sections(results: Results, found: SelectivityMap, folder: Path) -> list[Sec
         "All units of each site, not only the chosen ones.",
         f"Heat map: {found.score.words.prose} of every site’s units, sorted within the site.",
     )
+    places = _map_of_units(found, top, rival)
+    figures_of = [where, *places, every, *operation_figures(found, top)]
+    return Section("Where the units lie", figures_of)
+
+
+def selective(
+    results: Localized,
+    found: SelectivityMap,
+    doses: list[float],
+    headline: float,
+    more: Sequence[str] = (),
+) -> Section:
+    """The score over all units, and how reliable it is."""
+    said = found.score.words.said
     spread = shown(
         figures.t_distribution(found, doses),
         "The threshold of every dose is marked: units to its right are in the mask.",
         f"Histogram of {found.score.words.prose} over {found.n_units:,} units, from "
         f"{said(found.score.value.min())} to {said(found.score.value.max())}.",
     )
-    return [
-        _effect(results, folder),
-        *_lost_parts(results),
-        *class_section(results),
-        *_perplexities(results),
-        *loud_section(results, folder),
-        *_profile(folder),
-        Section(
-            "Where the units lie",
-            [
-                where,
-                *_map_of_units(results, found, top),
-                every,
-                *operation_figures(found, top),
-            ],
-        ),
-        Section("How selective, how reliable", [spread], [*reliability(results), *area(results)]),
-    ]
+    told = [*reliability(results, headline), *more]
+    return Section("How selective, how reliable", [spread], told)
 
 
 def _effect(results: Results, folder: Path) -> Section:
@@ -148,11 +163,10 @@ def say_sites(found: SelectivityMap, top: Mask) -> str:
     return in_words_of(found.unit, told)
 
 
-def _map_of_units(results: Results, found: SelectivityMap, top: Mask) -> list[Shown]:
+def _map_of_units(found: SelectivityMap, top: Mask, rival: Mask | None) -> list[Shown]:
     """The map of all units; of weights there are too many to be seen."""
     if found.unit == WEIGHT:
         return []
-    rival = map_control(found, top, _seed_of(results))
     return [
         shown(
             figures.unit_map(found, top, rival),
@@ -291,12 +305,12 @@ def continuations(folder: Path) -> dict[str, Any] | None:
     return kept if kept and kept["rows"] else None
 
 
-def galleries(folder: Path) -> list[dict[str, Any]]:
-    """What the front end kept to show: ``gallery/gallery.json`` and the pictures beside it."""
-    index = found_part(folder, "gallery/gallery.json")
+def galleries(folder: Path, name: str = "gallery") -> list[dict[str, Any]]:
+    """What the front end kept to show: an index in ``gallery/`` and the pictures beside it."""
+    index = found_part(folder, f"gallery/{name}.json")
     if index is None:
         return []
-    galleries: list[dict[str, Any]] = read_json(index)
+    galleries: list[dict[str, Any]] = [each for each in read_json(index) if "pictures" in each]
     for gallery in galleries:
         for entry in gallery["pictures"]:
             # Only the name counts: an index made by somebody else cannot reach outside the folder.

@@ -12,7 +12,7 @@ from common.effects.baseline import Peaks, beside_untrained
 from common.effects.breakdown import LostPart
 from common.effects.measured import AGREEMENT
 from common.effects.perplexity import Nats, TextNats, TextPerplexity, TextUnderMask
-from common.effects.results import Results
+from common.effects.results import Localized, Results
 from common.effects.words import between, points
 from common.measure.control_rules import closest, is_matched
 from common.report.figures import kind_name
@@ -68,7 +68,7 @@ def losers(results: Results, folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def baseline(results: Results) -> list[Table]:
+def baseline(results: Localized) -> list[Table]:
     """The model beside untrained networks of its architecture, where there are any."""
     found = results.baseline
     if found is None or not found.untrained:

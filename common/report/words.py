@@ -8,7 +8,7 @@ from common.effects.described import TokenLengths
 from common.effects.localized import Selectivity
 from common.effects.measured import ACCURACY, WORDS
 from common.effects.nouns import all_in_words_of
-from common.effects.results import Results
+from common.effects.results import Localized, Results
 from common.effects.words import percent
 from common.measure.control_rules import rule_named
 from common.measure.sinks import AVERAGED
@@ -24,6 +24,7 @@ POOLED = {
     "last": "at the last position of each stimulus",
     "cls": "at the first position of each stimulus",
 }
+OF_MAPS = 2  # of the references behind the first: how a map is made and corrected
 REFERENCES = (
     "AlKhamissi, B., Tuckute, G., Bosselut, A., & Schrimpf, M. (2024). The LLM Language Network. "
     "arXiv:2411.02280. (The localizer: |activation|, contrasted unit by unit, the top 1 %, "
@@ -61,17 +62,8 @@ def facts(results: Results) -> list[tuple[str, str]]:
 
 
 def _facts(results: Results) -> list[tuple[str, str]]:
-    model, found = results.model, results.selectivity
-    localizer, tested = results.localizer, results.evaluation
-    intact = results.intact
-    facts = [
-        ("Model", f"{model.name}{' (untrained)' if model.untrained else ''}, "
-         f"{model.n_parameters:,} parameters"),
-        ("Localizer", f"{localizer.name}: {localizer.n_target:,} target, "
-         f"{localizer.n_control:,} control stimuli"),
-        ("Units", f"{found.n_units:,} {found.unit}s at {n_sites(found.n_sites)}"),
-        ("Selective", _selective(found)),
-        *([("Units by effect size", found.effect_sizes)] if found.effect_sizes else []),
+    tested, intact = results.evaluation, results.intact
+    evaluated = [
         ("Evaluated on", f"{tested.name}: "
          + ", ".join(f"{intact[group].n:,} {group}" for group in results.groups)),
         ("Intact accuracy", ", ".join(
@@ -79,17 +71,42 @@ def _facts(results: Results) -> list[tuple[str, str]]:
         )) if tested.measure == ACCURACY else
         ("Measure", "agreement: the intact model’s own predictions count as right"),
     ]  # fmt: skip
-    if tokens := localizer.tokens:
-        facts.append(
-            ("Tokens a text", ", ".join(f"{side} {_tokens(tokens[side])}" for side in tokens))
-        )
-    if half := found.split_half:
-        facts.append(("Split-half reliability", f"r = {half.correlation:.3f} over units"))
+    facts = [*_who(results), *evaluated, *_read(results)]
     if area := results.area:
         share = area.at(results.headline_percent)
         within = f"{percent(share.of_top)} of the top units lie in it" if share else "see below"
         facts.append(("Built-in area", f"{area.n_units:,} units; {within}"))
     return facts
+
+
+def map_facts(results: Localized) -> list[tuple[str, str]]:
+    """What to know of a map at a glance."""
+    return all_in_words_of(results.selectivity.unit, [*_who(results), *_read(results)])
+
+
+def _who(results: Localized) -> list[tuple[str, str]]:
+    """Model, localizer and units."""
+    model, found, localizer = results.model, results.selectivity, results.localizer
+    return [
+        ("Model", f"{model.name}{' (untrained)' if model.untrained else ''}, "
+         f"{model.n_parameters:,} parameters"),
+        ("Localizer", f"{localizer.name}: {localizer.n_target:,} target, "
+         f"{localizer.n_control:,} control stimuli"),
+        ("Units", f"{found.n_units:,} {found.unit}s at {n_sites(found.n_sites)}"),
+        ("Selective", _selective(found)),
+        *([("Units by effect size", found.effect_sizes)] if found.effect_sizes else []),
+    ]  # fmt: skip
+
+
+def _read(results: Localized) -> list[tuple[str, str]]:
+    """The length of texts, and how reliable the map is."""
+    told = []
+    if tokens := results.localizer.tokens:
+        said = ", ".join(f"{side} {_tokens(tokens[side])}" for side in tokens)
+        told.append(("Tokens a text", said))
+    if half := results.selectivity.split_half:
+        told.append(("Split-half reliability", f"r = {half.correlation:.3f} over units"))
+    return told
 
 
 def _selective(found: Selectivity) -> str:
@@ -111,6 +128,12 @@ def references(results: Results) -> tuple[str, ...]:
     return (first, *results.selectivity.words.references, *rest)
 
 
+def map_references(results: Localized) -> tuple[str, ...]:
+    """The sources of what a map alone needs."""
+    first, *rest = REFERENCES
+    return (first, *results.selectivity.words.references, *rest[:OF_MAPS])
+
+
 def _tokens(entry: TokenLengths) -> str:
     """Mean and range as they were read, and the mean of whole texts where any was cut."""
     low, high = entry.range
@@ -122,7 +145,8 @@ def n_sites(n: int) -> str:
     return f"{n:,} site" if n == 1 else f"{n:,} sites"
 
 
-def reliability(results: Results) -> list[str]:
+def reliability(results: Localized, headline: float) -> list[str]:
+    """How well the maps of halves of the stimuli agree."""
     half, splits = results.selectivity.split_half, results.selectivity.splits
     if half is None:
         return []
@@ -135,7 +159,7 @@ def reliability(results: Results) -> list[str]:
         f"{results.selectivity.words.symbol} of the two maps "
         f"correlates with r = {half.correlation:.3f} over units."
         + (f" Their top masks share (Dice): {'; '.join(told)}." if told else ""),
-        *([] if splits is None else [splits.said(f"{results.headline_percent:g}")]),
+        *([] if splits is None else [splits.said(f"{headline:g}")]),
         *results.selectivity.told_beside,
     ]
 
@@ -182,13 +206,9 @@ def method(results: Results, run: dict[str, Any], exchangeable: bool = True) -> 
     exchangeable : bool, default True
         Whether controls were drawn from all units of a site, as they are today.
     """
-    found, localizer = results.selectivity, results.localizer
-    what = ACTIVATION.get(found.statistic, found.statistic)
-    pooled = POOLED.get(found.pooling, f"positions pooled by {found.pooling}")
+    found = results.selectivity
     doses = ", ".join(f"{dose:g} %" for dose in results.doses)
     over = f" {found.means_over}" if found.means_over else ""
-    if found.pooling in AVERAGED:
-        pooled += over
     replaced = {
         "zero": "by zero",
         "mean": f"by each unit’s own mean over the control condition{over and ','}{over}"
@@ -196,20 +216,11 @@ def method(results: Results, run: dict[str, Any], exchangeable: bool = True) -> 
         "resample": "by its value on another stimulus, for each item one of "
         f"{len(results.donors)} of the control condition, by the seed; {_same_place(found)}",
     }.get(results.ablation, f"by {results.ablation.removeprefix('scale:')} times itself")
-    if found.unit.startswith("head"):
-        what = f"root mean square, over the channels of each head’s slice, of the {what}"
-    weights = found.unit == WEIGHT
-    read = f"the {what} of {found.n_units:,} units was recorded, {pooled}."
     done = f"their output replaced {replaced}."
-    if weights:
-        read = f"{found.n_units:,} weights were scored."
+    if found.unit == WEIGHT:
         done = "set to zero in place, and got their bits back afterwards."
     told = [
-        f"The model ({results.model.name}, {results.model.dtype}, its own "
-        f"preprocessing) was shown {localizer.n_target} target stimuli "
-        f"({', '.join(localizer.target)}) and {localizer.n_control} control stimuli "
-        f"({', '.join(localizer.control)}). At {n_sites(found.n_sites)} {read} "
-        f"{found.words.method}",
+        map_method(results),
         f"The units with the highest {found.words.symbol} ({doses} of all) were ablated, {done} "
         f"{_controls_told(_draws(results), exchangeable)}",
         f"{_measured(results)} on "
@@ -223,6 +234,27 @@ def method(results: Results, run: dict[str, Any], exchangeable: bool = True) -> 
         "the effect and of what it is beyond the mean control.",
     ]
     return all_in_words_of(found.unit, told)
+
+
+def map_method(results: Localized) -> str:
+    """How a map was made, in the words of a paper."""
+    found, localizer = results.selectivity, results.localizer
+    what = ACTIVATION.get(found.statistic, found.statistic)
+    pooled = POOLED.get(found.pooling, f"positions pooled by {found.pooling}")
+    if found.pooling in AVERAGED:
+        pooled += f" {found.means_over}" if found.means_over else ""
+    if found.unit.startswith("head"):
+        what = f"root mean square, over the channels of each head’s slice, of the {what}"
+    read = f"the {what} of {found.n_units:,} units was recorded, {pooled}."
+    if found.unit == WEIGHT:
+        read = f"{found.n_units:,} weights were scored."
+    return (
+        f"The model ({results.model.name}, {results.model.dtype}, its own "
+        f"preprocessing) was shown {localizer.n_target} target stimuli "
+        f"({', '.join(localizer.target)}) and {localizer.n_control} control stimuli "
+        f"({', '.join(localizer.control)}). At {n_sites(found.n_sites)} {read} "
+        f"{found.words.method}"
+    )
 
 
 def _measured(results: Results) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from common.base import team
+from common.base.device import choose_device, described_device
 from common.base.errors import SettingError
 from common.base.files import digest_of
 from common.base.progress import Progress, silent
@@ -151,6 +152,7 @@ def _about(
     return {
         "front": front.program,
         "command": command(front.program, VERB, settings, out, more=more),
+        "device": described_device(choose_device(settings.device)),
         "settings": {**say_settings(settings), "kind": None},
         "kinds": [*kinds],
     }

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from common.base import team
+from common.base.device import choose_device, described_device
 from common.base.errors import SettingError
 from common.base.files import digest_of
 from common.base.progress import Progress, silent
@@ -167,6 +168,7 @@ def _about(
     return {
         "front": front.program,
         "command": command(front.program, "dissociate", settings, out, more=more),
+        "device": described_device(choose_device(settings.device)),
         "settings": {**say_settings(settings), "localizer": None},
         "localizers": [*names],
     }

@@ -28,7 +28,7 @@ from __future__ import annotations
 import platform
 import shlex
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -129,7 +129,7 @@ class RunFolder:
             drop_notes(self.path)
 
     def _strangers(self) -> list[Path]:
-        ours = (".lock", "partial", ".run.json.")
+        ours = (".lock", "partial", ".run.json.", "pace.json")
         return [file for file in self.path.iterdir() if not file.name.startswith(ours)]
 
     def _check_or_write(self, known: Path) -> None:
@@ -151,7 +151,7 @@ class RunFolder:
             "fingerprint": self.fingerprint,
             "identity": self.identity,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
-            "versions": {"python": platform.python_version(), **_versions()},
+            "versions": {"python": platform.python_version(), **library_versions()},
             "platform": platform.platform(),
             **self.about,
         }
@@ -301,11 +301,27 @@ def front_of(entry: dict[str, Any]) -> str:
     """
     if "front" in entry:
         return str(entry["front"])
+    return next(iter(_said(entry)), "")
+
+
+def verb_of(entry: Mapping[str, Any]) -> str:
+    """Which verb made what a ``run.json`` describes; empty if it does not say."""
+    return next(iter(_said(entry)[1:]), "")
+
+
+def words_of(entry: Mapping[str, Any]) -> list[str]:
+    """The words of the command that repeats a run; none if it does not say."""
     try:
-        words = shlex.split(str(entry.get("command", "")))
+        return shlex.split(str(entry.get("command", "")))
     except ValueError:
-        return ""
-    return next((word for word in words if "=" not in word), "")  # FUNCLOC_DATA=… comes first
+        return []
+
+
+def _said(entry: Mapping[str, Any]) -> list[str]:
+    """The words of the command, the program's first: FUNCLOC_DATA=… may stand before it."""
+    words = words_of(entry)
+    first = next((place for place, word in enumerate(words) if "=" not in word), len(words))
+    return words[first:]
 
 
 def check_front(entry: dict[str, Any], program: str, name: object) -> None:
@@ -332,7 +348,8 @@ def differences(one: dict[str, Any], two: dict[str, Any], prefix: str = "") -> l
     return names
 
 
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
+    """Versions of this program and of the libraries that numbers rest on, those that are there."""
     found = {}
     for name in LIBRARIES:
         try:

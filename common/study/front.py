@@ -68,6 +68,9 @@ class Localizing(Generic[Model]):
         Localizes in a model: this one, or an untrained one of its architecture.
     more : dict
         What else the map depends on, by name; a part of the run's identity.
+    illustrate : callable, optional
+        Keeps in a folder which of the localizer's stimuli drive the units of a mask; given the
+        folder, the map, the mask and a progress.
     """
 
     model: Model
@@ -79,6 +82,7 @@ class Localizing(Generic[Model]):
     settings: Settings
     make_map: Callable[[Model, Progress], SelectivityMap]
     more: dict[str, Any] = field(default_factory=dict)
+    illustrate: Callable[[Path, SelectivityMap, Mask, Progress], None] | None = None
 
     @property
     def work(self) -> float:

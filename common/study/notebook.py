@@ -17,6 +17,7 @@ from common.models.own import NOTEBOOK, Own
 from common.study import verbs
 from common.study.declared import completed
 from common.study.front import FrontEnd, Model, S
+from common.study.repeat import Repeated, repeat
 from common.study.settings import Settings
 
 Loaded = TypeVar("Loaded", bound=LoadedModel)
@@ -96,6 +97,12 @@ class Experiment(Generic[S, Model]):
     ) -> tuple[Results, Path, bool]:
         """Masks of an earlier map of this model; see :func:`common.study.verbs.evaluate_map`."""
         return verbs.evaluate_map(self.front, Path(source), _path(out), progress, **given)
+
+    def repeat(
+        self, folder: Path | str, *, out: Path | str | None = None, within: float = 0.0
+    ) -> Repeated:
+        """An old run again, and whether each number agrees; see :mod:`common.study.repeat`."""
+        return repeat(self.front, Path(folder), _path(out), within=within)
 
     def _settings(self, given: Mapping[str, Any]) -> S:
         settings: S = completed(self.front.settings, {"model": self.name, **given})

@@ -30,6 +30,11 @@ def load_results(folder: Path) -> Results:
     ------
     RunError
         If the folder holds no finished run, or its results are damaged, naming the key.
+
+    Examples
+    --------
+    >>> load_results(run_folder).headline_percent
+    1.0
     """
     path = folder / NAME
     if not path.is_file():

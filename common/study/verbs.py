@@ -15,6 +15,7 @@ from typing import Any, Generic
 import pandas as pd
 
 from common.base import team
+from common.base.device import choose_device, described_device
 from common.base.errors import DataError, RunError, SettingError
 from common.base.files import digest_of, file_name, read_sealed, save_bytes
 from common.base.progress import Progress, silent
@@ -28,6 +29,7 @@ from common.measure.scores import SelectivityMap
 from common.models.own import short_name
 from common.report import make_report
 from common.report.dissociation import make_dissociation_report
+from common.report.mapped import make_map_report
 from common.report.site_kinds import make_sites_report
 from common.study.baseline import Asked, keep_baseline, kept_baseline
 from common.study.commands import command
@@ -38,6 +40,7 @@ from common.study.dissociation_file import load_dissociation
 from common.study.experiment import Described, run_experiment
 from common.study.folder import UNTRAINED, RunFolder, check_front, opened
 from common.study.front import Evaluating, FrontEnd, Localizing, Model, S
+from common.study.mapped import illustrate_map, is_map, load_map_results, save_map_results
 from common.study.plan import Plan, say_ablation, say_percents
 from common.study.results import checked, load_results
 from common.study.settings import Settings
@@ -86,9 +89,21 @@ def run(
 
 
 def localize_only(
-    front: FrontEnd[S, Model], settings: S, out: Path | None = None, progress: Progress = silent
+    front: FrontEnd[S, Model],
+    settings: S,
+    out: Path | None = None,
+    progress: Progress = silent,
+    *,
+    report: bool = True,
 ) -> tuple[Localized, SelectivityMap, Path]:
-    """The first half: the selectivity map and its top masks in a folder.
+    """The first half: the selectivity map, its top masks and their report in a folder.
+
+    Parameters
+    ----------
+    front, settings, out, progress
+        As of :func:`run`.
+    report : bool, default=True
+        Whether the report is made, for which the localizer's stimuli are shown once more.
 
     Returns
     -------
@@ -106,14 +121,19 @@ def localize_only(
         found = _keep_map(folder, at_hand, progress)
         save_masks(folder.masks, [top_percent(found, percent) for percent in percents])
         baseline = keep_baseline(folder, front, at_hand, asked, found, progress)
+        team.leave()
+        told = Localized(
+            model=at_hand.described,
+            localizer=at_hand.localizer,
+            selectivity=describe_map(found),
+            **({} if baseline is None else {"baseline": baseline}),
+        )
+        save_map_results(folder.path, told)
+        if report:
+            illustrate_map(folder.path, at_hand, found, settings.plan.headline, progress)
         save_digests(folder.path)
-    team.leave()
-    told = Localized(
-        model=at_hand.described,
-        localizer=at_hand.localizer,
-        selectivity=describe_map(found),
-        **({} if baseline is None else {"baseline": baseline}),
-    )
+        if report:
+            make_map_report(folder.path, told)
     return told, found, path
 
 
@@ -218,12 +238,14 @@ def evaluate_map(
 
 
 def report_again(folder: Path) -> Path:
-    """Make the report of a finished run, a dissociation or a comparison of sites again."""
+    """Make the report of a finished run, a map, a dissociation or a comparison of sites again."""
     check_digests(folder)
     if (folder / DISSOCIATION).is_file():
         return make_dissociation_report(folder, load_dissociation(folder))
     if (folder / SITES_NAME).is_file():
         return make_sites_report(folder, SITES.load(folder))
+    if is_map(folder):
+        return make_map_report(folder, load_map_results(folder))
     return make_report(folder, load_results(folder))
 
 
@@ -309,6 +331,7 @@ def _about(
     return {
         "front": front.program,
         "command": command(front.program, verb, settings, out),
+        "device": described_device(choose_device(settings.device)),
         "settings": say_settings(settings),
         "localizer": localizer.as_json(),
     }

@@ -9,11 +9,10 @@ from browser.units import UnitPages
 from common.study.single_unit import Answers
 from llm_loc.app.unit import answers
 from llm_loc.app.visit import MODELS, STEPS
+from llm_loc.driving import short
 from llm_loc.experiment import FRONT, Settings
 from llm_loc.models import LanguageModel
 from llm_loc.stimuli import Text
-
-LONGEST_SHOWN = 240  # letters of a text
 
 
 def _place(word: str) -> gr.HTML:
@@ -23,17 +22,12 @@ def _place(word: str) -> gr.HTML:
 def _fill(word: str, known: Answers[Text], unit: int, numbers: list[int]) -> gr.HTML:
     responses = known.of(unit)
     rows = [
-        (_short(known.stimuli[i].text), known.stimuli[i].condition, f"{responses[i]:.3g}")
+        (short(known.stimuli[i].text), known.stimuli[i].condition, f"{responses[i]:.3g}")
         for i in numbers
     ]
     caption = f"Texts of the localizer that drive it {word}"
     shown = fragments.table(("text", "condition", "response"), rows, caption, "fl-texts")
     return gr.HTML(shown, visible=True)
-
-
-def _short(text: str) -> str:
-    words = " ".join(text.split())
-    return words if len(words) <= LONGEST_SHOWN else f"{words[:LONGEST_SHOWN]} …"
 
 
 PAGES: UnitPages[LanguageModel, Settings] = UnitPages(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from common.base.progress import Progress, silent
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
-from common.study.single_unit import Answers, answers_of
+from common.study.single_unit import Answers
+from llm_loc import driving
 from llm_loc.experiment import Settings, localizer_of
-from llm_loc.localize import read, tokenized
 from llm_loc.match import matched
 from llm_loc.models import LanguageModel
 from llm_loc.stimuli import Text
@@ -20,7 +20,7 @@ def answers(
     mask: Mask,
     progress: Progress = silent,
 ) -> Answers[Text]:
-    """Read the texts of a run's localizer once more, by its protocol; see :func:`answers_of`.
+    """Read the texts of a run's localizer once more; see :func:`llm_loc.driving.answers`.
 
     Raises
     ------
@@ -30,9 +30,5 @@ def answers(
         If the answers are not those that the map was made of.
     """
     stimuli, _ = matched(model, localizer_of(settings), settings.match)
-    ids = tokenized(model, stimuli, settings.protocol)
-    batches = read(model, ids, settings.protocol, settings.batch_size)
-    sides = (stimuli.target, stimuli.control)
-    return answers_of(
-        model.module, found, mask, *sides, batches, through=model.through, progress=progress
-    )
+    protocol, size = settings.protocol, settings.batch_size
+    return driving.answers(model, stimuli, found, mask, protocol, size, progress)

@@ -36,7 +36,7 @@ MODULES = {"vision_loc": "vision-loc", "llm_loc": "llm-loc"}
 OTHERS = ("cd", "cp", "export", "find", "git", "head", "mkdir", "rm", "sort", "source", "xargs")
 YOURS = re.compile(r"(\./)?(my|mine)\b.*|runs/.*|[A-Z][A-Z_]*(\.[a-z]+)?|-")
 PATHS = ("--target", "--control", "--units", "--adapter", "--map", "--with")
-READING = ("compare", "judge", "report", "sweep")  # whose arguments are files and folders
+READING = ("compare", "judge", "repeat", "report", "sweep")  # whose arguments are files and folders
 FOREIGN = ("--no-deps",)  # pip's
 
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from common.effects.items import Outcome
-from vision_loc.gallery import SHOWN, SIDE, _jpeg, save_gallery
+from vision_loc.gallery import SHOWN, SIDE, jpeg, save_gallery
 from vision_loc.stimuli import Benchmark, Picture
 
 pytestmark = pytest.mark.draws_report
@@ -116,6 +116,6 @@ def test_no_more_than_two_rows_of_changes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [(3, 16, 8), (3, 500, 300)])
 def test_pictures_are_small_and_keep_their_proportions(shape: tuple[int, int, int]) -> None:
-    with Image.open(io.BytesIO(_jpeg(np.full(shape, 99, dtype=np.uint8)))) as picture:
+    with Image.open(io.BytesIO(jpeg(np.full(shape, 99, dtype=np.uint8)))) as picture:
         assert picture.height == SIDE
         assert picture.width == round(SIDE * shape[2] / shape[1])

@@ -16,10 +16,10 @@ from common.base.errors import FunclocError, SettingError, SiteError
 from common.measure.masks import load_masks, top_percent
 from common.measure.respond import respond
 from common.measure.scores import SelectivityMap
+from common.measure.unit_table import unit_table
 from common.measure.weights import weight_sites
 from common.study.declared import read_settings
 from common.study.settings import read_controls
-from common.study.unit_table import unit_table
 from vision_loc import phantom
 from vision_loc.experiment import Settings, evaluate_map, run
 from vision_loc.localize import find_sites, localize, localize_all

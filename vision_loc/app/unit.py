@@ -5,9 +5,9 @@ from __future__ import annotations
 from common.base.progress import Progress, silent
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
-from common.study.single_unit import Answers, answers_of
+from common.study.single_unit import Answers
+from vision_loc import driving
 from vision_loc.experiment import Settings, localizer_of
-from vision_loc.localize import shown
 from vision_loc.models import VisionModel
 from vision_loc.stimuli import Picture
 
@@ -19,7 +19,7 @@ def answers(
     mask: Mask,
     progress: Progress = silent,
 ) -> Answers[Picture]:
-    """Show the pictures of a run's localizer once more; see :func:`answers_of`.
+    """Show the pictures of a run's localizer once more; see :func:`vision_loc.driving.answers`.
 
     Raises
     ------
@@ -29,6 +29,4 @@ def answers(
         If the answers are not those that the map was made of.
     """
     stimuli = localizer_of(settings, model.preprocess)
-    batches = shown(model, [*stimuli.target, *stimuli.control], settings.batch_size)
-    sides = (stimuli.target, stimuli.control)
-    return answers_of(model.module, found, mask, *sides, batches, progress=progress)
+    return driving.answers(model, stimuli, found, mask, settings.batch_size, progress)

@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+import data_manifests
 from common.base.cache import cache_folder
 from common.base.errors import DataError, ManifestError
 from common.base.progress import Progress, terminal
@@ -35,7 +36,7 @@ def matching(folder: Path, glob: str) -> list[Path]:
 
 def known_manifests() -> list[str]:
     """Names of the manifests that come with the program."""
-    folder = resources.files("data_manifests")
+    folder = resources.files(data_manifests)
     return sorted(file.name[:-5] for file in folder.iterdir() if file.name.endswith(".yaml"))
 
 
@@ -60,7 +61,7 @@ def load_manifest(name: str) -> Manifest:
 @cache
 def _known(name: str) -> Manifest:
     """One that comes with the program, read once: lists of what is here read them all."""
-    folder = resources.files("data_manifests")
+    folder = resources.files(data_manifests)
     return _validated(name, (folder / f"{name}.yaml").read_text(encoding="utf-8"), folder)
 
 
@@ -127,7 +128,7 @@ def places(manifest: Manifest, data_root: Path | None = None) -> list[Path]:
 
 def bundled_folder() -> Path:
     """Where the files lie that come with the program."""
-    return Path(str(resources.files("data_manifests")))
+    return Path(str(resources.files(data_manifests)))
 
 
 def find_folder(manifest: Manifest, data_root: Path | None = None) -> Path | None:

@@ -1,4 +1,9 @@
-"""Figures of a run: pure functions from its numbers to a matplotlib ``Figure``."""
+"""Figures of a map and of a run: pure functions from its numbers to a matplotlib ``Figure``.
+
+Examples
+--------
+>>> figures.t_distribution(found, [25]).savefig(folder / "t.svg")
+"""
 
 from common.report.figures.adjusted import adjusted, adjusted_by_dose
 from common.report.figures.canvas import OTHER, TARGET

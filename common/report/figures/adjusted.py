@@ -41,6 +41,13 @@ def adjusted(results: Results, effects: Mapping[str, float], dose: float | None 
         The adjusted effect of every mask; see :func:`common.report.draws.adjusted_effects`.
     dose : float, optional
         By default the one that the verdict is about.
+
+    Examples
+    --------
+    >>> told = load_results(run_folder)
+    >>> figure = figures.adjusted(told, adjusted_effects(run_folder, told))
+    >>> figure.axes[0].get_title()
+    'Top 1 % alone: no control masks'
     """
     dose = results.headline_percent if dose is None else dose
     drawn = {
@@ -126,6 +133,11 @@ def adjusted_by_dose(results: Results) -> Figure:
     ----------
     results : Results
         Of a run.
+
+    Examples
+    --------
+    >>> len(figures.adjusted_by_dose(load_results(run_folder)).axes)
+    1
     """
     figure, axes = figure_with_axes(4.4)
     tops = sorted(results.judgement.doses, key=lambda verdict: verdict.percent)

@@ -30,9 +30,10 @@ LETTERS_A_LINE = 46
 
 def blank_figure(height: float) -> Figure:
     """A figure without axes, `height` inches high."""
-    from matplotlib.figure import Figure  # slow to load, and the app's page is up before any figure
+    # Slow to load, and the app's page is up before any figure.
+    from common.report.figures.drawn import DrawnFigure
 
-    return Figure(figsize=(WIDTH, height), layout=LAYOUT, dpi=150)
+    return DrawnFigure(figsize=(WIDTH, height), layout=LAYOUT, dpi=150)
 
 
 def figure_with_axes(height: float = 3.9) -> tuple[Figure, Axes]:

@@ -24,6 +24,12 @@ def forest(runs: Sequence[tuple[str, Judgement]], mean: Pooled | None = None) ->
         A name and what was found, from the top down. Evidence has a full mark.
     mean : Pooled, optional
         Over models, as a diamond beneath.
+
+    Examples
+    --------
+    >>> judged = judge(items, target="face", other="object")
+    >>> len(figures.forest([("mine", judged)]).axes)
+    1
     """
     figure, axes = figure_with_axes(1.3 + 0.36 * (len(runs) + (mean is not None)))
     for row, (_, judged) in enumerate(runs):

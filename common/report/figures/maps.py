@@ -23,7 +23,14 @@ MOST_LABELS = 40
 
 
 def units_by_site(found: SelectivityMap, mask: Mask, target: str = "target") -> Figure:
-    """How large a share of each site's units is in the mask, in running order."""
+    """How large a share of each site's units is in the mask, in running order.
+
+    Examples
+    --------
+    >>> figure = figures.units_by_site(found, top_percent(found, 25), "faces")
+    >>> figure.axes[0].get_title()
+    'The top 25 % for faces, by site'
+    """
     figure, axes = figure_with_axes(_height_for(found.sites))
     counts = mask.counts()
     shares = [100 * counts[site] / site.n_units(found.unit) for site in found.sites]
@@ -75,7 +82,14 @@ def _site_names(sites: Sequence[Site]) -> list[str]:
 
 
 def t_distribution(found: SelectivityMap, percents: list[float]) -> Figure:
-    """Histogram of the score over all units, with the threshold of each dose."""
+    """Histogram of the score over all units, with the threshold of each dose.
+
+    Examples
+    --------
+    >>> figure = figures.t_distribution(found, [25])
+    >>> figure.axes[0].get_xlabel()
+    "Welch's t (target minus control)"
+    """
     figure, axes = figure_with_axes()
     value = found.score.value
     bound = bound_of(value, found)
@@ -129,7 +143,13 @@ def _diverging(values: np.ndarray) -> np.ndarray:
 
 
 def selectivity_by_site(found: SelectivityMap, columns: int = 120) -> Figure:
-    """The score of every site's units, sorted within the site, on a symmetric diverging scale."""
+    """The score of every site's units, sorted within the site, on a symmetric diverging scale.
+
+    Examples
+    --------
+    >>> figures.selectivity_by_site(found).axes[0].get_title()
+    'Selectivity by site'
+    """
     figure, axes = figure_with_axes(_height_for(found.sites))
     shares = np.linspace(1, 0, columns)
     rows = np.stack([np.quantile(found.at(site).ravel(), shares) for site in found.sites])

@@ -39,6 +39,11 @@ def dose_curve(results: Results) -> Figure:
     ----------
     results : Results
         Of a run.
+
+    Examples
+    --------
+    >>> len(figures.dose_curve(load_results(run_folder)).axes)
+    1
     """
     figure, axes = figure_with_axes(4.4)
     doses = sorted(results.doses)

@@ -41,6 +41,17 @@ def unit_responses(
         Which stimuli are the target's.
     title : str
         Which unit this is.
+
+    Examples
+    --------
+    >>> mask = mask_by_hand(found, {"3": [5]})
+    >>> with respond_each(model, mask, found) as answers:
+    ...     _ = model(faces), model(objects)
+    >>> responses = np.concatenate(answers)[:, 0]
+    >>> sides = np.repeat([True, False], [len(faces), len(objects)])
+    >>> figure = figures.unit_responses(responses, groups, sides, "unit 5 of 3")
+    >>> len(figure.axes)
+    2
     """
     names = np.asarray(conditions)
     rows = _condition_rows(responses, names, target)

@@ -13,7 +13,7 @@ from common.measure.masks import save_masks, top_percent
 from common.study.results import save_results
 from common.study.unit_list import chosen_map
 from tests.common.made import estimate, judgement, made, verdict_at
-from tests.common.study.test_unit_table import made as made_map
+from tests.common.measure.test_unit_table import made as made_map
 from vision_loc.cli import main
 
 

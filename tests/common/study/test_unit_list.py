@@ -11,11 +11,11 @@ from common.base.errors import FunclocError, MaskError, SettingError
 from common.measure.chosen import share_of, with_chosen
 from common.measure.masks import mask_of, top_percent, units_mask
 from common.measure.scores import SelectivityMap
+from common.measure.unit_table import unit_table
 from common.study import verbs
 from common.study.unit_list import chosen_map, combined, dose_of, masks_of
-from common.study.unit_table import unit_table
+from tests.common.measure.test_unit_table import made
 from tests.common.study.test_toy_front import FRONT, SETTINGS, run
-from tests.common.study.test_unit_table import made
 
 pytestmark = pytest.mark.draws_report
 

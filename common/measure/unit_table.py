@@ -45,6 +45,11 @@ def unit_table(
     ------
     SettingError
         If `top` is below 1.
+
+    Examples
+    --------
+    >>> [*unit_table(found, [top_percent(found, 25)], top=2)["masks"]]
+    ['top-25', 'top-25']
     """
     if top is not None and top < 1:
         raise SettingError(f"`top` {top}: a table has one unit or more")

@@ -11,7 +11,7 @@ from common.measure.masks import top_percent
 from common.measure.moments import Moments
 from common.measure.scores import SelectivityMap, welch
 from common.measure.sites import Site, Unit
-from common.study.unit_table import unit_table
+from common.measure.unit_table import unit_table
 
 
 def made(unit: Unit) -> SelectivityMap:
