@@ -131,7 +131,7 @@ bench-gpu: $(READY)
 
 docs: .venv-docs/.ready
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
-	@echo 'The site: build/site/index.html'
+	@echo 'The site: build/site/index.html; to search it, $(PYTHON) -m http.server --directory build/site'
 
 .venv/.notebooks: $(READY)
 	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt $$($(PYTHON) tests/extra.py notebooks)

@@ -1,4 +1,4 @@
-"""Whether every link of a built site that stays in it leads somewhere."""
+"""Whether every link of a built site leads somewhere; its pages fetch nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from urllib.parse import unquote, urlsplit
 
 
 class _Page(HTMLParser):
-    """The anchors of a page, and where it leads."""
+    """The anchors of a page, where it leads, and what of it a browser fetches by itself."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.anchors: set[str] = {""}
         self.links: list[str] = []
+        self.fetched: set[str] = set()
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -24,6 +25,8 @@ class _Page(HTMLParser):
                 self.anchors.add(value)
             if value and (name == "href" or (name == "src" and tag in ("img", "script"))):
                 self.links.append(value)
+                if name == "src" or (tag == "link" and "stylesheet" in dict(attrs).values()):
+                    self.fetched.add(value)
 
 
 def broken_links(folder: Path) -> Iterator[str]:
@@ -33,7 +36,11 @@ def broken_links(folder: Path) -> Iterator[str]:
     for name, page in pages.items():
         for link in dict.fromkeys(page.links):
             parts = urlsplit(link)
-            if parts.scheme or parts.netloc or name == "404.html":
+            if parts.scheme or parts.netloc:
+                if link in page.fetched and parts.scheme != "data":
+                    yield f"{name}: fetches {link}"
+                continue
+            if name == "404.html":  # served for any address, so its links begin at the top
                 continue
             at = posixpath.normpath(posixpath.join(posixpath.dirname(name), unquote(parts.path)))
             target = at if parts.path else name

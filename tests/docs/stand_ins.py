@@ -25,18 +25,20 @@ NOT_RUN = {
 
 VISION = {
     r"timm/\S+|torchvision/\S+|pip/\S+|local/\S+|NAME": "phantom/cnn",
-    r"floc:faces|floc": "phantom:faces",
+    r"floc:faces": "phantom:faces",
+    r"floc": "phantom",
     r"imagenet-sample|tinyimagenet100|imagenet": "phantom",
 }
 LANGUAGE = {
     r"pip/\S+|local/\S+|NAME": "phantom/lm",
-    r"langloc|theory-of-mind": "phantom-lm",
+    r"langloc": "phantom-lm",
+    r"theory-of-mind": "facts",
     r"blimp|blimp,prose": "phantom-lm",
 }
 BRIEF = {
-    "run": "--items 2 --controls random:1,layer-matched:2 --untrained-seeds 0 --device cpu --quiet",
+    "run": "--items 1 --controls random:1,layer-matched:1 --untrained-seeds 0 --device cpu --quiet",
     "localize": "--untrained-seeds 0 --device cpu --quiet",
-    "evaluate": "--items 2 --controls random:1,layer-matched:2 --device cpu --quiet",
+    "evaluate": "--items 1 --controls random:1,layer-matched:1 --device cpu --quiet",
     "dissociate": "--items 2 --controls layer-matched:2 --device cpu --quiet",
     "generate": "--max-new-tokens 3 --device cpu",
 }
@@ -48,15 +50,25 @@ FOLDERS = {
 }  # fmt: skip
 """A reader's folders of pictures, each of eight classes, by the first."""
 
-RUNS = {"A": ("C", "NAME", "map"), "B": ()}
-"""Runs that there are, each with the names of its copies."""
+RUNS = {"magnitude": ("A", "C", "NAME", "map"), "signed": ("B",)}
+"""Runs that there are, by their statistic, each with what it is called."""
 
-MINE = """
+MINE = {
+    "vision-loc": """
 from vision_loc import phantom
 
 def build():
     return phantom.load("cnn"), {"size": 64, "mean": phantom.MEAN, "std": phantom.STD}
-"""
+""",
+    "llm-loc": """
+from llm_loc.load import load_model
+
+def build():
+    found = load_model("phantom/lm")
+    return found.module, found.tokenizer
+""",
+}
+"""A reader's file with a network, by program."""
 
 
 def stands_in(program: str, words: tuple[str, ...]) -> list[str]:
@@ -76,7 +88,7 @@ def swapped(word: str, names: dict[str, str]) -> str:
     return next((new for old, new in names.items() if re.fullmatch(old, word)), word)
 
 
-def own_files(folder: Path) -> None:
+def own_files(folder: Path, program: str) -> None:
     """Pictures, texts and a network as a reader has them, made of the phantom's."""
     for name, first in FOLDERS.items():
         save(folder / "my" / name, [(label, 0) for label in range(first, first + 8)])
@@ -86,7 +98,7 @@ def own_files(folder: Path) -> None:
         groups = ["face"] * 4 + ["object"] * 4
         table = pd.DataFrame({"file": names, "class_index": labels, "group": groups})
         table.to_csv(folder / "my" / name / "labels.csv", index=False)
-    (folder / "mine.py").write_text(MINE)
+    (folder / "mine.py").write_text(MINE[program])
     sentences = ["the old girls sleep here", "two dogs see the boy", "the cat swims", "boys run"]
     (folder / "my/sentences.txt").write_text("\n".join(sentences))
     (folder / "my/nonwords.txt").write_text("\n".join(each[::-1] for each in sentences))
