@@ -32,8 +32,8 @@ HELP = (
     "Which kind of site matters: outputs of blocks, of attention, of heads, of MLPs, their hidden "
     "units, or of every operation? Each kind is localized (all in one pass) and ablated at the "
     "same number of units, against matched units of its own; told is where the adjusted effect is "
-    "largest, as it is and beyond matched units, corrected for the number of kinds. Example: "
-    "--model phantom/lm, or --kind block --kind mlp_hidden --n-units 20 for two of them; "
+    "largest, as it is and beyond matched units, corrected for the number of kinds. Example: all "
+    "kinds that a model has, or --kind block --kind mlp_hidden --n-units 20 for two of them; "
     "docs/compare-sites.md."
 )
 
