@@ -50,8 +50,14 @@ FOLDERS = {
 }  # fmt: skip
 """A reader's folders of pictures, each of eight classes, by the first."""
 
-RUNS = {"magnitude": ("A", "C", "NAME", "map"), "signed": ("B",)}
-"""Runs that there are, by their statistic, each with what it is called."""
+RUNS = {
+    "vision-loc": {"phantom:faces": ("A", "C", "NAME", "map"), "phantom:objects": ("B",)},
+    "llm-loc": {
+        "phantom-lm:language": ("A", "C", "NAME", "map"),
+        "phantom-lm:language:sequence": ("B",),
+    },
+}
+"""Runs that there are, by program and localizer, each with what it is called."""
 
 MINE = {
     "vision-loc": """

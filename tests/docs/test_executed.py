@@ -41,8 +41,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         own_files(place, program)
         with pytest.MonkeyPatch.context() as patched:
             patched.chdir(place)
-            for statistic, (name, *copies) in RUNS.items():
-                words = f"run --model {model} --top 1,2,5 --statistic {statistic} --out runs/{name}"
+            for localizer, (name, *copies) in RUNS[program].items():
+                words = f"run --model {model} --localizer {localizer} --top 1,2,5 --out runs/{name}"
                 assert call(program, [*words.split(), *BRIEF["run"].split()], patched) == 0
                 for copy in copies:
                     shutil.copytree(place / "runs" / name, place / "runs" / copy)

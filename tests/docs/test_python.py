@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from common import record, sites, welch
 from tests.docs.pages import PAGES, ROOT, Fence, fences
 
 NOT_RUN = {"import ray\n": "needs Ray, which is not installed for tests"}
@@ -67,6 +68,14 @@ def given(page: str) -> dict[str, Any]:
     batches = {f"{side}_batches": [torch.randn(8, 3, 32, 32)] for side in ("face", "object")}
     if page == "docs/commands.md":
         return {"model": Net().eval(), "images": torch.randn(2, 3, 32, 32), **batches}
+    if page == "docs/parameters.md":
+        model, moments = Net().eval(), []
+        for batch in (*batches["face_batches"], *batches["object_batches"]):
+            with record(model, where := sites(model, example=batch[:1])) as seen:
+                model(batch)
+            moments.append(seen.moments)
+        assert where
+        return {"model": model, "found": welch(*moments), "images": torch.randn(2, 3, 32, 32)}
     return {}
 
 
