@@ -16,6 +16,8 @@ from browser import address, runs
 from browser.blocks import Blocks
 from browser.events import leave
 from browser.guard import Guard
+from browser.names import NAME_PICTURES
+from browser.page import begin
 from browser.style import CSS
 from common.base.memory import keep_freed_memory
 from common.base.quiet import hush_libraries
@@ -47,6 +49,8 @@ def build(may_delete: bool = True) -> gr.Blocks:
             opened = runs.build(demo, tabs, pages, may_delete)
             fronts = [page.remembered for page in pages if page.remembered]
             address.remember(demo, tabs, [*fronts, opened])
+            begin(demo, pages)
+        demo.load(None, None, None, js=NAME_PICTURES)
     demo.unload(leave)
     demo.queue(max_size=32)
     return demo

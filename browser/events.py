@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from html import escape
 from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
 
+from browser import fragments
 from browser.visitors import Visitors
 from common.base.errors import FunclocError
 from common.base.paths import without_paths
@@ -16,6 +18,8 @@ from common.base.paths import without_paths
 BAR = gr.Progress()  # stands for the bar of the event that is running
 VISITORS = Visitors()
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+LOOK_EVERY = 2  # seconds between looks for what is known of a run that goes on
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -86,6 +90,26 @@ def whatever_comes(
         follows(handler, inputs, outputs, queue=False, js=js, **QUIET)
 
 
+@dataclass(frozen=True)
+class SoFar:
+    """What is known while a run lasts: where it is shown, and what looks for it."""
+
+    place: gr.HTML
+    timer: gr.Timer
+
+
+def so_far(name: str) -> SoFar:
+    """Lay it out; `name` is the place's id."""
+    place = gr.HTML(elem_id=name)
+    timer = gr.Timer(LOOK_EVERY, active=False)
+
+    def look(request: gr.Request) -> str:
+        return fragments.so_far(VISITORS.known(session_of(request)))
+
+    timer.tick(look, None, place, queue=False, **QUIET)
+    return SoFar(place, timer)
+
+
 def start_run(
     button: gr.Button,
     handler: Callable[..., Any],
@@ -98,6 +122,7 @@ def start_run(
     show_progress_on: Any,
     begun: str,
     ended: str,
+    so_far: SoFar,
 ) -> None:
     """Let a button start a run. One runs at a time, whoever's it is; the others wait in a queue.
 
@@ -113,20 +138,24 @@ def start_run(
         From :func:`stop_button`.
     begun, ended : str
         What the browser does before and after, in its own language.
+    so_far : SoFar
+        Where it is shown what is known while it lasts.
     """
 
     def expect(request: gr.Request) -> list[Any]:
         VISITORS.begin(session_of(request))
         off = gr.update(interactive=False)
-        return [*[off for _ in starters], gr.update(interactive=True, value="Stop")]
+        return [*[off for _ in starters], may_stop(), gr.Timer(active=True)]
 
     def settle(request: gr.Request) -> list[Any]:
         VISITORS.end(session_of(request))
         on = gr.update(interactive=True)
-        return [*[on for _ in starters], gr.update(interactive=False, value="Stop")]
+        stopped = gr.update(interactive=False, value="Stop")
+        return [*[on for _ in starters], stopped, gr.Timer(active=False), ""]
 
-    run = button.click(expect, None, [*starters, stop], queue=False, js=begun, **QUIET).then(
+    changed = [*starters, stop, so_far.timer]
+    run = button.click(expect, None, changed, queue=False, js=begun, **QUIET).then(
         handler, list(inputs), list(outputs), concurrency_limit=1, concurrency_id="run",
         api_name=api_name, show_progress_on=show_progress_on,
     )  # fmt: skip
-    whatever_comes(run, settle, None, [*starters, stop], js=ended)
+    whatever_comes(run, settle, None, [*changed, so_far.place], js=ended)

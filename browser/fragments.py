@@ -10,11 +10,17 @@ from typing import Any
 from common.base.paths import without_paths
 from common.effects.results import Results
 from common.report import outcome_table
+from common.report.dissociation import BADGES as DISSOCIATIONS
+from common.report.glossary import explained
 from common.report.parts import Cell, Table
+from common.report.strip import Card, Strip
 from common.report.verdicts import BADGES, Badge, Said, beside, verdict_said, verdict_tables
 from common.study.comparison import Compared
 from common.study.listing import ORDERS, Entry, table_of
 from common.study.side_by_side import HEADS, NOTE, SideBySide
+from common.study.so_far import Known
+
+OUTCOMES: Mapping[str, Badge] = dict([*DISSOCIATIONS.items(), *BADGES.items()])
 
 
 def escape(text: str) -> str:
@@ -70,6 +76,16 @@ def outcome_tables(results: Results) -> str:
     heads = ["mask", *(column.name for column in columns)]
     shown = table(heads, rows, outcome_table.note(results), strong=strong)
     return shown + "".join(map(report_table, verdict_tables(results)))
+
+
+def words(results: Results) -> str:
+    """The words of the field that a finding needs, each with its line, folded."""
+    lines = "".join(
+        f"<div><dt>{escape(word)}</dt><dd>{escape(line)}</dd></div>"
+        for word, line in explained(results).items()
+    )
+    folded = f"<summary>What these words mean</summary><dl>{lines}</dl>"
+    return f"<details class='fl-words'>{folded}</details>"
 
 
 def _mask(row: outcome_table.Row) -> Cell:
@@ -147,10 +163,10 @@ def runs(entries: Sequence[Entry], order: str = "newest", of: int | None = None)
         return note(f"None of {of} runs has these words." if of else none_yet)
     rows = [
         (
-            Cell(each.name, each.started[:16]),
+            Cell(each.called.name or each.name, _beside(each)),
             each.model,
             each.localizer,
-            Cell(f"{BADGES[each.outcome]}" if each.outcome else "", each.effect),
+            Cell(str(OUTCOMES[each.outcome]) if each.outcome else "", each.effect),
             each.verdict,
         )
         for each in entries
@@ -159,6 +175,13 @@ def runs(entries: Sequence[Entry], order: str = "newest", of: int | None = None)
     how_many = "All runs" if of in (None, len(entries)) else f"{len(entries)} of {of} runs"
     shown = table(heads, rows, f"{how_many}, {ORDERS[order]}", "fl-runs")
     return shown + _download(table_of(entries).to_csv(index=False), "runs.csv", "These runs as CSV")
+
+
+def _beside(entry: Entry) -> str:
+    """Beneath a run's name: its folder, if that is another one, when it was, and its note."""
+    folder = entry.name if entry.called.name else ""
+    note = " ".join(entry.called.note.split())
+    return " · ".join(filter(None, (folder, entry.started[:16].replace("T", " "), note)))
 
 
 def _download(text: str, name: str, said: str) -> str:
@@ -201,6 +224,50 @@ def gallery(shown: Mapping[str, Any]) -> str:
     )
     heading = f"<h2>{escape(shown['heading'])}</h2>"
     return f"{heading}{note(shown['caption'])}<div class='fl-pictures'>{figures}</div>"
+
+
+def strip(shown: Strip | None) -> str:
+    """A few items with what the model answers: intact, without the top units, and a control."""
+    if shown is None:
+        return ""
+    cards = "".join(map(_card, shown.cards))
+    heading = f"<h2>{escape(shown.heading)}</h2>{note(shown.note)}"
+    return f"{heading}<div class='fl-strip'>{cards}</div>"
+
+
+def _card(card: Card) -> str:
+    picture = f"<img alt='{escape(card.name)}' src='data:image/jpeg;base64,{card.data}'>"
+    answers = "".join(
+        f"<span>{escape(each.when)}: <b>{each.mark} {escape(each.said)}</b></span>"
+        for each in card.answers
+    )
+    return (
+        f"<figure>{picture if card.data else ''}<figcaption><span>{escape(card.group)}</span>"
+        f"{answers}</figcaption></figure>"
+    )
+
+
+def so_far(known: Sequence[Known]) -> str:
+    """What a run that goes on knows by now: nothing of it is a finding yet."""
+    if not known:
+        return ""
+    groups = [*known[0].groups]
+    rows = [(_known_mask(each), *(_right(each.groups[g]) for g in groups)) for each in known]
+    caption = (
+        "So far: right answers (%), of how many under all masks of a kind. A verdict waits for all "
+        "of them."
+    )
+    return table(["mask", *groups], rows, caption, "fl-so-far")
+
+
+def _known_mask(each: Known) -> Cell:
+    dose = "" if each.percent is None else f" {each.percent:g} %"
+    return Cell(f"{each.rule}{dose}", f"×{each.draws}" if each.draws > 1 else "")
+
+
+def _right(counts: tuple[int, int]) -> Cell:
+    right, n = counts
+    return Cell(f"{100 * right / n:.1f}" if n else "", f"of {n:,}" if n else "not yet")
 
 
 def side_by_side(parts: Sequence[tuple[str, str]]) -> str:

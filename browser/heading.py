@@ -12,6 +12,7 @@ import gradio as gr
 
 from browser.events import QUIET
 from browser.fragments import escape
+from common.base.called import called
 from common.base.errors import FunclocError
 from common.base.files import read_json
 
@@ -27,23 +28,31 @@ COMPARE = """(...values) => {
 }"""
 
 
-def heading(folder: Path, filled: Callable[[Mapping[str, Any]], list[Any]]) -> str:
+def heading(
+    folder: Path,
+    filled: Callable[[Mapping[str, Any]], list[Any]] | None = None,
+    shipped: str = "",
+) -> str:
     """What a result is of: model, localizer, benchmark, date, and a link to its run.
 
     Parameters
     ----------
     folder : Path
         The run's.
-    filled : callable
-        Its settings as values of the form; raises where the form cannot say them.
+    filled : callable, optional
+        Its settings as values of the form; raises where the form cannot say them. Left out, the
+        form may say what it likes.
+    shipped : str, optional
+        In the place of the link, of a finding that comes with the program: that it does.
     """
-    about = read_json(folder / "run.json")
+    about, own = read_json(folder / "run.json"), called(folder)
     settings = about["settings"]
     try:
-        form = f" data-form='{escape(json.dumps(filled(settings)))}'"
+        form = f" data-form='{escape(json.dumps(filled(settings)))}'" if filled else ""
     except FunclocError:
         form = ""
     parts = {
+        "Name": own.name,
         "Model": settings["model"],
         "Localizer": settings["localizer"],
         "Evaluated on": settings.get("evaluation") or "",
@@ -54,8 +63,10 @@ def heading(folder: Path, filled: Callable[[Mapping[str, Any]], list[Any]]) -> s
         for name, value in parts.items()
         if value
     )
+    link = f"<em>{escape(shipped)}</em>" if shipped else f"Run {run_link(folder.name)}"
     return (
-        f"<div class='fl-head'{form}>{told}<span>Run {run_link(folder.name)}</span>"
+        f"<div class='fl-head'{form}>{told}<span>{link}</span>"
+        f"{f'<span>{escape(own.note)}</span>' if own.note else ''}"
         "<strong class='fl-since' role='status'>Settings changed since</strong></div>"
     )
 

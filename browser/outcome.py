@@ -9,20 +9,23 @@ from typing import Any
 import gradio as gr
 
 from browser import fragments, pictures
+from browser.shipped import Shipped
 from common.measure.masks import top_percent
 from common.measure.scores import SelectivityMap
 from common.report import figures
 from common.report.draws import adjusted_effects
 from common.report.sections import say_adjusted, say_doses, say_sites
+from common.report.strip import strip_of
+from common.study.dissociation_file import NAME as DISSOCIATION
 from common.study.listing import file_of
+from common.study.results import NAME as RESULTS
 from common.study.results import load_results
 
 FILES = {
     "Report": "report.html",
-    "Numbers (results.json)": "results.json",
+    "Numbers (results.json)": RESULTS,
     "Masks": "masks.safetensors",
 }
-YET_TO_COME = "What a run finds stands here: one plain line, the table of all masks, and figures."
 
 
 @dataclass(frozen=True)
@@ -35,36 +38,42 @@ class Outcome:
     rivals: gr.Image
     units: gr.Image
     downloads: gr.Row
+    strip: gr.HTML
     files: list[gr.DownloadButton]
 
     @property
     def all(self) -> list[Any]:
         """All of them, in the order of :func:`shown`."""
         places = [self.finding, self.table, self.curve, self.rivals, self.units, self.downloads]
-        return [*places, *self.files]
+        return [*places, self.strip, *self.files]
 
     @staticmethod
     def n_places() -> int:
         """How many they are."""
-        return 6 + len(FILES)
+        return 7 + len(FILES)
 
 
-def outcome(name: str = "") -> Outcome:
-    """Lay out the places for a run that is yet to come.
+def outcome(shipped: Shipped, name: str = "") -> Outcome:
+    """Lay out the places for a run, filled with the finding that ships until there is one.
 
     Parameters
     ----------
+    shipped : Shipped
+        That finding.
     name : str
         Before the elements' ids, where a page has several.
     """
-    finding = gr.HTML(fragments.note(YET_TO_COME), min_height=96, elem_id=f"{name}finding")
-    table = gr.HTML(elem_id=f"{name}table")
+    results = shipped.results
+    told = fragments.finding(results) + fragments.words(results)
+    finding = gr.HTML(told, min_height=96, elem_id=f"{name}finding")
+    strip = gr.HTML(fragments.strip(shipped.strip), elem_id=f"{name}strip")
     with gr.Row():
-        curve = pictures.place("Dose curve")
+        curve = pictures.place("Dose curve", "", shipped.curve, say_doses(results))
         rivals = pictures.place("Adjusted effect")
+    table = gr.HTML(fragments.outcome_tables(results), elem_id=f"{name}table")
     units = pictures.place("Units by site")
     row, files = downloads()
-    return Outcome(finding, table, curve, rivals, units, row, files)
+    return Outcome(finding, table, curve, rivals, units, row, strip, files)
 
 
 def downloads() -> tuple[gr.Row, list[gr.DownloadButton]]:
@@ -90,12 +99,13 @@ def shown(folder: Path, target: str) -> list[Any]:
     effects = adjusted_effects(folder, results)
     curve = figures.dose_curve(results) if len(results.doses) > 1 else None
     return [
-        fragments.finding(results),
+        fragments.finding(results) + fragments.words(results),
         fragments.outcome_tables(results),
         pictures.drawn(curve, say_doses(results)),
         pictures.drawn(figures.adjusted(results, effects), say_adjusted(results)),
         pictures.drawn(figures.units_by_site(found, top, target), say_sites(found, top)),
         gr.Row(visible=True),
+        fragments.strip(strip_of(folder, results)),
         *files_of(folder),
     ]
 
@@ -103,12 +113,14 @@ def shown(folder: Path, target: str) -> list[Any]:
 def nothing_shown(said: str) -> list[Any]:
     """The same places where there is no result, but a line that says so."""
     no_figure = [pictures.drawn(None, "")] * 3
-    return [fragments.note(said), "", *no_figure, gr.Row(visible=False), *[gr.skip()] * len(FILES)]
+    none = [gr.Row(visible=False), "", *[gr.skip()] * len(FILES)]
+    return [fragments.note(said), "", *no_figure, *none]
 
 
 def files_of(folder: Path) -> list[Any]:
     """The download buttons, filled with what the folder has."""
-    there = [file_of(folder, name) for name in FILES.values()]
+    crossed = file_of(folder, DISSOCIATION)  # the numbers, of a dissociation
+    there = [file_of(folder, n) or (crossed if n == RESULTS else None) for n in FILES.values()]
     return [
         gr.DownloadButton(value=path and str(path), interactive=path is not None) for path in there
     ]

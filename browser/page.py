@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ from typing import Any
 import gradio as gr
 
 from browser.address import Remembered
+
+MOUNTED = "() => new Promise((go) => setTimeout(go, 300))"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Page:
         What the address remembers of the page.
     asked : gr.Textbox, optional
         Takes the name of a run that the page is to show.
+    first : callable, optional
+        The value of `found` of who has run and opened nothing yet.
     """
 
     id: str
@@ -45,3 +49,23 @@ class Page:
     open: Callable[[Path], Any]
     remembered: Remembered | None = None
     asked: gr.Textbox | None = None
+    first: Callable[[], Any] | None = None
+
+
+def begin(demo: gr.Blocks, pages: Sequence[Page]) -> None:
+    """Let who opens the app have the findings that ship: of all pages at once.
+
+    A moment after the page is up: before that, Gradio does not tell all who listen (seen in 6.31).
+    """
+
+    def first(*found: Any) -> Any:
+        each = [
+            gr.skip() if here is not None or page.first is None else page.first()
+            for page, here in zip(pages, found, strict=True)
+        ]
+        return each[0] if len(each) == 1 else each
+
+    states: list[Any] = [page.found for page in pages]
+    demo.load(None, None, None, js=MOUNTED).then(
+        first, states, states, queue=False, show_progress="hidden", api_visibility="private"
+    )

@@ -10,7 +10,17 @@ from typing import Any, Generic, TypeVar
 import gradio as gr
 
 from browser import fragments
-from browser.events import QUIET, VISITORS, session_of, start_run, stop_button, told
+from browser.cost import Cost, foretell, place
+from browser.events import (
+    QUIET,
+    VISITORS,
+    SoFar,
+    session_of,
+    so_far,
+    start_run,
+    stop_button,
+    told,
+)
 from browser.form import form
 from browser.found import FoundMap
 from browser.heading import heading, keep_comparing
@@ -36,12 +46,18 @@ class Starters:
         The first visitor's; that of the form; the one that stops either.
     fields : dict of str to component
         Of the form.
+    cost : Cost
+        Says before how long a run takes.
+    so_far : SoFar
+        Says while it lasts what is known.
     """
 
     first: gr.Button
     go: gr.Button
     stop: gr.Button
     fields: dict[str, Any]
+    cost: Cost
+    so_far: SoFar
 
 
 def starters(offer: Offer[Any], page: str) -> Starters:
@@ -64,8 +80,10 @@ def starters(offer: Offer[Any], page: str) -> Starters:
     words = "Choose model, localizer and doses yourself"
     with gr.Accordion(words, open=False, elem_id=f"{page}-form"):
         fields = form(offer)
-        go = gr.Button("Run", variant="secondary", elem_id=names[1])
-    return Starters(first, go, stop, fields)
+        with gr.Row():
+            go = gr.Button("Run", variant="secondary", elem_id=names[1], scale=3)
+            cost = place(page)
+    return Starters(first, go, stop, fields, cost, so_far(f"{page}-so-far"))
 
 
 @dataclass(frozen=True)
@@ -92,9 +110,17 @@ class Shown:
         return [self.head, self.asked, self.now]
 
 
-def shown_run(page: str) -> Shown:
-    """Lay out the line above a result; `page` comes before the ids of its elements."""
-    head = gr.HTML(elem_id=f"{page}-head")
+def shown_run(page: str, first: str) -> Shown:
+    """Lay out the line above a result.
+
+    Parameters
+    ----------
+    page : str
+        Before the ids of its elements.
+    first : str
+        What it says in the beginning.
+    """
+    head = gr.HTML(first, elem_id=f"{page}-head")
     asked = gr.Textbox(
         "", label="Run", info="The run that is shown.", visible="hidden", elem_id=f"{page}-run"
     )
@@ -190,6 +216,8 @@ class Running(Generic[F]):
 
 def start_with(
     made: Starters,
+    offer: Offer[Any],
+    front: FrontEnd[Any, Any],
     demo: Callable[..., Any],
     chosen: Callable[..., Any],
     outputs: Sequence[Any],
@@ -206,6 +234,8 @@ def start_with(
     ----------
     made : Starters
         The buttons.
+    offer, front
+        What can be chosen, and who says how long it takes.
     demo, chosen : callable
         Handlers of the first visitor's button and of the form.
     outputs : sequence of components
@@ -228,8 +258,9 @@ def start_with(
         start_run(
             button, handler, inputs, [*outputs, *shown.all], starters=[made.first, made.go],
             stop=made.stop, api_name=f"{name}{suffix}", show_progress_on=finding,
-            begun=BEGUN % button.elem_id, ended=ENDED,
+            begun=BEGUN % button.elem_id, ended=ENDED, so_far=made.so_far,
         )  # fmt: skip
+    foretell(made.cost, offer, front, made.fields)
     made.first.click(filled, None, [*made.fields.values()], queue=False, **QUIET)
     shown.asked.change(
         reopen, [shown.asked, shown.now], [*outputs, *shown.all], show_progress_on=finding,

@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from browser import fragments, pictures
+from browser import fragments, naming, pictures
 from browser.address import LONGEST, Remembered
 from browser.events import QUIET, told
 from browser.outcome import FILES, downloads, files_of
@@ -105,6 +105,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, pages: Sequence[Page], may_delete: boo
                 yes = gr.Button("Yes, delete it", size="sm", variant="stop")
                 no = gr.Button("Keep it", size="sm")
         row, files = downloads()
+        called = naming.place(may_delete)
         compared = gr.HTML(elem_id="compared")
         with gr.Row():
             curves = [
@@ -130,6 +131,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, pages: Sequence[Page], may_delete: boo
         told(partial(open_run, pages=pages)), chosen, opened, api_name="open",
         show_progress_on=frame,
     )  # fmt: skip
+    if may_delete:
+        naming.follow(called, chosen, frame, _report, look_again, kept, listed)
     gr.on(
         [chosen.change, rival.change], told(compare_runs), [chosen, rival], beside,
         api_name="compare", show_progress_on=compared,
@@ -182,8 +185,10 @@ def look_again(
     list
         What has now been seen, the list, and the names to choose from for either run and for more.
     """
+    words, order = words or "", order or "newest"  # as long as the page has not been opened
     entries = list_runs()
-    state = f"seen {words!r} {order} {[(entry.name, entry.finished) for entry in entries]}"
+    known = [(entry.name, entry.finished, entry.called) for entry in entries]
+    state = f"seen {words!r} {order} {known}"
     if state == seen:
         return [gr.skip()] * 5
     finished = _finished(entries)
@@ -195,13 +200,18 @@ def look_again(
 def _names(entries: Sequence[Entry]) -> list[tuple[str, str]]:
     """Labels and names of all runs."""
     return [
-        (entry.name if entry.finished else f"{entry.name} ({entry.verdict})", entry.name)
+        (_label(entry) if entry.finished else f"{_label(entry)} ({entry.verdict})", entry.name)
         for entry in entries
     ]
 
 
+def _label(entry: Entry) -> str:
+    return f"{entry.called.name} ({entry.name})" if entry.called.name else entry.name
+
+
 def _finished(entries: Sequence[Entry]) -> list[tuple[str, str]]:
-    return _names([entry for entry in entries if entry.finished])
+    """Those that can be compared; a dissociation has another kind of result."""
+    return _names([entry for entry in entries if entry.finished and not entry.crossed])
 
 
 def _choice(names: list[tuple[str, str]], value: str | None) -> Any:
@@ -250,7 +260,7 @@ def _report(entry: Entry) -> str:
 
 
 def _state(page: Page, entry: Entry) -> Any:
-    if page.front != entry.front:
+    if page.front != entry.front or entry.crossed:
         return gr.skip()
     try:
         return page.open(entry.folder)
@@ -260,7 +270,7 @@ def _state(page: Page, entry: Entry) -> Any:
 
 def _asked(page: Page, entry: Entry) -> list[Any]:
     """The run's name, for its own page to show it, and its settings, if the form can say them."""
-    if page.front != entry.front:
+    if page.front != entry.front or entry.crossed:
         return [gr.skip()] * (1 + len(page.form))
     try:
         return [entry.name, *page.fill(entry.settings)]
@@ -279,6 +289,10 @@ def repeat(name: str | None, pages: Sequence[Page]) -> list[Any]:
         If the form cannot say its settings; the message has the command that can.
     """
     entry = run_named(name)
+    if entry.crossed:
+        raise SettingError(
+            f"{entry.name}: is a dissociation; repeat it by the command at the end of its report"
+        )
     page = next((each for each in pages if each.front == entry.front), None)
     if page is None:
         raise SettingError(f"{entry.name}: no page here is of {entry.front or 'its program'}")

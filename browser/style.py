@@ -26,7 +26,14 @@ CSS = """
 .fl-warn, .fl-note { margin: .3rem 0; color: var(--body-text-color); font-size: .92rem; }
 .fl-warn { background: color-mix(in srgb, #e69f00 18%, transparent); padding: .4rem .8rem;
   border-radius: 4px; }
-.fl-scroll { overflow-x: auto; }
+.fl-words { font-size: .88rem; color: var(--body-text-color); margin: .3rem 0; }
+.fl-words summary { cursor: pointer; color: var(--fl-blue); padding: .2rem 0; }
+.fl-words div { margin: .15rem 0; } .fl-words dt { display: inline; font-weight: 600; }
+.fl-words dt::after { content: ": "; } .fl-words dd { display: inline; margin: 0; }
+.fl-scroll { overflow-x: auto; container-type: inline-size; }
+/* As wide as what is seen of a table, and where it is seen. */
+.fl-table caption { position: sticky; left: 0; width: 100cqi; box-sizing: border-box; }
+#faces-so-far:not(:has(table)), #language-so-far:not(:has(table)) { display: none; }
 table.fl-table { border-collapse: collapse; border: 0; width: 100%; font-size: .86rem;
   font-variant-numeric: tabular-nums; color: var(--body-text-color); }
 .fl-table caption { caption-side: bottom; text-align: left; font-size: .8rem; padding-top: .4rem;
@@ -86,6 +93,15 @@ table.fl-table { border-collapse: collapse; border: 0; width: 100%; font-size: .
 .fl-report { width: 100%; height: 80vh; border: 1px solid var(--border-color-primary);
   background: Canvas; }
 .fl-intro p { max-width: 46rem; margin: .2rem 0; color: var(--body-text-color); }
+.fl-strip { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(10.5rem, 45%), 1fr));
+  gap: .6rem; margin: .4rem 0; }
+.fl-strip figure { margin: 0; padding: .5rem; border-radius: 4px;
+  background: var(--background-fill-secondary); }
+.fl-strip img { width: 7.5rem; max-width: 100%; border-radius: 4px; }
+.fl-strip figcaption { font-size: .8rem; line-height: 1.35; overflow-wrap: anywhere;
+  color: var(--body-text-color); }
+.fl-strip figcaption span { display: block; margin-top: .2rem; }
+.fl-strip b { font-weight: 600; }
 .fl-pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.5rem, 1fr));
   gap: .6rem; margin: .4rem 0; }
 .fl-pictures figure { margin: 0; }
@@ -105,7 +121,10 @@ table.fl-table { border-collapse: collapse; border: 0; width: 100%; font-size: .
 .fl-figure img { padding-top: 2rem; max-height: 34rem; max-width: 44rem; margin: 0 auto;
   object-fit: contain; background: #fff; }
 .fl-map img { padding-top: 0; max-height: none; cursor: crosshair; }
-.dark .fl-figure img { filter: brightness(.88); }
+/* Ink on white: turned round in the dark, hues kept, and what was white lets shine through. */
+.dark .fl-figure { isolation: isolate; }
+.dark .fl-figure img { filter: invert(1) hue-rotate(180deg); mix-blend-mode: screen; }
+.dark :is(#where-answers, #where-changes) img { filter: brightness(.88); mix-blend-mode: normal; }
 .fl-few .grid-wrap { min-height: 0; height: auto; max-height: none; }
 .fl-few .grid-container { height: auto; }
 .fl-few .caption-label { font-size: .68rem; padding: 0 .25rem; max-width: 100%; }

@@ -104,8 +104,8 @@ class UnitPages(Generic[Model, S]):
     place: Callable[[str], Any]
     fill: Callable[[str, Answers[Any], int, list[int]], Any]
 
-    def build(self, found: gr.State, stop: gr.Button) -> gr.Textbox:
-        """Lay out the section, hidden until there is a map.
+    def build(self, found: gr.State, stop: gr.Button, first: FoundMap[S]) -> gr.Textbox:
+        """Lay out the section.
 
         Parameters
         ----------
@@ -113,6 +113,8 @@ class UnitPages(Generic[Model, S]):
             The visitor's own map; the section is filled whenever it changes.
         stop : gr.Button
             Stops what takes long here, too.
+        first : FoundMap
+            The map of who has run and opened nothing yet.
 
         Returns
         -------
@@ -120,7 +122,7 @@ class UnitPages(Generic[Model, S]):
             The name of the unit that is open, for the address: another name there opens another.
         """
         opened = gr.State(None, time_to_live=6 * 3600)
-        with gr.Column(visible=False, elem_id=f"{self.page}-units-by-layer") as section:
+        with gr.Column(elem_id=f"{self.page}-units-by-layer") as section:
             gr.HTML(
                 "<h2>Units by layer</h2><p class='fl-note'>All units of the model, a row a layer, "
                 "by how much more they answer to the target (orange) or to the control (purple). "
@@ -134,7 +136,8 @@ class UnitPages(Generic[Model, S]):
                 info="LAYER/NUMBER as in layer4.1:output/17, or #RANK as in #12; then Enter.",
             )  # fmt: skip
             layers = gr.Radio(
-                [], label="Layer", elem_id=f"{self.page}-layers",
+                unit_fragments.layer_choices(first.top), label="Layer",
+                elem_id=f"{self.page}-layers",
                 info="The layers that have units in the mask, in running order, and how many.",
             )  # fmt: skip
             listed = gr.HTML(elem_id=f"{self.page}-listed")

@@ -17,8 +17,9 @@ from typing import Any, Generic
 
 from common.base.errors import FunclocError
 from common.base.memory import give_back_freed_memory
-from common.base.progress import LEFT, NOTE, PART, Progress, spoken_seconds
+from common.base.progress import KNOWN, LEFT, NOTE, PART, Progress, spoken_seconds
 from common.study.front import Model, S
+from common.study.so_far import Known, read_known
 
 MODELS_KEPT = 2
 BAR_EVERY = 0.25  # seconds; a bar that moves more often takes its time from the work
@@ -34,6 +35,7 @@ class Visitors:
     """Whose runs are under way, and which of them shall stop."""
 
     _asked: dict[str, bool] = field(default_factory=dict)
+    _known: dict[str, str] = field(default_factory=dict)
 
     def begin(self, session: str) -> None:
         """Expect a run; an old wish to stop is forgotten."""
@@ -56,6 +58,12 @@ class Visitors:
     def end(self, session: str) -> None:
         """Forget the visitor's run."""
         self._asked.pop(session, None)
+        self._known.pop(session, None)
+
+    def known(self, session: str) -> list[Known]:
+        """What the visitor's run knows so far."""
+        told = self._known.get(session)
+        return [] if told is None else read_known(told)
 
     @contextmanager
     def expecting(self, session: str) -> Iterator[None]:
@@ -108,6 +116,9 @@ class Visitors:
         def show(step: str, done: int, total: int) -> None:
             nonlocal whole, shown, note, seconds
             self.check(session)
+            if step.startswith(KNOWN):
+                self._known[session] = step
+                return
             if step.startswith(NOTE):
                 note = f" ({step.removeprefix(NOTE).replace('`', '')})"
                 return

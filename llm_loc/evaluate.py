@@ -270,6 +270,15 @@ class TextBatches(Batches[Part]):
         halves = texts.halves
         return None if halves is None else ((name, halves[0]), (name, halves[1]))
 
+    def known(self, parts: Sequence[Arrays]) -> tuple[np.ndarray, np.ndarray]:
+        """The items of which the first batches have every text."""
+        scores, there = (np.zeros(len(self.ids[ITEMS])) for _ in range(2))
+        for (name, part), arrays in zip(self.parts, parts, strict=False):
+            if name == ITEMS:
+                scores[part.where], there[part.where] = arrays["sums"], 1
+        places = np.flatnonzero((self.tokens.by_item(there) != 0).all(axis=1))
+        return places, _outcome(self.tokens.by_item(scores)[places], {}).correct
+
     def outcome(self, parts: Sequence[Arrays]) -> Outcome:
         """The batches at their places: margins of the items, nats a token of the windows."""
         found = {name: np.zeros(len(ids)) for name, ids in self.ids.items()}

@@ -37,7 +37,7 @@ from llm_loc.described import describe_texts, items_warning, texts_table
 from llm_loc.donors import text_donors
 from llm_loc.driving import driving_of
 from llm_loc.evaluate import TextBatches, Tokenized
-from llm_loc.gallery import layer_matched, prompts, save_continuations
+from llm_loc.gallery import layer_matched, prompts, save_continuations, save_strip
 from llm_loc.generate import Sampling, continuations
 from llm_loc.harness import TaskScores, check_installed, evaluate_tasks
 from llm_loc.load import load_model
@@ -226,12 +226,13 @@ class Texts(EvaluatingTogether):
         folder: Path,
         found: SelectivityMap,
         top: Mask,
-        intact: Outcome,  # noqa: ARG002
-        ablated: Outcome,  # noqa: ARG002
+        intact: Outcome,
+        ablated: Outcome,
         progress: Progress = silent,
     ) -> None:
         """What the model writes, and what its top units answer to."""
         settings = self.settings
+        save_strip(folder / "gallery" / "strip.json", self.benchmark, intact, ablated)
         controls = layer_matched(found, top.percent, settings.seed, PROFILE_DRAWS)
         said = folder / "gallery" / "continuations.json"
         if not is_whole(said):

@@ -11,6 +11,7 @@ from common.base.errors import MaskError
 from common.base.files import save_json
 from common.base.progress import Progress, silent
 from common.base.tables import lines_of
+from common.effects.items import Outcome
 from common.measure.ablate import Ablation
 from common.measure.control_rules import control
 from common.measure.donors import Donors
@@ -20,6 +21,7 @@ from llm_loc.generate import Sampling, continuations
 from llm_loc.models import LanguageModel
 from llm_loc.stimuli import Benchmark
 
+LOST, KEPT = 4, 2  # items that are shown with the answers to them
 PROMPTS = 3
 WORDS = 4
 NEW_TOKENS = 30
@@ -92,3 +94,40 @@ def save_continuations(
         progress("write", len(starts), len(starts))
     columns = ["intact", *(mask.name for mask in masks)]
     save_json(path, {"new_tokens": NEW_TOKENS, "columns": columns, "rows": rows})
+
+
+def save_strip(path: Path, items: Benchmark, intact: Outcome, ablated: Outcome) -> None:
+    """Keep which items the report shows with the answers to them, and their texts.
+
+    Parameters
+    ----------
+    path : Path
+        Of the JSON file.
+    items : Benchmark
+        What was evaluated.
+    intact, ablated : Outcome
+        Without a mask and under the top one.
+    """
+    lost = np.flatnonzero(intact.correct & ~ablated.correct)
+    lost = lost[np.argsort(ablated.margin[lost] - intact.margin[lost], kind="stable")]
+    kept = np.flatnonzero(intact.correct & ablated.correct & (items.groups != items.target))
+    some, others = _one_of_each(lost, items.labels, LOST), _one_of_each(kept, items.labels, KEPT)
+    told = []
+    if some:
+        told.append(f"{len(some)} that are lost, those first whose margin fell most")
+    if others:
+        told.append(f"the first {len(others)} of {items.other} that are not")
+    cards = [
+        {"item": items.names[number], "choices": [*items.choices[number]]}
+        for number in (*some, *others)
+    ]
+    save_json(path, {"note": f"Which text it finds likelier: {'; '.join(told)}.", "cards": cards})
+
+
+def _one_of_each(numbers: np.ndarray, labels: np.ndarray, most: int) -> list[int]:
+    """The first items, one of each part where there are enough parts."""
+    parts: dict[str, int] = {}
+    for number in numbers.tolist():
+        parts.setdefault(str(labels[number]), number)
+    rest = [number for number in numbers.tolist() if number not in parts.values()]
+    return [*parts.values(), *rest][:most]

@@ -140,6 +140,12 @@ class PictureBatches(Batches[slice]):
             return None
         return slice(part.start, middle), slice(middle, part.stop)
 
+    def known(self, parts: Sequence[Arrays]) -> tuple[np.ndarray, np.ndarray]:
+        """The pictures of the first batches; without labels all of them count as right."""
+        prediction = np.concatenate([arrays["prediction"] for arrays in parts])
+        right = prediction if self.labels is None else self.labels[: len(prediction)]
+        return np.arange(len(prediction)), prediction == right
+
     def outcome(self, parts: Sequence[Arrays]) -> Outcome:
         """The batches one after another."""
         prediction, margin = (

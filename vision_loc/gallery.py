@@ -21,6 +21,7 @@ from vision_loc.stimuli import Benchmark, Pixels
 
 CHANGED = "Pictures whose prediction changed"
 SHOWN = 8
+OF_CHANGED, OF_LEAST = 4, 2  # pictures that are shown with the answers to them
 SIDE = 160
 
 
@@ -94,6 +95,22 @@ def save_gallery(
         for entry in gallery["pictures"]:
             save_bytes(folder / entry["file"], jpeg(pixels[entry.pop("number")]))
     save_json(folder / "gallery.json", galleries)
+    save_json(folder / "strip.json", _strip(galleries))
+
+
+def _strip(galleries: list[dict[str, Any]]) -> dict[str, Any]:
+    """The pictures that are shown with the answers to them, and how they were chosen."""
+    *driving, changed = (gallery["pictures"] for gallery in galleries)
+    some, least = changed[:OF_CHANGED], driving[-1][:OF_LEAST] if driving else []
+    told = []
+    if some:
+        told.append(f"{len(some)} whose answer changed, those first whose margin fell most")
+    if least:
+        told.append(f"{len(least)} that drive the units least")
+    return {
+        "note": f"Pictures: {'; '.join(told)}.",
+        "cards": [{"item": each["alt"], "file": each["file"]} for each in (*some, *least)],
+    }
 
 
 def _driving(driven: np.ndarray | None, items: Benchmark) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ PART = "part"  # the step of this name tells how far the current part of another
 
 LEFT = "left"  # that of this name tells how many seconds of a step are over, and of how many
 NOTE = "note: "  # what comes after it is a sentence to be read once, and no step
+KNOWN = "known: "  # what comes after it is what is known so far; see common.study.so_far
 
 
 class Progress(Protocol):
@@ -51,6 +52,8 @@ def terminal(enabled: bool = True, spoken: Callable[[str], str] = str) -> Iterat
 
     def show(step: str, done: int, total: int) -> None:
         nonlocal drawn
+        if step.startswith(KNOWN):
+            return
         if step.startswith(NOTE):
             if sys.stderr.isatty():
                 tqdm.write(spoken(step.removeprefix(NOTE)), file=sys.stderr)

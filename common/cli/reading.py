@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from common.base.called import call
 from common.base.errors import RunError, SettingError
 from common.base.files import save_text
 from common.cli.options import Json, one_of
@@ -67,11 +68,20 @@ def _add_judge(app: typer.Typer) -> None:
 def _add_report(app: typer.Typer) -> None:
     @app.command(
         "report",
-        help="Make the report of a finished run, or of a map, again, from its folder alone.",
+        help="Make the report of a finished run, or of a map, again, from its folder alone; and "
+        "give it a name and a note, which stand in it and in the app's list of runs.",
     )
     def report(
         folder: Annotated[Path, typer.Argument(help="The run folder.", metavar="RUN")],
+        name: Annotated[
+            str | None, typer.Option("--name", help="Call the run so; empty takes the name away.")
+        ] = None,
+        note: Annotated[
+            str | None, typer.Option("--note", help="Note this of it; empty takes the note away.")
+        ] = None,
     ) -> None:
+        if name is not None or note is not None:
+            call(folder, name, note)
         print_place("Report", report_again(folder))
 
 

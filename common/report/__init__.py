@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from common.base.called import called
 from common.base.files import read_json, save_text
 from common.effects.established import established
 from common.effects.nouns import all_in_words_of
@@ -16,9 +17,11 @@ from common.effects.results import Results
 from common.measure.scores import SelectivityMap
 from common.report import outcome_table, sections, tables, verdicts, words
 from common.report.decodable import decodable
+from common.report.glossary import explained
 from common.report.likeness import likeness
 from common.report.page import rendered
 from common.report.parts import part_of
+from common.report.strip import strip_of
 from common.report.unit_list import top_units
 
 __all__ = ["make_report"]
@@ -48,10 +51,13 @@ def make_report(folder: Path, results: Results) -> Path:
         "report",
         title=f"{results.localizer.name} in {results.model.name}",
         run=run,
+        called=called(folder),
         results=results,
         said=verdicts.verdict_said(results),
         beside=verdicts.beside(results),
         facts=words.facts(results),
+        strip=strip_of(folder, results),
+        glossary=explained(results),
         claims=established(results),
         note=outcome_table.note(results),
         columns=outcome_table.columns(results),

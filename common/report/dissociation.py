@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from common.base.called import called
 from common.base.files import read_json, save_text
 from common.effects.claim import UNTOLD, YES
 from common.effects.crossing_words import (
@@ -66,6 +67,7 @@ def make_dissociation_report(folder: Path, found: Dissociation) -> Path:
         "several",
         title=f"{len(found.names)} localizers in {found.model.name}",
         run=run,
+        called=called(folder),
         style=badge.style,
         mark=badge.mark,
         outcome=badge.word,

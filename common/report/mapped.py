@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from common.base.called import called
 from common.base.files import read_json, save_text
 from common.effects.nouns import all_in_words_of, in_words_of
 from common.effects.results import Localized
@@ -47,6 +48,7 @@ def make_map_report(folder: Path, told: Localized) -> Path:
         "map",
         title=f"{told.localizer.name} in {told.model.name}: the map",
         run=run,
+        called=called(folder),
         sentences=all_in_words_of(found.unit, map_said(told, headline)),
         warnings=map_warnings(told),
         facts=words.map_facts(told),

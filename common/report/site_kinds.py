@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from common.base.called import called
 from common.base.files import read_json, save_text
 from common.effects.claim import UNTOLD, YES
 from common.effects.finding import amount, amount_within, between_amounts
@@ -73,6 +74,7 @@ def make_sites_report(folder: Path, found: ComparedSites) -> Path:
         "several",
         title=f"{found.localizer.name} by kind of site in {found.model.name}",
         run=run,
+        called=called(folder),
         style=badge.style,
         mark=badge.mark,
         outcome=badge.word,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -86,6 +86,15 @@ class Batches(ABC, Generic[P]):
     def halves(self, part: P) -> tuple[P, P] | None:
         """A part in two, in its order; nothing, if it is a single stimulus."""
 
+    def known(self, parts: Sequence[Arrays]) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG002
+        """Items that the first batches answer for, and whether each is right; none, as it stands.
+
+        Returns
+        -------
+        (array of int, array of bool)
+        """
+        return np.empty(0, dtype=np.intp), np.empty(0, dtype=bool)
+
     @abstractmethod
     def outcome(self, parts: Sequence[Arrays]) -> Outcome:
         """The outcome under a mask, from what each batch gave."""
@@ -97,6 +106,7 @@ def under_masks(
     progress: Progress = silent,
     journal: Journal | None = None,
     rates: Rates | None = None,
+    watch: Callable[[int], None] | None = None,
 ) -> list[Outcome]:
     """The outcomes under many masks.
 
@@ -112,6 +122,8 @@ def under_masks(
         What is known already, and where the rest is kept.
     rates : Rates, optional
         What the work takes, to tell how much of the time is left.
+    watch : callable, optional
+        Told after each batch how many of the first ones are known.
 
     Returns
     -------
@@ -139,10 +151,12 @@ def under_masks(
                         progress(PART, done, total)
                         left.did(seconds)
                 done += _keep_others(kept, keys, team.exchanged(own), shown.sizes)
+                if watch is not None:
+                    watch(some[-1][0] + 1)
     except BaseException:
         kept.flush()  # somebody stopped it: the same command goes on from here
         raise
-    return [shown.outcome(_parts(kept, len(shown.sizes), key)) for key in keys]
+    return [shown.outcome(parts_known(kept, len(shown.sizes), key)) for key in keys]
 
 
 def _keep_others(
@@ -180,6 +194,7 @@ def _rest(
     return found
 
 
-def _parts(kept: Journal, n_batches: int, key: str) -> list[Arrays]:
+def parts_known(kept: Journal, n_batches: int, key: str) -> list[Arrays]:
+    """What the first batches gave under a mask."""
     found = (kept.get(number, key) for number in range(n_batches))
     return [arrays for arrays in found if arrays is not None]

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from common.base.called import NAME as CALLED
 from common.base.errors import RunError
 from common.base.files import DIGEST, digest_of_file, read_sealed, save_sealed, save_text
 
 DIGESTS = "digests.json"
 NOTE = ".whole"
-MADE_AGAIN = ("report.html", DIGESTS)
+NOT_COVERED = ("report.html", DIGESTS, CALLED)  # made again, or no part of what was found
 
 
 def save_digests(folder: Path, besides: Mapping[str, str] | None = None) -> None:
@@ -60,7 +61,7 @@ def _note(file: Path) -> Path:
 
 def _is_kept(name: Path) -> bool:
     hidden = any(part.startswith(".") for part in name.parts)
-    return not hidden and name.parts[0] != "partial" and name.as_posix() not in MADE_AGAIN
+    return not hidden and name.parts[0] != "partial" and name.as_posix() not in NOT_COVERED
 
 
 def check_digests(folder: Path, *names: str) -> None:

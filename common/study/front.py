@@ -38,6 +38,7 @@ from common.measure.scores import (
     score_rule,
 )
 from common.measure.sites import Kind, Site
+from common.study.estimate import Estimate, tell
 from common.study.settings import Settings
 from common.study.stimuli import stimuli_table as stimuli_table
 
@@ -187,20 +188,17 @@ class Evaluating(ABC):
             Told how far it is; may raise to stop.
         """
 
-    def forewarn(  # noqa: B027 (may be left out)
-        self, n_masks: int, before: float, progress: Progress = silent
-    ) -> None:
-        """Say how long the run takes at most; called before all else, and before :meth:`prepare`.
+    def foretell(self, n_masks: int, before: float) -> Estimate | None:  # noqa: ARG002
+        """How long a run of so many masks takes at most; not known, as it stands.
 
-        Parameters
-        ----------
-        n_masks : int
-            Masks that may have to be evaluated.
-        before : float
-            What is shown to the model before: so many pictures or tokens.
-        progress : Progress
-            Told of it.
+        `before` says what is shown to the model before them: so many pictures or tokens.
         """
+        return None
+
+    def forewarn(self, n_masks: int, before: float, progress: Progress = silent) -> None:
+        """Tell what :meth:`foretell` says; called before all else, and before :meth:`prepare`."""
+        if (found := self.foretell(n_masks, before)) is not None:
+            tell(progress, "This run", found)
 
     def know(self, intact: Outcome) -> None:
         """Be told the intact outcome, before anything is evaluated under a mask.
@@ -210,7 +208,7 @@ class Evaluating(ABC):
         Parameters
         ----------
         intact : Outcome
-            As it was computed, or as an earlier run of the same settings kept it.
+            As it was computed, or kept.
         """
         self.items = self.items.known(intact)
 

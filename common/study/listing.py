@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,16 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock, Timeout
 
+from common.base.called import Called, called
 from common.base.errors import RunError
 from common.base.files import read_json
+from common.effects.crossing_words import Outcome as Crossed
+from common.effects.crossing_words import outcome as crossed_outcome
+from common.effects.crossing_words import plainly
 from common.effects.finding import amount_within
 from common.effects.judgement import Estimate, Outcome
+from common.study.dissociation_file import NAME as DISSOCIATION
+from common.study.dissociation_file import load_dissociation
 from common.study.folder import front_of
 from common.study.results import NAME, load_results
 
@@ -46,9 +52,13 @@ class Entry:
     settings : dict
         What it was started with, paths as text.
     outcome : str or None
-        One of the four; ``None`` where it is not finished.
+        One of the four, or of those of a dissociation; ``None`` where it is not finished.
     adjusted : Estimate or None
         The adjusted effect with its interval and p; ``None`` where it is not finished.
+    called : Called
+        What people call it, and note of it.
+    crossed : bool
+        Whether it is a dissociation: several localizers, and a report of its own.
     """
 
     folder: Path
@@ -59,8 +69,10 @@ class Entry:
     finished: bool
     verdict: str
     settings: dict[str, Any]
-    outcome: Outcome | None = None
+    outcome: Outcome | Crossed | None = None
     adjusted: Estimate | None = None
+    called: Called = field(default_factory=Called)
+    crossed: bool = False
 
     @property
     def effect(self) -> str:
@@ -86,6 +98,8 @@ def list_runs(root: Path = RUNS) -> list[Entry]:
 def _entry(folder: Path) -> Entry | None:
     try:
         about = read_json(folder / "run.json")
+        if "localizers" in about:
+            return _crossed(folder, about)
         finished = (folder / NAME).is_file()
         localizing = not finished and "evaluation" not in about["identity"]
         verdict = "a map only" if localizing else "not finished"
@@ -105,9 +119,37 @@ def _entry(folder: Path) -> Entry | None:
             dict(about["settings"]),
             outcome,
             adjusted,
+            called(folder),
         )
     except (RunError, OSError, KeyError, TypeError, ValueError):
         return None  # a folder that is being written, or somebody else's
+
+
+def _crossed(folder: Path, about: dict[str, Any]) -> Entry:
+    """The folder of a dissociation."""
+    path = folder / DISSOCIATION
+    what, verdict = None, "not finished"
+    if path.is_file():
+        what, verdict = _crossed_found(folder.absolute(), path.stat().st_mtime_ns)
+    return Entry(
+        folder=folder,
+        front=front_of(about),
+        model=str(about["settings"]["model"]),
+        localizer=", ".join(map(str, about["localizers"])),
+        started=str(about["started"]),
+        finished=what is not None,
+        verdict=verdict,
+        settings=dict(about["settings"]),
+        outcome=what,
+        called=called(folder),
+        crossed=True,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _crossed_found(folder: Path, _: int) -> tuple[Crossed, str]:
+    found = load_dissociation(folder)
+    return crossed_outcome(found), plainly(found)
 
 
 @lru_cache(maxsize=1024)
@@ -123,7 +165,7 @@ def wanted(entries: Sequence[Entry], words: str = "", order: str = "newest") -> 
     Parameters
     ----------
     words : str
-        Each is looked for in name, model, localizer, outcome and verdict, in whatever case.
+        Each is looked for in name, note, model, localizer, outcome and verdict, in whatever case.
     order : str
         One of :data:`ORDERS`; runs that are alike in it stay as they were.
 
@@ -140,7 +182,8 @@ def wanted(entries: Sequence[Entry], words: str = "", order: str = "newest") -> 
 
 
 def _said(entry: Entry) -> str:
-    told = (entry.name, entry.model, entry.localizer, entry.outcome or "", entry.verdict)
+    own = (entry.called.name, entry.called.note)
+    told = (*own, entry.name, entry.model, entry.localizer, entry.outcome or "", entry.verdict)
     return " ".join(told).casefold()
 
 
@@ -151,7 +194,7 @@ def _key(entry: Entry, order: str) -> Any:
 
 
 def table_of(entries: Sequence[Entry]) -> pd.DataFrame:
-    """A row a run: what it is of, when, its outcome, adjusted effect, interval, p, and verdict."""
+    """A row a run: its names, what it is of, when, its outcome, effect, interval, p, verdict."""
     rows = []
     for entry in entries:
         found = entry.adjusted
@@ -159,6 +202,8 @@ def table_of(entries: Sequence[Entry]) -> pd.DataFrame:
         rows.append(
             {
                 "run": entry.name,
+                "name": entry.called.name,
+                "note": entry.called.note,
                 "program": entry.front,
                 "model": entry.model,
                 "localizer": entry.localizer,
@@ -175,8 +220,8 @@ def table_of(entries: Sequence[Entry]) -> pd.DataFrame:
 
 
 def runs_of(front: str, root: Path = RUNS) -> list[str]:
-    """Names of the listed runs of a front end's program."""
-    return [entry.name for entry in list_runs(root) if entry.front == front]
+    """Names of the listed runs of a front end's program, which its page can show."""
+    return [e.name for e in list_runs(root) if e.front == front and not e.crossed]
 
 
 def run_named(name: object, root: Path = RUNS) -> Entry:
@@ -199,9 +244,11 @@ def finished_run(name: object, root: Path = RUNS) -> Entry:
     Raises
     ------
     RunError
-        If the list has none, or it has not come to its end.
+        If the list has none, it has not come to its end, or it is a dissociation.
     """
     entry = run_named(name, root)
+    if entry.crossed:
+        raise RunError(f"{entry.name}: is a dissociation, which has a report of its own")
     if not entry.finished:
         raise RunError(f"{entry.name}: is not finished; run the same settings again, they go on")
     return entry

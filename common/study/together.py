@@ -11,6 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -32,7 +33,7 @@ from common.measure.prefix import FEWEST, Passes, first_site
 from common.measure.scores import SelectivityMap
 from common.measure.shortage import FEW, most_at_once
 from common.measure.sites import Site
-from common.study.batches import Batches, under_masks
+from common.study.batches import Batches, parts_known, under_masks
 from common.study.estimate import (
     WORTH,
     Estimate,
@@ -48,6 +49,7 @@ from common.study.front import Evaluating
 from common.study.journal import Journal, mask_key
 from common.study.plan import say_ablation
 from common.study.settings import Settings
+from common.study.so_far import SoFar
 
 KEPT = 1 << 28  # bytes of outcomes that are in the making at once
 BYTES = 64  # at most, of one item under one mask
@@ -109,6 +111,7 @@ class EvaluatingTogether(Evaluating):
     _passes: Passes | None = field(init=False, default=None)
     _rates: Rates | None = field(init=False, default=None)
     _donors: tuple[Sequence[Site], Donors] | None = field(init=False, default=None)
+    _so_far: SoFar | None = field(init=False, default=None)
     versions = 1
     """How many items are one: the versions of a picture."""
 
@@ -138,7 +141,7 @@ class EvaluatingTogether(Evaluating):
         """Remember where what is known so far can be kept."""
         self._scratch = scratch
 
-    def forewarn(self, n_masks: int, before: float, progress: Progress = silent) -> None:
+    def foretell(self, n_masks: int, before: float) -> Estimate:
         """A few stimuli are shown to the model, and every mask counts as a whole pass."""
         shown, number = self.sample()
         intact = Passes(shown.module, [None])
@@ -149,8 +152,7 @@ class EvaluatingTogether(Evaluating):
         self._rates = Rates(rate)
         before *= rate
         whole = before + rate * self.work * n_masks
-        found = Estimate(whole, whole, bound=True)
-        tell(progress, "This run", offer(found, self._fewer, before))
+        return offer(Estimate(whole, whole, bound=True), self._fewer, before)
 
     @property
     def work(self) -> float:
@@ -249,15 +251,18 @@ class EvaluatingTogether(Evaluating):
         """The outcomes of any number of masks: intact first and alone, then all that fit."""
         shown, todo = self.shown(), [*masks]
         journal = self._journal(shown, todo, found)
+        so_far = self._so_far = self._so_far or SoFar(self.items, progress)
         while todo:
             some = todo[:1] if todo[0] is None else todo[: self._at_once]
             self._passes = self._for(shown, some, found)
             begun, known = perf_counter(), journal.n_read
             rates = None if some == [None] else self._rates
-            done = under_masks(shown, self._passes, progress, journal, rates)
+            watch = partial(_tell, so_far, shown, some, journal)
+            done = under_masks(shown, self._passes, progress, journal, rates, watch)
             if some == [None] and not known:
                 self._rates = Rates((perf_counter() - begun) / sum(shown.work))
             for mask, outcome in zip(some, done, strict=True):
+                so_far.finish(mask, outcome)
                 if mask is None:
                     self.check(outcome)
                     self.know(outcome)
@@ -321,6 +326,14 @@ def _intact(shown: Batches[Any], number: int) -> Callable[[], None]:
             [*shown.give(number, passes)]  # its numbers are moved to the processor, so it is done
 
     return compute
+
+
+def _tell(
+    so_far: SoFar, shown: Batches[Any], masks: Sequence[Mask | None], journal: Journal, n: int
+) -> None:
+    """Tell what the first batches gave under masks, if it is time to."""
+    if so_far.due:
+        so_far.tell((mask, *shown.known(parts_known(journal, n, mask_key(mask)))) for mask in masks)
 
 
 def _middle(shown: Batches[Any]) -> int:

@@ -24,7 +24,16 @@ from common.report.sections import say_lost, say_profile
 from common.study.listing import runs_of
 from common.study.results import load_results
 from llm_loc.app import tab_units, tab_write
-from llm_loc.app.visit import DEMO, OFFER, STEPS, Found, found_in, writers
+from llm_loc.app.visit import (
+    DEMO,
+    OFFER,
+    SHIPPED,
+    STEPS,
+    Found,
+    found_in,
+    phantom_found,
+    writers,
+)
 from llm_loc.experiment import FRONT
 
 MOST_PARTS = 20
@@ -44,7 +53,10 @@ def build() -> Page:
         {"run": lambda: runs_of(FRONT.program)}, ["at"],
     )  # fmt: skip
     form = [*fields.values()]
-    return Page("language", form, found, FRONT.program, OFFER.fill, found_in, remembered, asked)
+    return Page(
+        "language", form, found, FRONT.program, OFFER.fill, found_in, remembered, asked,
+        phantom_found,
+    )  # fmt: skip
 
 
 def run_demo(request: gr.Request | None = None, progress: gr.Progress = BAR) -> list[Any]:
@@ -120,18 +132,18 @@ def _language_page(found: gr.State) -> tuple[dict[str, Any], gr.Textbox, gr.Text
     )
     made = starters(OFFER, "language")
     with gr.Column(elem_classes=["fl-result"]):
-        whose = shown_run("language")
-        places = outcome("language-")
+        whose = shown_run("language", SHIPPED.heading)
+        places = outcome(SHIPPED, "language-")
         with gr.Column(visible=False) as ours:
             with gr.Row():
                 profile = pictures.place("Response profile", "profile")
                 worst = pictures.place("What lost most", "worst")
             with gr.Accordion("All numbers: losses by part, perplexity, responses", open=False):
                 numbers = gr.HTML(elem_id="lost")
-        unit = tab_units.PAGES.build(found, made.stop)
+        unit = tab_units.PAGES.build(found, made.stop, phantom_found())
     outputs = [found, *places.all, ours, profile, worst, numbers]
     start_with(
-        made, run_demo, run_chosen, outputs, finding=places.finding, shown=whose,
+        made, OFFER, FRONT, run_demo, run_chosen, outputs, finding=places.finding, shown=whose,
         reopen=RUNNING.reopen, filled=lambda: OFFER.fill_if_offered(vars(DEMO)), suffix="_language",
     )  # fmt: skip
     return made.fields, whose.asked, unit

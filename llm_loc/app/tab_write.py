@@ -164,7 +164,7 @@ def write(
     temperature, top_p, max_new_tokens, seed : float
         See :class:`llm_loc.generate.Sampling`.
     found : Found or None
-        The visitor's own; left out, the phantom is localized first.
+        The visitor's own; left out, the phantom's as it ships.
     chat : bool, default=False
         Whether the prompt is put into the model's chat template.
     writer : str

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from browser.found import FoundMap, localized, settings_in
 from browser.offer import QUICK, Offer, belonging, check_offered
+from browser.shipped import Shipped
 from browser.visitors import Shelf
 from common.base.errors import MaskError
 from common.base.progress import Progress, silent
@@ -26,6 +28,7 @@ from llm_loc.gguf import SUFFIX
 from llm_loc.packages import PACKAGES
 
 DEMO = completed(Settings, {"model": "phantom/lm", "controls": QUICK})
+SHIPPED = Shipped(Path(__file__).parent / "shipped")  # made by ship.py
 DOSES = ("0.5", "1", "2", "5", "10", "20")
 PREDICTS = ("ForCausalLM", "LMHeadModel")
 ABOVE = "above"  # the model of the result that the page shows
@@ -141,9 +144,10 @@ def found_in(folder: Path) -> Found:
 MODELS = Shelf(open_model)
 
 
-def phantom_found(progress: Progress = silent) -> Found:
-    """The phantom's map, for a visitor who has run nothing yet."""
-    return localized(FRONT, DEMO, found_in, progress)
+@cache
+def phantom_found() -> Found:
+    """The phantom's map as it ships, for a visitor who has run nothing yet."""
+    return found_in(SHIPPED.folder)
 
 
 def writers() -> list[tuple[str, str]]:

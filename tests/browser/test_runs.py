@@ -13,10 +13,14 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
-from browser import runs
+from browser import naming, runs
+from browser.heading import heading
 from browser.outcome import FILES
 from browser.page import Page
+from common.base.called import Called
 from common.base.errors import RunError, SettingError
+from common.study.digests import check_digests
+from common.study.results import load_results
 from common.study.settings import read_controls
 from vision_loc.experiment import Settings, run
 
@@ -198,6 +202,30 @@ def test_the_list_is_searched_sorted_and_taken_away_as_a_table() -> None:
     assert runs.look_again(seen, None, None, [], "one")[0] != seen
     with pytest.raises(RunError, match="no order 'colour': choose one of newest, model"):
         runs.look_again("", None, None, [], "", "colour")
+
+
+def test_a_run_gets_a_name_and_a_note_and_stays_what_it_was(home: Path) -> None:
+    folder = home / "runs" / "two"
+    assert naming.naming_of(None)[0].visible is False
+    entry = naming.keep_called("two", " The second <b> ", "with a\nsecond dose")
+    assert entry.called == Called("The second <b>", "with a\nsecond dose")
+    check_digests(folder)
+    load_results(folder)
+    report = (folder / "report.html").read_text()
+    for said in ("The second &lt;b&gt;", "with a\nsecond dose"):
+        assert said in report
+    row, name, note = naming.naming_of("two")
+    assert (row.visible, name, note) == (True, "The second <b>", "with a\nsecond dose")
+    assert "The second &lt;b&gt;" in heading(folder, lambda _: [])
+    html = runs.look_again("", None, None, [], "second dose")[1]
+    assert "The second &lt;b&gt; <small>two · " in html
+    (listed,) = rows_of(html).to_dict("records")
+    assert (listed["run"], listed["name"]) == ("two", "The second <b>")
+    for bad in ("../two", None):
+        with pytest.raises(RunError, match="no run of that name"):
+            naming.keep_called(bad, "x", "y")
+    naming.keep_called("two", "", "")
+    assert "second dose" not in (folder / "report.html").read_text()
 
 
 def test_a_run_is_deleted_after_the_question_and_not_while_it_runs(home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,3 +18,15 @@ def tab(page: Page, name: str) -> None:
         more.click()
         here = page.locator(".overflow-dropdown").get_by_text(name, exact=True)
     here.click()
+
+
+def see_the_run(page: Page, name: str = "faces") -> None:
+    """Wait until a page shows a run, and no longer the finding that ships."""
+    page.locator(f"#{name}-head .fl-go").wait_for()
+
+
+def give_picture(page: Page, path: Path) -> None:
+    """Choose a file under Try it, in the place of the picture that is there."""
+    page.locator("#picture img").wait_for()
+    page.locator("#picture").get_by_label("Remove").click()
+    page.locator("#picture input[type=file]").set_input_files(path)

@@ -12,7 +12,7 @@ import pytest
 
 from common.study.plan import DEFAULT_CONTROLS
 from common.study.settings import read_controls
-from tests.e2e.pages import tab
+from tests.e2e.pages import give_picture, see_the_run, tab
 from tests.e2e.patience import MOMENT, wait_for
 from vision_loc import phantom
 from vision_loc.experiment import Settings, run
@@ -72,8 +72,8 @@ def test_stop_stops_and_the_first_button_goes_on_to_the_finding(page: Page, fold
     assert not (begun / "results.json").exists()
     assert (begun / "partial" / "intact.safetensors").exists()
     press(page, "Show me on the phantom")
+    see_the_run(page)
     finding = page.locator(".fl-finding")
-    finding.wait_for()
     assert "Evidence that these units serve face more than object" in finding.inner_text()
     assert page.locator("#table tr.fl-strong").count() == 2
     assert "face-" in page.locator("#face-lost").inner_text()
@@ -100,7 +100,7 @@ def test_run_works_again_after_an_error(page: Page, url: str) -> None:
     assert page.get_by_role("button", name="Stop", exact=True).first.is_disabled()
     dose.check()
     run.click()
-    page.locator(".fl-finding").wait_for()
+    see_the_run(page)
 
 
 def test_a_result_says_whose_it_is_and_back_and_reload_keep_it(page: Page, url: str) -> None:
@@ -122,11 +122,9 @@ def test_a_result_says_whose_it_is_and_back_and_reload_keep_it(page: Page, url: 
     page.go_back()
     page.locator("iframe.fl-report").wait_for()
     page.go_back()
-    finding = page.locator("#finding .fl-finding")
-    finding.wait_for()
+    head.get_by_text("phantom/planted").wait_for()
     page.reload()
-    finding.wait_for()
-    assert "phantom/planted" in head.inner_text()
+    head.get_by_text("phantom/planted").wait_for()
 
 
 def test_a_run_is_gone_on_with_after_a_reload(page: Page, url: str) -> None:
@@ -148,6 +146,8 @@ def test_a_run_is_gone_on_with_after_a_reload(page: Page, url: str) -> None:
 
 def test_a_layer_its_units_and_the_page_of_one(page: Page) -> None:
     press(page, "Show me on the phantom")
+    see_the_run(page)
+    page.wait_for_timeout(1000)  # the layers are listed anew after the finding has come
     layer = page.locator("#face-layers input").first
     layer.focus()
     layer.press("Space")  # as a keyboard does it
@@ -193,7 +193,7 @@ def test_any_unit_is_opened_on_the_map_and_by_its_link_and_a_picture_shows_where
 def test_the_slider_changes_what_the_model_sees_without_its_units(page: Page, folder: Path) -> None:
     tab(page, "Try it")
     phantom.draw(0, 1, "eval").save(folder / "face.png")
-    page.locator("#picture input[type=file]").set_input_files(folder / "face.png")
+    give_picture(page, folder / "face.png")
     ablated = page.locator("#without-top h2")
     ablated.wait_for()
     control = page.locator("#without-control h2")
@@ -235,7 +235,7 @@ def test_a_link_opens_the_settings_again(page: Page, url: str) -> None:
 def test_an_upload_that_is_no_picture_is_a_message(page: Page, folder: Path) -> None:
     tab(page, "Try it")
     (folder / "words.png").write_text("words")
-    page.locator("#picture input[type=file]").set_input_files(folder / "words.png")
+    give_picture(page, folder / "words.png")
     page.get_by_text("words.png: no picture").wait_for()
     page.locator("#note").get_by_text("Choose a picture.").wait_for()
     page.locator("#picture img").wait_for(state="detached")  # it was not taken
@@ -317,7 +317,7 @@ def test_screens_fit(browser: Browser, url: str) -> None:
     page.set_default_timeout(MOMENT)
     page.goto(url)
     press(page, "Show me on the phantom")
-    page.locator(".fl-finding").wait_for()
+    see_the_run(page)
     page.wait_for_timeout(1000)  # the layers are listed anew after the finding has come
     page.locator("#face-layers label").first.click()
     page.locator("#face-units label").first.click()

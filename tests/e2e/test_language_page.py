@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llm_loc import phantom
+from tests.e2e.pages import see_the_run
 from tests.e2e.patience import MOMENT, wait_for
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def test_from_the_first_button_to_a_stop_to_the_finding_to_the_page_of_a_unit(
     ]
     assert begun
     press(page, "Show me on the phantom")
-    page.locator("#language-finding .fl-finding").wait_for()
+    see_the_run(page, "language")
     assert page.locator("#language-table tr.fl-strong").count() == 3
     page.locator("#profile img").wait_for()
     page.get_by_text("All numbers").click()

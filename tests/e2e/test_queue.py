@@ -9,6 +9,7 @@ import pytest
 
 from common.study.listing import list_runs
 from common.study.plan import DEFAULT_CONTROLS
+from tests.e2e.pages import see_the_run
 from tests.e2e.patience import MOMENT
 
 pytestmark = pytest.mark.e2e
@@ -43,7 +44,7 @@ def test_a_visitor_sees_their_place_and_leaves_it_with_the_page(
     third.get_by_text("queue: 2/2").first.wait_for()
     second.close()
     first.get_by_role("button", name="Stop", exact=True).first.click()
-    third.locator(".fl-finding").wait_for()
+    see_the_run(third)
     seeds = {run.settings["seed"] for run in list_runs(app_folder / "runs")}
     assert {901, 903} <= seeds
     assert 902 not in seeds

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from common.effects.items import Outcome
 from common.study.settings import read_controls
 from llm_loc import experiment
 from llm_loc.experiment import Settings, evaluate_map, generate_under, localize_only, run
-from llm_loc.gallery import NEW_TOKENS, prompts, save_continuations
+from llm_loc.gallery import NEW_TOKENS, prompts, save_continuations, save_strip
 from llm_loc.generate import Sampling
 from llm_loc.models import LanguageModel
 from llm_loc.stimuli import Benchmark, benchmark
@@ -131,3 +133,29 @@ def test_without_the_localizers_texts_there_is_no_profile(
     _, folder, _ = evaluate_map(tmp_path / "map", tmp_path / "eval", **changed)
     assert not (folder / "profile.csv").exists()
     assert "What the chosen units answer to" not in (folder / "report.html").read_text()
+
+
+def test_the_items_that_are_shown_are_those_that_fell_most_one_of_a_part(
+    items: Benchmark, tmp_path: Path
+) -> None:
+    n = len(items.names)
+    margin = np.linspace(1, 2, n).astype(np.float32)
+    intact = Outcome(np.zeros(n), np.ones(n, dtype=bool), margin)
+    own = np.flatnonzero(items.groups == items.target)
+    lost = own[::2]
+    after = np.where(np.isin(np.arange(n), lost), -margin, margin)
+    save_strip(tmp_path / "strip.json", items, intact, Outcome(np.zeros(n), after > 0, after))
+    shown = json.loads((tmp_path / "strip.json").read_text())
+    names = [card["item"] for card in shown["cards"]]
+    fell = sorted(lost.tolist(), key=lambda number: -margin[number])
+    parts = [items.labels[number] for number in fell]
+    first = [number for at, number in enumerate(fell) if parts[at] not in parts[:at]]
+    rest = [number for number in fell if number not in first]
+    others = [number for number in range(n) if items.groups[number] == items.other]
+    assert names[: min(4, len(lost))] == [items.names[number] for number in [*first, *rest][:4]]
+    kept = names[min(4, len(lost)) :]
+    assert len(kept) == min(2, len(others))
+    assert all(items.names.index(name) in others for name in kept)
+    for card in shown["cards"]:
+        assert card["choices"] == [*items.choices[items.names.index(card["item"])]]
+    assert "likelier" in shown["note"]

@@ -22,7 +22,7 @@ from common.report.tables import losers
 from common.study.listing import runs_of
 from common.study.results import load_results
 from vision_loc.app import tab_try, tab_units
-from vision_loc.app.visit import DEMO, OFFER, STEPS, Found, found_in
+from vision_loc.app.visit import DEMO, OFFER, SHIPPED, STEPS, Found, found_in, phantom_found
 from vision_loc.experiment import FRONT
 from vision_loc.gallery import CHANGED
 
@@ -33,7 +33,7 @@ def build() -> Page:
         found = gr.State(None, time_to_live=6 * 3600)
         fields, asked, unit = _faces_page(found)
     with gr.Tab("Try it", id="try") as trying:
-        percent = tab_try.build(found)
+        percent = tab_try.build(found, trying)
     tabs, controls = {"faces": faces, "try": trying}, {**fields, "percent": percent}
     controls |= {"run": asked, "at": unit}
     remembered = Remembered(
@@ -45,7 +45,9 @@ def build() -> Page:
         free=["at"],
     )
     form = [*fields.values()]
-    return Page("faces", form, found, FRONT.program, OFFER.fill, found_in, remembered, asked)
+    return Page(
+        "faces", form, found, FRONT.program, OFFER.fill, found_in, remembered, asked, phantom_found
+    )
 
 
 def run_demo(request: gr.Request | None = None, progress: gr.Progress = BAR) -> list[Any]:
@@ -114,13 +116,14 @@ def _faces_page(found: gr.State) -> tuple[dict[str, Any], gr.Textbox, gr.Textbox
     )
     made = starters(OFFER, "faces")
     with gr.Column(elem_classes=["fl-result"]):
-        whose = shown_run("faces")
-        places = outcome()
+        whose = shown_run("faces", SHIPPED.heading)
+        places = outcome(SHIPPED)
         lost = gr.HTML(elem_id="face-lost")
-        unit = tab_units.PAGES.build(found, made.stop)
+        unit = tab_units.PAGES.build(found, made.stop, phantom_found())
     start_with(
-        made, run_demo, run_chosen, [found, *places.all, lost], finding=places.finding,
-        shown=whose, reopen=RUNNING.reopen, filled=lambda: OFFER.fill_if_offered(vars(DEMO)),
+        made, OFFER, FRONT, run_demo, run_chosen, [found, *places.all, lost],
+        finding=places.finding, shown=whose, reopen=RUNNING.reopen,
+        filled=lambda: OFFER.fill_if_offered(vars(DEMO)),
     )  # fmt: skip
     return made.fields, whose.asked, unit
 

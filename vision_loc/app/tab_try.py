@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from browser import fragments, unit_fragments
-from browser.events import BAR, QUIET, VISITORS, told
+from browser.events import QUIET, told
 from common.base.errors import DataError, SettingError
 from common.measure.masks import top_percent
-from vision_loc import phantom
-from vision_loc.app import tab_where
+from vision_loc.app import tab_where, tab_which
 from vision_loc.app.look import Look, look, top_five
-from vision_loc.app.visit import EXAMPLES, MODELS, STEPS, Found, phantom_found, read_upload
+from vision_loc.app.visit import MODELS, Found, phantom_found, read_upload
 
 SMALLEST, LARGEST = 0.1, 20.0  # percent of all units
 MOST_DRIVEN = 8
@@ -38,13 +36,15 @@ class Held:
     look: Look
 
 
-def build(found: gr.State) -> gr.Slider:
+def build(found: gr.State, trying: gr.Tab) -> gr.Slider:
     """Lay out the page.
 
     Parameters
     ----------
     found : gr.State
         The visitor's own map.
+    trying : gr.Tab
+        The tab that it is in.
 
     Returns
     -------
@@ -56,6 +56,7 @@ def build(found: gr.State) -> gr.Slider:
         "<div class='fl-intro'><p>One picture, three times: the model intact, without its most "
         "selective units, and without as many equally loud units of the same layers.</p></div>"
     )
+    which = tab_which.place()
     with gr.Row():
         with gr.Column(scale=1, min_width=280):
             picture = gr.Image(
@@ -67,7 +68,7 @@ def build(found: gr.State) -> gr.Slider:
             # A file that cannot be read shall get our one line, not the component's exception.
             picture.preprocess = upload_path  # type: ignore[method-assign]
             gallery = gr.Gallery(
-                examples(), label="Examples, drawn by the phantom", show_label=False, columns=5,
+                label="Examples", show_label=False, columns=5,
                 height="auto", allow_preview=False, object_fit="contain", interactive=False,
                 buttons=[], elem_id="examples",
             )  # fmt: skip
@@ -89,9 +90,9 @@ def build(found: gr.State) -> gr.Slider:
             note = gr.HTML(fragments.note("Choose a picture."), elem_id="note")
             driven = gr.HTML(elem_id="driven")
     tab_where.build(held, percent, found, [picture.change, percent.change])
-    gallery.select(pick_example, None, picture, **QUIET)
+    tab_which.follow(which, trying, found, picture, gallery)
     looked = gr.on(
-        [picture.change, percent.change], show, [picture, percent, found, held],
+        [picture.change, percent.change, found.change], show, [picture, percent, found, held],
         [*three, note, driven, found, held], concurrency_limit=1, concurrency_id="look",
         trigger_mode="always_last", api_name="look", show_progress="minimal",
         show_progress_on=note,
@@ -120,7 +121,6 @@ def show(
     percent: float,
     found: Found | None,
     held: Held | None,
-    progress: gr.Progress = BAR,
 ) -> tuple[Any, ...]:
     """What the model sees in a picture: intact, without the top units, without a matched control.
 
@@ -131,7 +131,7 @@ def show(
     percent : float
         Share of all units to ablate.
     found : Found or None
-        The session's own; left out, the phantom is localized first.
+        The session's own; left out, the phantom's as it ships.
     held : Held or None
         What the session knows of the picture already.
 
@@ -145,7 +145,7 @@ def show(
         raise SettingError(f"percent: give a number from {SMALLEST} to {LARGEST:g}")
     if upload is None:
         return None, None, None, fragments.note("Choose a picture."), "", found, None
-    found = found or phantom_found(VISITORS.follow("", progress, STEPS))
+    found = found or phantom_found()
     held = taken(upload, found, held)
     top = top_percent(found.map, percent)
     rival, problem = found.matched(percent)
@@ -178,13 +178,3 @@ def taken(upload: str, found: Found, held: Held | None) -> Held:
 
 def _note(found: Found, words: str) -> str:
     return fragments.note(f"Units for {found.title}. {words}")
-
-
-def examples() -> list[tuple[Image.Image, str]]:
-    """Pictures of the phantom, of the stream that no localizer has seen, with their classes."""
-    return [(phantom.draw(label, 0, "eval"), phantom.CLASSES[label]) for label in EXAMPLES]
-
-
-def pick_example(event: gr.SelectData) -> Image.Image:
-    """The example that was clicked, as drawn."""
-    return phantom.draw(EXAMPLES[int(event.index)], 0, "eval")

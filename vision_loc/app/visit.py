@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from browser.found import FoundMap, localized, settings_in
+from browser.found import FoundMap, settings_in
 from browser.offer import QUICK, Offer, belonging
+from browser.shipped import Shipped
 from browser.visitors import Shelf
 from common.base.errors import DataError, MaskError
-from common.base.progress import Progress, silent
 from common.data.manifest import contrasts_here, manifests_here
 from common.measure.control_rules import matched_control
 from common.measure.masks import Mask, top_percent
@@ -29,12 +30,12 @@ from vision_loc.experiment import FRONT, Settings, open_model
 from vision_loc.stimuli import benchmark, open_picture
 
 DEMO = completed(Settings, {"model": "phantom/cnn", "top": "1,5", "controls": QUICK})
+SHIPPED = Shipped(Path(__file__).parent / "shipped")  # made by ship.py
 DOWNLOADS = (
     "torchvision/resnet18.IMAGENET1K_V1",
     "timm/vit_tiny_patch16_224.augreg_in21k_ft_in1k",
 )
 DOSES = ("0.1", "0.5", "1", "2", "5", "10")
-EXAMPLES = (0, 3, 5, 9, 12, 16, 19, 22, 26, 30)  # classes of the phantom
 PICTURES = ("PNG", "JPEG", "WEBP", "GIF", "BMP")  # kinds that an upload may have
 
 STEPS = {
@@ -147,9 +148,10 @@ def _classes(folder: Path, settings: Settings) -> dict[int, str]:
 MODELS = Shelf(open_model)
 
 
-def phantom_found(progress: Progress = silent) -> Found:
-    """The phantom's map, for a visitor who has run nothing yet."""
-    return localized(FRONT, DEMO, found_in, progress)
+@cache
+def phantom_found() -> Found:
+    """The phantom's map as it ships, for a visitor who has run nothing yet."""
+    return found_in(SHIPPED.folder)
 
 
 # --- pictures ---

@@ -71,6 +71,7 @@ def adjusted(results: Results, effects: Mapping[str, float], dose: float | None 
     axes.set_xlim(low, high)
     axes.set_yticks(range(len(drawn)), [*drawn])
     axes.set_ylim(len(drawn) - 0.4, -0.6)
+    axes.set_ylabel("mask")
     axes.set_xlabel(say(f"{_what(results)} (units of the margin)"))
     against = "against control masks" if len(drawn) > 1 else "alone: no control masks"
     axes.set_title(f"Top {dose:g} % {against}", fontsize="medium")
@@ -162,7 +163,8 @@ def adjusted_by_dose(results: Results) -> Figure:
     axes.axhline(0, color=INK, lw=0.8, ls=":")
     dose_axis(axes, [verdict.percent for verdict in tops], results.selectivity.unit)
     axes.set_ylim(*ends)
-    axes.set_ylabel("margin lost" if results.evaluation.other is None else "adjusted effect")
+    what = "margin lost" if results.evaluation.other is None else "adjusted effect"
+    axes.set_ylabel(f"{what} (units of the margin)")
     axes.set_title(say(f"{_what(results)[:1].upper()}{_what(results)[1:]}", 52), fontsize="medium")
     figure.legend(handles=handles, loc="outside lower center", frameon=False, fontsize="small")
     return figure

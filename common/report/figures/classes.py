@@ -25,6 +25,6 @@ def loss_by_response(found: ByClass, target: str) -> Figure:
         )  # fmt: skip
     axes.axhline(0, color=INK, lw=0.8, ls=":")
     axes.set_xlabel(say("mean response of the chosen units (1: their average in the localizer)"))
-    axes.set_ylabel(say("margin lost by the class's other items", 30))
+    axes.set_ylabel(say("lost by the class's other items (units of the margin)", 30))
     axes.legend(frameon=False)
     return figure

@@ -48,5 +48,6 @@ def forest(runs: Sequence[tuple[str, Judgement]], mean: Pooled | None = None) ->
     axes.axvline(0, color=INK, lw=0.8, ls=":")
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_ylabel("run")
     axes.set_xlabel(say("adjusted effect (units of the margin) with its 95 % interval"))
     return figure

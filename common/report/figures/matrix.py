@@ -46,6 +46,8 @@ def matrix(found: Dissociation) -> Figure:
     if columns > FEW:
         axes.tick_params(axis="x", rotation=40)
     axes.set_yticks(range(rows), [short(name, LONGEST_NAME) for name in found.names])
+    axes.set_xlabel("group")
+    axes.set_ylabel("localizer")
     axes.tick_params(length=0)
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.set_title(say(f"lost without the top {found.percent:g} % of each localizer"), fontsize=10)

@@ -139,6 +139,7 @@ def lost_parts(entries: Sequence[LostPart]) -> Figure:
     not_flat(axes)
     axes.set_yticks(rows, [short(entry.part, 30) for entry in worst], fontsize=8)
     axes.set_ylim(len(worst) - 0.4, -0.6)
+    axes.set_ylabel(worst[0].level)
     axes.set_xlabel("drop: intact minus ablated accuracy\n(percentage points)")
     figure.legend(handles=handles, loc="outside lower center", frameon=False, fontsize="small")
     level, dose = worst[0].level, worst[0].percent

@@ -69,7 +69,7 @@ def unit_responses(
             own, edges, weights=np.full(len(own), 100 / len(own)), ls=line, lw=1.5,
             label=f"{word} (n = {len(own):,})", **style,
         )  # fmt: skip
-    above.set_ylabel("% of the side")
+    above.set_ylabel("stimuli of the side (%)")
     above.legend(frameon=False, fontsize="small")
     above.set_title(say(title), fontsize="medium")
     _strips(below, responses, names, target, rows)
@@ -108,6 +108,7 @@ def _strips(
         axes.plot([own.mean()] * 2, [row - 0.38, row + 0.38], color=INK, lw=1.6)
     axes.set_yticks(range(len(rows)), [short(name, 18) for name, _ in rows], fontsize="small")
     axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_ylabel("condition")
     axes.set_xlabel(say("response (bar: mean of the condition)"))
 
 
@@ -152,6 +153,7 @@ def response_profile(table: pd.DataFrame) -> Figure:
     names = [short(kind_name(*pair), 28) for pair in zip(top["set"], top["condition"], strict=True)]
     axes.set_yticks(rows, names, fontsize=8)
     axes.set_ylim(rows[-1] + 0.7, -0.7)
+    axes.set_ylabel("texts")
     axes.set_xlabel(say("mean response (1, dotted: the units’ average over the localizer)"))
     axes.set_title("Response profile of the chosen units", fontsize="medium")
     figure.legend(handles=handles, loc="outside lower center", frameon=False, fontsize="small")

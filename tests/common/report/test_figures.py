@@ -57,6 +57,8 @@ def inside(figure: Figure) -> None:
     assert box.y0 >= -0.02
     assert box.x1 <= width + 0.02
     assert box.y1 <= height + 0.02
+    assert all(axes.get_ylabel() for axes in figure.axes)
+    assert any(axes.get_xlabel() for axes in figure.axes)
 
 
 RULES = ("random", "layer-matched", "magnitude-matched", "bottom", "range:40-60")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,10 +14,11 @@ import pytest
 import torch
 from torch import nn
 
+from browser import fragments, runs
 from common.base.errors import RunError, SettingError
 from common.base.files import digest_of, digest_of_module
 from common.base.progress import Progress, silent
-from common.effects.crossing_words import DOUBLE, outcome
+from common.effects.crossing_words import DOUBLE, outcome, plainly
 from common.effects.described import DescribedEvaluation, DescribedModel
 from common.effects.dissociation import Dissociation
 from common.effects.items import Items, Outcome
@@ -28,6 +30,7 @@ from common.measure.survey import Survey
 from common.study.dissociation import contrasts_of, dissociate
 from common.study.dissociation_file import load_dissociation
 from common.study.front import FrontEnd, Localizing, stimuli_table
+from common.study.listing import finished_run, list_runs, runs_of, wanted
 from common.study.localizers import describe_localizer
 from common.study.settings import Settings, read_controls
 from common.study.verbs import report_again
@@ -192,6 +195,36 @@ def test_a_finished_one_computes_nothing_and_a_damaged_one_is_refused(
     (folder / "dissociation.json").write_text(text.replace("left", "lest", 1))
     with pytest.raises(RunError, match="damaged or was changed"):
         load_dissociation(folder)
+
+
+def test_the_list_of_runs_has_it_with_its_report_and_nothing_to_compare(
+    whole: tuple[Dissociation, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(whole[1], tmp_path / "runs" / "crossed")
+    (tmp_path / "runs" / "begun").mkdir()
+    shutil.copyfile(whole[1] / "run.json", tmp_path / "runs" / "begun" / "run.json")
+    monkeypatch.chdir(tmp_path)
+    entries = {entry.name: entry for entry in list_runs()}
+    entry = entries["crossed"]
+    assert (entry.outcome, entry.verdict) == (DOUBLE, plainly(whole[0]))
+    assert entry.localizer == ", ".join(NAMES)
+    assert not entries["begun"].finished
+    assert runs_of(entry.front) == []
+    assert wanted([*entries.values()], "double") == [entry]
+    with pytest.raises(RunError, match="a report of its own"):
+        finished_run("crossed")
+    html = fragments.runs([*entries.values()])
+    assert "● Double dissociation" in html
+    frame, row, report, numbers, *_ = runs.open_run("crossed", [])
+    assert "issociation" in frame
+    assert row.visible
+    assert report.interactive
+    assert Path(numbers.value["path"]).name == "dissociation.json"
+    _, _, names, finished, others = runs.look_again("", None, None)
+    assert {value for _, value in names.choices} == {"crossed", "begun"}
+    assert finished.choices == others.choices == []
+    with pytest.raises(SettingError, match="by the command at the end of its report"):
+        runs.repeat("crossed", [])
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_a_click_on_the_map_opens_any_unit_and_its_link_opens_it_again(
 def test_where_the_units_answer_and_what_hiding_each_part_does(
     faces: visit.Found, picture: str
 ) -> None:
-    *_, held = tab_try.show(picture, 1.0, faces, None, quiet)  # type: ignore[arg-type]
+    *_, held = tab_try.show(picture, 1.0, faces, None)
     said, layer, answers, changes, known = tab_where.where(held, 1.0, faces)
     assert "Margin of “face-01”, the intact model’s answer" in unescape(said)
     assert "without the top units" in said

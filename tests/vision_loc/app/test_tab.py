@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,12 +18,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from browser import fragments
 from browser.events import VISITORS
 from browser.outcome import shown
 from browser.units import list_layers, pick_layer
 from browser.visitors import Stopped
 from common.base.errors import RunError, SettingError
 from common.base.files import read_json
+from common.report.strip import keep_answers, strip_of
+from common.study.results import load_results
 from common.study.settings import read_controls
 from tests.pictures import save_bomb
 from vision_loc import phantom
@@ -93,14 +98,14 @@ def test_two_interleaved_sessions_each_get_what_they_get_alone(
         for picture in pictures
         for percent in (0.5, 1.0, 5.0)
     ]
-    alone = [tab_try.show(*each, None, quiet)[:5] for each in asked]
+    alone = [tab_try.show(*each, None)[:5] for each in asked]
     assert len({str(answer) for answer in alone}) == len(alone)
     orders = [np.random.default_rng(seed).permutation(np.tile(np.arange(12), 3)) for seed in (0, 1)]
     together = threading.Barrier(2)
 
     def stay(order: np.ndarray) -> list[tuple[int, Any]]:
         together.wait()
-        return [(i, tab_try.show(*asked[i], None, quiet)[:5]) for i in order.tolist()]  # type: ignore[call-arg]
+        return [(i, tab_try.show(*asked[i], None)[:5]) for i in order.tolist()]  # type: ignore[call-arg]
 
     with ThreadPoolExecutor(2) as pool:
         answers = [answer for visitor in pool.map(stay, orders) for answer in visitor]
@@ -165,7 +170,7 @@ def test_a_stopped_run_is_no_error_on_the_page() -> None:
 
 
 def test_a_finished_run_is_shown_with_its_verdict_table_and_figures() -> None:
-    finding, table, curve, rivals, units, row, *files = shown(Path("runs/planted"), "target")
+    finding, table, curve, rivals, units, row, strip, *files = shown(Path("runs/planted"), "target")
     assert "Cannot tell" in finding  # of so few draws
     assert "Whether these units serve target cannot be told" in finding
     assert "phantom" in finding
@@ -175,6 +180,7 @@ def test_a_finished_run_is_shown_with_its_verdict_table_and_figures() -> None:
     assert rivals.visible
     assert units.visible
     assert row.visible
+    assert "without the top 6.25 %" in strip
     assert all(file.interactive for file in files)
 
 
@@ -245,7 +251,7 @@ def test_what_is_offered_to_begin_with_fits_the_model() -> None:
 def test_without_its_units_a_face_is_lost_and_under_the_control_it_is_not(
     faces: visit.Found, pictures: list[str]
 ) -> None:
-    intact, ablated, rival, note, *_ = tab_try.show(pictures[0], 1.0, faces, None, quiet)  # type: ignore[arg-type]
+    intact, ablated, rival, note, *_ = tab_try.show(pictures[0], 1.0, faces, None)
     assert next(iter(intact)) == next(iter(rival)) == "face-01"
     assert next(iter(ablated)) != "face-01"
     assert "times as strongly" in note
@@ -255,7 +261,7 @@ def test_a_visitor_who_ran_nothing_gets_the_phantom(
     tmp_path: Path, pictures: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    *_, note, _, found, _ = tab_try.show(pictures[0], 1.0, None, None, quiet)  # type: ignore[arg-type]
+    *_, note, _, found, _ = tab_try.show(pictures[0], 1.0, None, None)
     assert found.title == "phantom:faces in phantom/cnn"
     assert "phantom:faces" in note
 
@@ -263,7 +269,7 @@ def test_a_visitor_who_ran_nothing_gets_the_phantom(
 def test_too_many_units_for_a_control_are_said_and_the_rest_is_shown(
     faces: visit.Found, pictures: list[str]
 ) -> None:
-    intact, ablated, rival, note, *_ = tab_try.show(pictures[0], 20.0, faces, None, quiet)  # type: ignore[arg-type]
+    intact, ablated, rival, note, *_ = tab_try.show(pictures[0], 20.0, faces, None)
     assert intact
     assert ablated
     assert not rival
@@ -277,14 +283,14 @@ def test_a_slider_that_comes_back_needs_no_model_and_no_second_intact_pass(
     with visit.MODELS.held(faces.settings) as model:
         handle = model.module.register_forward_hook(lambda *_: passes.append(True))
     try:
-        *first, _, held = tab_try.show(pictures[0], 5.0, faces, None, quiet)  # type: ignore[arg-type]
+        *first, _, held = tab_try.show(pictures[0], 5.0, faces, None)
         assert len(passes) == 5  # intact (thrice, when the first picture comes), top, control
-        tab_try.show(pictures[0], 2.0, faces, held, quiet)  # type: ignore[arg-type]
+        tab_try.show(pictures[0], 2.0, faces, held)
         assert len(passes) == 7
         with visit.MODELS.held(faces.settings):  # nobody waits for a model that is not needed
-            *again, _, _ = tab_try.show(pictures[0], 5.0, faces, held, quiet)  # type: ignore[arg-type]
+            *again, _, _ = tab_try.show(pictures[0], 5.0, faces, held)
         assert (len(passes), again) == (7, first)
-        *_, other = tab_try.show(pictures[1], 5.0, faces, held, quiet)  # type: ignore[arg-type]
+        *_, other = tab_try.show(pictures[1], 5.0, faces, held)
         assert len(passes) == 12
         assert other.look is not held.look
     finally:
@@ -296,7 +302,7 @@ def test_a_percent_off_the_slider_gets_one_line(
     percent: Any, faces: visit.Found, pictures: list[str]
 ) -> None:
     with pytest.raises(gr.Error, match="give a number from"):
-        tab_try.show(pictures[0], percent, faces, None, quiet)  # type: ignore[arg-type]
+        tab_try.show(pictures[0], percent, faces, None)
 
 
 # --- units by layer ---
@@ -359,7 +365,7 @@ def test_bad_uploads_get_one_line(
 ) -> None:
     write(tmp_path / name)
     with pytest.raises(gr.Error) as caught:
-        tab_try.show(str(tmp_path / name), 1.0, faces, None, quiet)  # type: ignore[arg-type]
+        tab_try.show(str(tmp_path / name), 1.0, faces, None)
     assert message in caught.value.message
     assert str(tmp_path) not in caught.value.message
     assert "\n" not in caught.value.message
@@ -369,7 +375,7 @@ def test_a_broken_picture_gets_one_line(tmp_path: Path, faces: visit.Found) -> N
     phantom.draw(0, 0, "eval").save(tmp_path / "whole.png")
     (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:2000])
     with pytest.raises(gr.Error, match=r"half\.png: broken"):
-        tab_try.show(str(tmp_path / "half.png"), 1.0, faces, None, quiet)  # type: ignore[arg-type]
+        tab_try.show(str(tmp_path / "half.png"), 1.0, faces, None)
 
 
 # --- what the Runs page hands over ---
@@ -416,3 +422,33 @@ def test_what_is_no_longer_recognised_is_shown_as_the_run_folder_has_it(home: Pa
     assert shown.count("<figure>") == len(changed["pictures"]) > 0
     assert all(escape(each["caption"]) in shown for each in changed["pictures"])
     assert "Classes that lost most" in shown
+
+
+def test_the_strip_says_what_the_items_say(home: Path, tmp_path: Path) -> None:
+    folder = home / "runs" / "planted"
+    results = load_results(folder)
+    strip = strip_of(folder, results)
+    assert strip is not None
+    with (folder / "items.csv").open() as file:
+        rows = {(row["item"], row["mask"]): row for row in csv.DictReader(file)}
+    control = results.at(6.25, "layer-matched")[0].mask
+    for card in strip.cards:
+        for answer, mask in zip(card.answers, ("intact", "top-6.25", control), strict=True):
+            row = rows[card.name, mask]
+            assert answer.right == (row["prediction"] == row["label"])
+            assert answer.said == results.evaluation.classes[row["prediction"]]
+            assert card.group == row["group"]
+    told = ["without the top 6.25 %", "without as many layer-matched units"]
+    assert [answer.when for answer in card.answers] == ["intact", *told]
+    html = fragments.strip(strip)
+    assert html.count("<img") == len(strip.cards) == html.count("<figure>")
+    report = (folder / "report.html").read_text()
+    assert escape(strip.note) in report
+    assert report.count("without the top 6.25 %:") == len(strip.cards)
+    # And the same without the items, where the answers were kept.
+    shutil.copytree(folder, tmp_path / "own")
+    keep_answers(tmp_path / "own", results)
+    (tmp_path / "own" / "items.csv").unlink()
+    assert strip_of(tmp_path / "own", results) == strip
+    (tmp_path / "own" / "gallery" / "strip.json").unlink()
+    assert strip_of(tmp_path / "own", results) is None
