@@ -20,7 +20,7 @@ TOLD: dict[str, Any] = {
     "untrained": True, "allow_overlap": True, "device": "cpu", "dtype": "float16", "batch_size": 7,
     "data_root": "data", "on_error": "skip", "score": "welch", "level": "unit",
     "within": "margin", "effort": None,
-    "untrained_seeds": 3, "items": 10, "cache_memory": 3 << 29, "plain": True,
+    "untrained_seeds": 3, "stimuli": 40, "items": 10, "cache_memory": 3 << 29, "plain": True,
     "least_d_prime": "0.5", "least_index": "2/3", "units": "own.csv", "mask": "mine",
     "sufficient": 20, "splits": None,
 }  # fmt: skip
