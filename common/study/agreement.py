@@ -27,7 +27,7 @@ CALLED = ("level", "part", "text", "mask", "rule", "against", "name", "row", "co
           "group", "percent", "seed", "site", "unit")  # fmt: skip
 KEYS = ("localizer", "item", "set", "condition", "name", "group", "mask")
 """Columns that say which row of a table it is."""
-NAMES = ("prediction", "label")  # columns whose numbers are names of classes
+NAMES = ("prediction", "label", "correct")  # columns whose numbers are no amounts
 SAID = {
     "model.fingerprint": "weights of the model",
     "localizer.stimuli": "stimuli of the localizer",
