@@ -58,6 +58,7 @@ class Packed(build_py):
                     shutil.rmtree(place)
                 if built.exists():
                     built.replace(place)
+        (library / "setup.py").unlink(missing_ok=True)  # which belongs to the sdist alone
         for file in (library / NAME).rglob("*.py"):
             file.write_text(packed(file.read_text(encoding="utf-8")), encoding="utf-8")
 
