@@ -66,15 +66,6 @@ def given(page: str) -> dict[str, Any]:
     """What a page's snippets take for granted."""
     torch.manual_seed(0)
     batches = {f"{side}_batches": [torch.randn(8, 3, 32, 32)] for side in ("face", "object")}
-    if page == "docs/parameters.md":
-        model, sides = Net().eval(), torch.randn(2, 8, 3, 32, 32)
-        where = sites(model, example=sides[0][:1])
-        seen = []
-        for side in sides:
-            with record(model, where) as recorder:
-                model(side)
-            seen.append(recorder.moments)
-        return {"model": model, "images": sides[0], "found": welch(*seen)}
     if page == "docs/commands.md":
         return {"model": Net().eval(), "images": torch.randn(2, 3, 32, 32), **batches}
     if page == "docs/parameters.md":
