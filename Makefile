@@ -10,7 +10,7 @@ TWO := -n 2 --dist loadfile
 DEPRECATED := -W error::DeprecationWarning -W error::FutureWarning -W error::PendingDeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real app test test-browser test-slow test-newest test-oldest constraints check bench bench-more bench-gpu bench-peers calibrate clean docs notebooks
+.PHONY: help setup demo demo-real app test test-browser test-slow test-newest test-oldest constraints check bench bench-more bench-gpu bench-peers calibrate errors faults faults-short clean docs notebooks
 
 help:
 	@echo 'make demo         the face and language experiments on the bundled phantoms, offline'
@@ -26,6 +26,8 @@ help:
 	@echo 'make docs         the documentation as a site, in build/site'
 	@echo 'make notebooks    the notebooks, executed anew; those of real models where FUNCLOC_DATA is set'
 	@echo 'make calibrate    how often the verdict is wrong where the truth is known'
+	@echo 'make faults       a run broken off at each of its file operations; 10,000 inputs of all kinds'
+	@echo 'make errors       docs/errors.md from the code and docs/errors.yaml'
 	@echo 'make constraints  let make setup install what make test-newest was run with'
 
 # $(call installed,ENVIRONMENT,WHAT IS SAID OF IT,OPTIONS OF PIP): pip's thousand lines go to a file.
@@ -97,6 +99,16 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# 20 minutes on two cores; a part of it in a minute and a half, which CI runs.
+faults: $(READY)
+	@$(RUN) $(BIN)/python -m tests.faults
+
+faults-short: $(READY)
+	@$(RUN) $(BIN)/python -m tests.faults --short
+
+errors: $(READY)
+	@$(BIN)/python -m tests.messages
 
 calibrate: $(READY)
 	@$(RUN) $(BIN)/python -m benchmarks.calibration --workers 2

@@ -65,7 +65,7 @@ def read_model(
             if not causal and _lacks_pooler(found):
                 # As masked language models are published; what a pooler gives nobody reads here.
                 module, found = kind.from_pretrained(place, add_pooling_layer=False, **known)
-        check_whole(name, found, "language model")
+        check_whole(name, found, "language model", module.state_dict())
         if packed:
             unmark(module)
     return LanguageModel(name, module, AutoTokenizer.from_pretrained(place, **safe), causal)

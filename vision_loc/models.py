@@ -289,7 +289,7 @@ def _from_transformers(
             ignore_mismatched_sizes=True,
             **safe,
         )
-        check_whole(name, loaded, "classifier")
+        check_whole(name, loaded, "classifier", module.state_dict())
     _check_colours(name, getattr(config, "num_channels", 3))
     preprocess = processing(name, AutoImageProcessor.from_pretrained(place, **safe))
     named, n_classes = module.config.id2label or {}, module.config.num_labels

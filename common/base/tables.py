@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ TABLES = (".csv", ".tsv")
 PARTED = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
 LONGEST = 1 << 24  # characters of a cell; csv takes 131,072 of its own accord
 HEADER = 1
+LONGEST_HEADER = 1 << 16  # characters
+QUOTED = re.compile(r'(?:(?<=[,;\t\n])|^)"(?:[^"]|"")*"')  # a cell between quotes
 
 
 def is_table(path: Path) -> bool:
@@ -108,10 +111,9 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
         name or one has none, or a column is missing.
     """
     text = read_text(path)
-    sign = _parted_by(path, next(line for line in lines_of(text) if line.strip()))
+    sign = _parted_by(path, text)
     rows = _rows(path, text, sign)
-    header = next((row for _, row in rows), [])
-    names = [name.strip() for name in header]
+    names = _header(rows)
     _check_names(path, names)
     found = {number: row for number, row in rows if _fits(path, number, row, names, sign)}
     if not found:
@@ -131,8 +133,10 @@ def read_large(path: Path, **how: Any) -> pd.DataFrame:
     """
     try:
         check_regular(path)
-        with path.open(encoding="utf-8-sig") as file:
-            sign = _parted_by(path, file.readline())
+        with path.open(encoding="utf-8-sig", newline="\n") as file:
+            beginning = file.read(LONGEST_HEADER)
+        sign = _parted_by(path, beginning)
+        _check_names(path, _header(_rows(path, beginning, sign)))
         found: pd.DataFrame = pd.read_csv(path, sep=sign, **how)
     except (OSError, ValueError) as error:
         if path.is_file():
@@ -143,12 +147,13 @@ def read_large(path: Path, **how: Any) -> pd.DataFrame:
     return found
 
 
-def _parted_by(path: Path, header: str) -> str:
+def _parted_by(path: Path, text: str) -> str:
     """What parts the cells of a table: what parts its names, quoted ones aside."""
     if path.suffix.lower() == ".tsv":
         return "\t"
-    bare = "".join(header.split('"')[::2])
-    there = [sign for sign in PARTED if sign in bare]
+    bare = QUOTED.sub("name", text[:LONGEST_HEADER])
+    header = next((line for line in lines_of(bare) if line.strip()), "")
+    there = [sign for sign in PARTED if sign in header]
     if len(there) > 1:
         told = " and ".join(PARTED[sign] for sign in there)
         raise DataError(
@@ -169,6 +174,11 @@ def _rows(path: Path, text: str, sign: str) -> Iterator[tuple[int, list[str]]]:
     except csv.Error as error:
         reason = str(error).partition(" - do you need")[0]
         raise DataError(f"{path}: row {number + 1} cannot be read ({reason})") from error
+
+
+def _header(rows: Iterator[tuple[int, list[str]]]) -> list[str]:
+    """The names in the first of the rows."""
+    return [name.strip() for name in next((row for _, row in rows), [])]
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:

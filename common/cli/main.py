@@ -53,7 +53,7 @@ def spoken(message: str, command: Callable[..., Any]) -> str:
     """A message with its settings, which the core writes as `name`, as this program's options."""
     if not isinstance(command, typer.Typer):
         return message
-    options = _options(typer.main.get_command(command))
+    options = options_of(typer.main.get_command(command))
     return SETTING.sub(lambda found: _spoken(found[1], options), message)
 
 
@@ -61,9 +61,10 @@ def _spoken(name: str, options: set[str]) -> str:
     return option(name) if option(name) in options else name
 
 
-def _options(command: Any) -> set[str]:
+def options_of(command: Any) -> set[str]:
+    """The options of a command line, and of all its verbs."""
     own = {word for parameter in command.params for word in parameter.opts}
-    return own.union(*map(_options, getattr(command, "commands", {}).values()))
+    return own.union(*map(options_of, getattr(command, "commands", {}).values()))
 
 
 def _fail(name: str, message: str) -> None:

@@ -197,13 +197,14 @@ def fetch(name: str, download: Download, root: Path, progress: Progress = silent
         If the network, the server, a checksum, the archive, or the disk is in the way, or a folder
         of that name is there that is another one's. ``ROOT/NAME`` is not touched then.
     """
-    place = root / name
-    if is_whole(place) and not is_outdated(place, download):
+    place, work = root / name, root / PARTIAL / name
+    if is_whole(place) and not is_outdated(place, download) and not work.exists():
         return place
     try:
         with alone(root / PARTIAL / f"{name}.lock", name, progress):
             if not is_whole(place) or is_outdated(place, download):
-                _fill(name, download, place, root / PARTIAL / name, progress)
+                _fill(name, download, place, work, progress)
+            shutil.rmtree(work, ignore_errors=True)  # also what one left that was killed just here
     except OSError as error:
         raise DataError(
             f"{error.filename or place}: cannot be written ({error.strerror or error}); "
@@ -229,7 +230,6 @@ def _fill(name: str, download: Download, place: Path, work: Path, progress: Prog
         stamp["sha256"] = sha256_of(archive)
     (draft / STAMP).write_text(json.dumps(stamp) + "\n", encoding="utf-8")
     draft.replace(place)
-    shutil.rmtree(work)
 
 
 def _kilobytes(name: str, progress: Progress) -> Callable[[int, int], None]:

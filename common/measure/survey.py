@@ -6,9 +6,10 @@ and gave which tensor. Everything below is read off that trace:
 block
     A class of module that occurs at least twice, holds at least two weight matrices, and is no mere
     pipeline of its children (it branches: a residual sum, a concatenation); the outermost such
-    classes. Modules beside them in the same place count too. A plain chain (VGG, AlexNet) has no
-    such class: there each layer's nonlinearity is a block; where the nonlinearities are no modules,
-    a class of one's own that occurs at least twice and holds a weight matrix.
+    classes, but for those that join nothing and have others in a row (:mod:`joins`). Modules beside
+    them in the same place count too. A plain chain (VGG, AlexNet) has no such class: there each
+    layer's nonlinearity is a block; where the nonlinearities are no modules, a class of one's
+    own that occurs at least twice and holds a weight matrix.
 attn
     Inside a block, the outermost module called attention (by its class or its name) that holds no
     MLP.
@@ -34,6 +35,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -42,6 +44,7 @@ from common.base.errors import SiteError
 from common.measure.axes import channel_axis
 from common.measure.example import doubled, example_input, n_tokens
 from common.measure.heads import in_heads
+from common.measure.joins import evaluating, joining, stages
 from common.measure.paths import inside, nested, outermost, parent, place
 from common.measure.sites import EACH_TOKEN, HEADS, KINDS, Kind, Site
 from common.measure.trace import Call, TensorKey, is_pipeline, trace
@@ -111,14 +114,10 @@ class Survey:
 
     def __init__(self, model: nn.Module, example: Any = None, through: str = "") -> None:
         example = example_input(model) if example is None else example
-        was_training = {module: module.training for module in model.modules()}
-        model.eval()
-        try:
+        with evaluating(model):
             calls = trace(model, example, through)
             twice = trace(model, doubled(example), through)
-        finally:
-            for module, training in was_training.items():
-                module.training = training
+        self._joining = partial(joining, model, example, through)
         self.modules = dict(model.named_modules())
         self.root = calls[-1]
         self.tokens = n_tokens(example)
@@ -239,6 +238,8 @@ class Survey:
             for cls, paths in groups.items()
             if len(paths) > 1 and not all(is_pipeline(self.calls[path]) for path in paths)
         }
+        for cls in stages(branching, self._joining):
+            del branching[cls], groups[cls]
         outer = {cls for cls in branching if not nested(cls, branching)}
         inner = set(branching) - outer
         blocks = [path for cls in outer for path in branching[cls]]

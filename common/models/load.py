@@ -12,7 +12,7 @@ import json
 import pickle
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -222,7 +222,7 @@ def local_config(name: str, rest: str) -> tuple[Path, dict[str, Any]]:
     Raises
     ------
     ModelError
-        If there is none, or it is no JSON.
+        If there is none, it is no JSON, or it asks for what no machine holds.
     """
     folder = local_path(name, rest)
     path = folder / "config.json"
@@ -248,20 +248,24 @@ def check_sizes(name: str, config: Mapping[str, Any]) -> None:
     Raises
     ------
     ModelError
-        If a number of layers, or a width, is beyond all bounds; names it.
+        If a number of layers, or a width, is below 0 or beyond all bounds; names it.
     """
     for key, value in config.items():
         if isinstance(value, Mapping):
             check_sizes(name, value)
         most = MOST_LAYERS if LAYERS.search(str(key)) else WIDEST if WIDTHS.search(str(key)) else 0
-        if most and isinstance(value, int) and value > most:
+        if most and isinstance(value, int) and not 0 <= value <= most:
             raise ModelError(
-                f"`model` {name}: its configuration says {key} {value:,}; at most {most:,}"
+                f"`model` {name}: its configuration says {key} {value:,}; it takes 0 to {most:,}"
             )
 
 
-def check_whole(name: str, found: Mapping[str, Any], wanted: str) -> None:
-    """Refuse a checkpoint that lacks weights or has them in other shapes: they would be random.
+def check_whole(
+    name: str, found: Mapping[str, Any], wanted: str, known: Collection[str] = ()
+) -> None:
+    """Refuse a checkpoint that lacks weights, has them in other shapes, or has more blocks.
+
+    The former would be random, and a model without the latter is another one.
 
     Parameters
     ----------
@@ -269,21 +273,34 @@ def check_whole(name: str, found: Mapping[str, Any], wanted: str) -> None:
         What transformers says of loading (``output_loading_info``).
     wanted : str
         Whose weights they should be.
+    known : collection of str
+        The names of the weights that the model has.
 
     Raises
     ------
     ModelError
         If one is missing or does not fit; names it.
     """
+    places = {_place(key) for key in known}
+    more = [key for key in sorted(found.get("unexpected_keys", ())) if _place(key) in places]
     odd = {
         kind: sorted(str(key[0] if isinstance(key, tuple) else key) for key in found.get(kind, ()))
         for kind in ("missing_keys", "mismatched_keys")
     }
     missing = [key for key in odd["missing_keys"] if not key.endswith("num_batches_tracked")]
-    for problem, keys in (("lacks", missing), ("has another shape of", odd["mismatched_keys"])):
+    for problem, keys in (
+        ("lacks", missing),
+        ("has another shape of", odd["mismatched_keys"]),
+        ("has, beyond the configuration,", more),
+    ):
         if keys:
             others = f" and {len(keys) - 1} others" if len(keys) > 1 else ""
             raise ModelError(
                 f"`model` {name}: its checkpoint {problem} {keys[0]}{others}; it is of another "
                 f"architecture, or not a {wanted}'s"
             )
+
+
+def _place(key: str) -> str:
+    """A weight's name with its numbers taken out: the same in every block."""
+    return re.sub(r"(?<=\.)\d+(?=\.)", "#", key)

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from common.base.errors import BusyError, FunclocError, SettingError
 from common.base.files import digest_of
 from common.base.progress import Progress, silent
+from common.base.yamls import read_yaml
 from common.effects.results import Results
 from common.study.claims import Claims
 from common.study.declared import completed, declarations, say_settings
@@ -198,7 +199,7 @@ def _told(error: Exception) -> str:
 
 def _read(path: Path) -> SweepFile:
     try:
-        return SweepFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        return SweepFile.model_validate(read_yaml(path.read_text(encoding="utf-8")) or {})
     except OSError as error:
         raise SettingError(f"{path}: cannot be read ({error.strerror})") from error
     except ValidationError as error:

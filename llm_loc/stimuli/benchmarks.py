@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -304,7 +305,7 @@ def _pairs_in(path: Path, entry: Pairs) -> pd.DataFrame:
     rows = []
     for number, line in enumerate(lines_of(read_text(path)), 1):
         try:
-            item = json.loads(line)
+            item = json.loads(line, object_pairs_hook=_once)
             row = {"choices": (_text(item[entry.good]), _text(item[entry.bad]))}
             for level, key in entry.levels.items():
                 row[level] = entry.rename.get(item[key], item[key])
@@ -312,6 +313,14 @@ def _pairs_in(path: Path, entry: Pairs) -> pd.DataFrame:
             raise DataError(f"{path}: line {number} is no pair ({one_line(error)})") from error
         rows.append({"name": f"{path.stem}:{number}", **row})
     return pd.DataFrame(rows)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object, each of whose keys comes once: of two values one would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key comes twice")
+    return found
 
 
 def _text(value: object) -> str:

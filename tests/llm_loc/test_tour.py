@@ -262,6 +262,7 @@ def test_the_tour_finds_what_the_source_says(name: str) -> None:
         paths = [] if below is None else [block.format(i) + below for i in range(BLOCKS)]
         found = survey(name).offered(kind)
         assert [(s.module, s.end, s.channels) for s in found] == [(p, end, channels) for p in paths]
+    assert model_of(name).module.config.num_hidden_layers == len(survey(name).of_kind("block"))
     assert len(survey(name).offered("op")) > 3 * BLOCKS
     assert all(path in survey(name).left_out for path in stop.refused)
     assert not {site.module for site in all_sites(name)} & {*stop.refused}

@@ -217,6 +217,16 @@ TOUR = {
         Sites(16, ("blocks.0.mlp_tokens", 16), ("blocks.7.mlp_channels", 512)),
         Sites(16, ("blocks.0.mlp_tokens.fc2", 256), ("blocks.7.mlp_channels.fc2", 2048)),
     ),
+    # A stage of convolutions, and three of transformers that turn their maps channels last first.
+    "timm/tiny_vit_5m_224": Stop(
+        from_timm("tiny_vit_5m_224"),
+        64,
+        Sites(2 + 2 + 6 + 2, ("stages.0.blocks.0", 64), ("stages.3.blocks.1", 320)),
+        Sites(10, ("stages.1.blocks.0.attn", 128), ("stages.3.blocks.1.attn", 320)),
+        Sites(10, ("stages.1.blocks.0.mlp", 128), ("stages.3.blocks.1.mlp", 320)),
+        Sites(10, ("stages.1.blocks.0.mlp.fc2", 512), ("stages.3.blocks.1.mlp.fc2", 1280)),
+        Sites(10, ("stages.1.blocks.0.attn.proj", 4), ("stages.3.blocks.1.attn.proj", 10)),
+    ),
     # --- torchvision ---
     # One activation module a block, used twice in it.
     "torchvision/resnet18": Stop(
@@ -433,6 +443,52 @@ def test_every_site_fires_once_and_reading_it_changes_nothing(stop: str) -> None
     for site in everywhere:
         assert recorder.moments[site].count == FEW
         assert recorder.moments[site].mean.shape == (site.n_units("channel"),)
+
+
+# What the architectures' own sources call a block, by the names of its classes.
+OWN_BLOCKS = {
+    "timm/test_resnet": "BasicBlock Bottleneck",
+    "timm/regnetx_002": "Bottleneck",
+    "timm/convnext_atto": "ConvNeXtBlock",
+    "timm/test_convnext": "ConvNeXtBlock",
+    "timm/efficientnet_b0": "DepthwiseSeparableConv InvertedResidual",
+    "timm/mobilenetv3_small_100": "DepthwiseSeparableConv InvertedResidual",
+    "timm/vit_tiny_patch16_224": "Block",
+    "timm/deit_tiny_patch16_224": "Block",
+    "timm/swin_tiny_patch4_window7_224": "SwinTransformerBlock",
+    "timm/mobilevit_xxs": "BottleneckBlock MobileVitBlock",
+    "timm/maxvit_rmlp_pico_rw_256": "MaxxVitBlock",
+    "timm/coatnet_pico_rw_224": "MbConvBlock TransformerBlock2d",
+    "timm/mixer_s16_224": "MixerBlock",
+    "timm/tiny_vit_5m_224": "MBConv TinyVitBlock",
+    "torchvision/resnet18": "BasicBlock",
+    "torchvision/vgg11": "ReLU",
+    "torchvision/alexnet": "ReLU",
+    "torchvision/densenet121": "_DenseBlock",
+    "torchvision/inception_v3": "InceptionA InceptionB InceptionC InceptionD InceptionE",
+    "torchvision/squeezenet1_1": "Fire",
+    "torchvision/vit_b_16": "EncoderBlock",
+    "torchvision/swin_t": "SwinTransformerBlock",
+    "torchvision/mobilenet_v3_small": "InvertedResidual",
+    "torchvision/regnet_x_400mf": "ResBottleneckBlock",
+    "transformers/ViT": "ViTLayer",
+    "transformers/DeiT": "DeiTLayer",
+    "transformers/Beit": "BeitLayer",
+    "transformers/Swin": "SwinLayer",
+    "transformers/ResNet": "ResNetBasicLayer",
+    "transformers/ConvNext": "ConvNextLayer",
+}
+
+
+def test_blocks_are_those_of_the_architectures_own_definition(stop: str) -> None:
+    _, model, survey = visit(stop)
+    own = OWN_BLOCKS[stop].split()
+    wanted = {path for path, module in model.named_modules() if type(module).__name__ in own}
+    assert {site.module for site in survey.of_kind("block")} == wanted
+    depths = getattr(getattr(model, "config", None), "depths", None)
+    layers = getattr(getattr(model, "config", None), "num_hidden_layers", None)
+    if stop.startswith("transformers/"):
+        assert len(wanted) == (layers if depths is None else sum(depths))
 
 
 def width_of(module: nn.Module) -> int | None:

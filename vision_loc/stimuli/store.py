@@ -233,6 +233,7 @@ def _in_cache(
     if most <= 0 or not _can_write(folder):
         return None
     with alone(folder / f".{name[0]}.lock", "the same pictures", progress, does="decodes"):
+        _sweep(folder, name)
         kept = _found(folder / name, rows)
         if kept is None:
             left = most - needed()
@@ -242,6 +243,13 @@ def _in_cache(
             return make(folder / name)
         os.utime(folder / name)  # used just now
         return kept
+
+
+def _sweep(folder: Path, name: str) -> None:
+    """Remove what killed processes were writing under the lock that this one holds."""
+    for draft in folder.glob(f".{name[0]}*.part"):
+        with suppress(OSError):
+            draft.unlink()
 
 
 def _can_write(folder: Path) -> bool:

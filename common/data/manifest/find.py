@@ -17,6 +17,7 @@ import data_manifests
 from common.base.cache import cache_folder
 from common.base.errors import DataError, ManifestError
 from common.base.progress import Progress, terminal
+from common.base.yamls import read_yaml
 from common.data.download import fetch, is_outdated
 from common.data.manifest.schema import Evaluation, Kind, Manifest
 
@@ -67,7 +68,7 @@ def _known(name: str) -> Manifest:
 
 def _validated(name: str, text: str, beside: Traversable) -> Manifest:
     try:
-        return Manifest.model_validate(yaml.safe_load(text), context={"beside": beside})
+        return Manifest.model_validate(read_yaml(text), context={"beside": beside})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "top level"

@@ -35,6 +35,21 @@ def test_cells_are_parted_by_what_parts_the_names(tmp_path: Path, name: str, tex
 
 
 @pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('"one\nname";b\n1;2\n', ["one\nname", "b"]),
+        ('5" disk;b\n1;2\n', ['5" disk', "b"]),
+        ('"a, ""b;"\tc\n1\t2\n', ['a, "b;', "c"]),
+        ('\n"only, one"\n"1,2"\n', ["only, one"]),
+    ],
+)
+def test_quotes_and_line_ends_in_names(tmp_path: Path, text: str, names: list[str]) -> None:
+    path = table(tmp_path, text)
+    assert read_table(path).columns.tolist() == names
+    assert [name.strip() for name in read_large(path).columns] == names
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("text\nHello, world\n", r"row 2 has 2 cells where the first row has 1 \(text\)"),
@@ -61,6 +76,8 @@ def test_a_row_that_does_not_fit_is_refused(tmp_path: Path, text: str, message: 
 def test_a_large_table_is_held_to_the_same(tmp_path: Path) -> None:
     fine = table(tmp_path, "item;margin\na;0.1\n")
     assert read_large(fine).to_numpy().tolist() == [["a", 0.1]]
+    with pytest.raises(DataError, match="has the column 'margin' twice"):
+        read_large(table(tmp_path, "item,margin,margin\na,0.1,0.2\n"))
     for text in ("item,margin\na,b,0.1\n", "item,margin\na,0.1\nc,0.1,2\n"):
         with pytest.raises(DataError, match="has 3 cells where the first row has 2"):
             read_large(table(tmp_path, text))

@@ -78,6 +78,16 @@ def test_an_archive_is_placed_whole_and_got_once(server: Server, tmp_path: Path,
     assert len(server.asked) == 1
 
 
+def test_what_a_kill_leaves_behind_a_whole_set_is_removed(server: Server, tmp_path: Path) -> None:
+    wanted = archive_of(server, zipped(MEMBERS))
+    folder = fetch("set", wanted, tmp_path)
+    (tmp_path / ".partial" / "set").mkdir()
+    (tmp_path / ".partial" / "set" / "archive").write_bytes(zipped(MEMBERS))
+    assert_placed(fetch("set", wanted, tmp_path))
+    assert folder.is_dir()
+    assert len(server.asked) == 1
+
+
 def test_an_archive_with_a_checksum_of_its_own_needs_no_list(
     server: Server, tmp_path: Path
 ) -> None:

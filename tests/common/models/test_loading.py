@@ -158,6 +158,9 @@ def test_the_cache_alone_is_read_where_the_hub_cannot_be_reached(
 def test_weights_that_would_be_random(found: dict[str, Any], said: str) -> None:
     with pytest.raises(ModelError, match=said):
         check_whole("toy/x", found, "cook")
+    more = {"unexpected_keys": ["h.3.ln.weight", "h.3.fc.weight", "pooler.weight"]}
+    with pytest.raises(ModelError, match=r"has, beyond the configuration, h\.3\.fc\.weight; "):
+        check_whole("toy/x", more, "cook", ["h.0.fc.weight", "h.2.fc.weight"])
     check_whole("toy/x", {"missing_keys": ["bn.num_batches_tracked"], "unexpected": ["a"]}, "cook")
 
 

@@ -12,9 +12,10 @@ from common.models.load import check_sizes
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"num_hidden_layers": 10**9}, "num_hidden_layers 1,000,000,000; at most 10,000"),
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers 1,000,000,000; it takes 0 to 10,000"),
         ({"text_config": {"n_layer": 10**5}}, "n_layer 100,000"),
-        ({"hidden_size": 10**12}, "hidden_size 1,000,000,000,000; at most 10,000,000"),
+        ({"num_hidden_layers": -1}, "num_hidden_layers -1; it takes 0 to"),
+        ({"hidden_size": 10**12}, "hidden_size 1,000,000,000,000; it takes 0 to 10,000,000"),
     ],
 )
 def test_beyond_all_bounds(config: dict[str, object], said: str) -> None:

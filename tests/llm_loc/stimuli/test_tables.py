@@ -84,7 +84,9 @@ def test_the_docs_say_which_files_of_texts_are_read() -> None:
     assert rows.count(", ".join(f"`{suffix}`" for suffix in LINES)) == 2
 
 
-@pytest.mark.parametrize("good", ["3", "null", '["x"]', '{"a": 1}', '" "', "[" * 100_000])
+@pytest.mark.parametrize(
+    "good", ['"a", "good": "b"', "3", "null", '["x"]', '{"a": 1}', '" "', "[" * 100_000]
+)
 def test_a_pair_that_is_no_text_is_named_by_its_line(good: str, tmp_path: Path) -> None:
     entry = Pairs(files="*.jsonl", levels={"kind": "kind"}, good="good", bad="bad")
     whole = '{"good": "a", "bad": "b", "kind": "k"}'

@@ -205,6 +205,11 @@ def test_a_run_that_is_stopped_leaves_nothing_and_a_kill_what_the_next_removes()
     os.utime(drafts[0], (1.0, 1.0))
     stored()
     assert [draft.exists() for draft in drafts] == [False, True]
+    (kept,) = [each for each in pixel_folder().iterdir() if each.suffix == ".npy"]
+    own = kept.with_name(f".{kept.name}.y.part")  # nobody else can be at it: it has a lock
+    own.write_bytes(b"half")
+    stored()
+    assert not own.exists()
 
 
 def test_two_at_once_decode_once() -> None:

@@ -45,6 +45,18 @@ def test_a_name_may_be_any_length(name: str) -> None:
         load_manifest(name)
 
 
+@pytest.mark.parametrize(
+    "more", ["about: b", "conditions: {a: {draw: face}, b: {draw: face}, a: {draw: object}}"]
+)
+def test_a_key_comes_once(more: str, tmp_path: Path) -> None:
+    name = written(tmp_path)
+    with Path(name).open("a") as file:
+        file.write(more)
+    with pytest.raises(ManifestError, match=r"the key '(about|a)' comes twice") as caught:
+        load_manifest(name)
+    assert "\n" not in str(caught.value)
+
+
 def test_nesting_is_no_way_in(tmp_path: Path) -> None:
     (tmp_path / "odd.yaml").write_text("[" * 20_000)
     with pytest.raises(ManifestError, match="no YAML"):
