@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # forks of a process with many threads hang
 
-from tests.faults import crash, fuzz
+from tests.faults import crash, fuzz, work
 from tests.faults.cases import GOOD, Read
 from tests.faults.disk import KINDS
 
@@ -29,10 +29,12 @@ def main() -> None:
     jobs = _jobs(asked)
     with TemporaryDirectory(prefix="funcloc-faults-") as place:
         works = [(each, Path(place) / str(at)) for at, each in enumerate(jobs)]
-        with ProcessPoolExecutor(
-            asked.workers, multiprocessing.get_context("spawn"), max_tasks_per_child=1
-        ) as pool:
-            done = [*pool.map(_work, works)]
+        if asked.workers == 1:
+            done = [work.done(each) for each in works]
+        else:
+            spawn = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(asked.workers, spawn, max_tasks_per_child=1) as pool:
+                done = [*pool.map(work.done, works)]
     swept = [each for each in done if isinstance(each, tuple)]
     wrong = [line for _, found in swept for line in found.wrong]
     _print_swept(swept)
@@ -66,26 +68,18 @@ def _jobs(asked: argparse.Namespace) -> list[tuple]:
     """What each process is to do, the longest first."""
     if asked.only in fuzz.READERS:
         numbers = range(fuzz.READERS[asked.only][1]) if asked.input is None else [asked.input]
-        return [("read", asked.only, [*numbers][part::2], asked.seed) for part in range(2)]
+        return [
+            ("read", asked.only, [*numbers][part :: asked.workers], asked.seed)
+            for part in range(asked.workers)
+        ]
     crashes = [
-        ("sweep", name, asked.every * 2, asked.first + part * asked.every)
-        for name in crash.COMMANDS if asked.only in (None, name) for part in range(2)
+        ("sweep", name, asked.every * asked.workers, asked.first + part * asked.every)
+        for name in crash.COMMANDS if asked.only in (None, name) for part in range(asked.workers)
     ]  # fmt: skip
-    fuzzes = [("fuzz", asked.seed, asked.share, part, 2) for part in range(2)]
+    fuzzes = [
+        ("fuzz", asked.seed, asked.share, part, asked.workers) for part in range(asked.workers)
+    ]
     return crashes + (fuzzes if asked.only is None and asked.share > 0 else [])
-
-
-def _work(job: tuple[tuple, Path]) -> object:
-    what, place = job
-    place.mkdir()
-    if what[0] == "sweep":
-        _, name, every, first = what
-        return name, crash.sweep(name, place, every, first)
-    if what[0] == "read":
-        _, name, numbers, seed = what
-        return {name: fuzz.read(name, fuzz.READERS[name][0], numbers, seed, place)}
-    _, seed, share, part, parts = what
-    return fuzz.read_all(seed, share, place, part, parts)
 
 
 def _print_swept(swept: Sequence[tuple[str, crash.Swept]]) -> None:

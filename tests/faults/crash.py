@@ -27,7 +27,7 @@ SAME = (
     "selectivity.safetensors", "untrained.json", "profile.csv", "dissociation.json",
 )  # fmt: skip
 CONTROLS = "random:1,layer-matched:2"
-FEW = ("--controls", CONTROLS, "--untrained-seeds", "1", "--device", "cpu", "--quiet")
+FEW = ("--controls", CONTROLS, "--device", "cpu", "--quiet")
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,22 @@ class Command:
 COMMANDS = {
     "vision-loc run": Command(
         "vision-loc",
-        ("run", "--model", "phantom/planted", "--top", "2,6.25", "--items", "40", *FEW),
+        ("run", "--model", "phantom/planted", "--top", "2", "--items", "20", *FEW),
     ),
     "llm-loc run": Command(
-        "llm-loc", ("run", "--model", "phantom/lm-plain", "--top", "2", "--items", "4", *FEW)
+        "llm-loc",
+        (
+            "run",
+            "--model",
+            "phantom/lm-plain",
+            "--top",
+            "2",
+            "--items",
+            "4",
+            "--untrained-seeds",
+            "1",
+            *FEW,
+        ),
     ),
 }
 
@@ -203,15 +215,16 @@ def _forked(folder: Path, work: Callable[[], None]) -> int:
 
 
 def warm() -> ExitStack:
-    """Draw each picture once, and figures coarsely; keep every batch as it comes."""
+    """Draw each picture once, figures coarsely and few pictures; keep every batch as it comes."""
     from common.report import shown
     from common.report.figures import canvas
     from common.study import journal
-    from vision_loc import phantom
+    from vision_loc import gallery, phantom
 
     stack = ExitStack()
     for name in ("draw", "draw_planted"):
         stack.enter_context(patch.object(phantom, name, cache(getattr(phantom, name))))
+    stack.enter_context(patch.object(gallery, "SHOWN", 1))
     stack.enter_context(patch.object(shown, "DPI", 40))
     stack.enter_context(patch.object(canvas, "LAYOUT", None))
     stack.enter_context(patch.object(journal, "EVERY", 0.0))

@@ -178,14 +178,19 @@ class Disk:
 
 
 class Written:
-    """An open file whose writing is counted."""
+    """An open file whose writing is counted; of many small pieces, what fills the buffer."""
 
     def __init__(self, file: Any, name: str, disk: Disk) -> None:
         self._file, self._name, self._disk = file, name, disk
+        self._room = 0  # in the buffer
 
     def write(self, data: Any) -> Any:
         """Write a piece."""
-        self._disk.written(self._name, data, self._file)
+        size = len(data)
+        if size > self._room:
+            self._disk.written(self._name, data, self._file)
+            self._room = max(size, io.DEFAULT_BUFFER_SIZE)
+        self._room -= size
         return self._file.write(data)
 
     def __getattr__(self, name: str) -> Any:
