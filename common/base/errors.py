@@ -9,7 +9,8 @@ bug.
 class FunclocError(Exception):
     """Base of everything that is the input's fault rather than the program's.
 
-    A message names a setting between backticks, which the command line makes its option.
+    A message names a setting between backticks, which the command line makes its option. It is one
+    line, whatever the names and values are that it tells of.
 
     Examples
     --------
@@ -19,6 +20,9 @@ class FunclocError(Exception):
     ...     print(error.plain)
     0 percent: give more than 0 and at most 100
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(" ".join(str(message).splitlines()))
 
     @property
     def plain(self) -> str:

@@ -24,6 +24,13 @@ PAUSE_SECONDS = 1.0
 CHUNK = 1 << 16
 
 
+class _ClosedEarly(requests.ConnectionError):
+    """An answer ended before all of it had come."""
+
+
+BROKEN = (_ClosedEarly, requests.exceptions.ChunkedEncodingError)  # the server is there
+
+
 def get(
     url: str,
     target: Path,
@@ -84,7 +91,7 @@ def _receive(
         ) as error:
             done = _size(part)
             failures = 0 if done > before else failures + 1
-            if not done:
+            if not done and not isinstance(error, BROKEN):
                 raise DataError(f"{url}: {_reason(error)}") from error
             if failures > RETRIES:
                 raise DataError(
@@ -134,7 +141,7 @@ def _save(
     if total is None:
         report(done, done)
     elif done < total:
-        raise requests.ConnectionError("closed early")
+        raise _ClosedEarly("closed early")
 
 
 def _size(path: Path) -> int:
@@ -153,7 +160,7 @@ def _reason(error: requests.RequestException) -> str:
         return "the proxy refuses"
     if isinstance(error, requests.Timeout):
         return "the server does not answer"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+    if isinstance(error, BROKEN):
         return "the server closed the connection"
     if re.search("resol|getaddrinfo|unreachable", str(error), re.IGNORECASE):
         return "no network, or no such server"

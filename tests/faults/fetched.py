@@ -59,7 +59,8 @@ def packed(rng: np.random.Generator, files: Mapping[str, bytes], strip: str, how
             for name, content in members.items():
                 bundle.writestr(name, content)
         return out.getvalue()
-    with tarfile.open(fileobj=out, mode=f"w:{pick(rng, ['', 'gz', 'bz2', 'xz'])}") as bundle:
+    mode: Any = f"w:{pick(rng, ['', 'gz', 'bz2', 'xz'])}"
+    with tarfile.open(fileobj=out, mode=mode) as bundle:
         for name, content in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)

@@ -14,6 +14,7 @@ import numpy as np
 from tests.faults import fetched, kept, seen, tabular, told
 from tests.faults.asked import asking
 from tests.faults.cases import GOOD, Maker, Read, outcome
+from tests.faults.crash import warm
 
 READERS: dict[str, tuple[Maker, int]] = {
     "tables": (tabular.tables, 2000),
@@ -27,9 +28,9 @@ READERS: dict[str, tuple[Maker, int]] = {
     "tables of pictures": (seen.labelled, 600),
     "ground truths": (seen.ground_truth, 300),
     "manifests": (told.manifests, 1000),
-    "downloads": (fetched.downloads, 300),
+    "downloads": (fetched.downloads, 400),
     "model folders": (kept.models, 200),
-    "run folders": (kept.runs, 300),
+    "run folders": (kept.runs, 200),
 }
 """By what is read: what makes an input of it, and of how many the whole fuzz is."""
 
@@ -54,10 +55,11 @@ def read_all(
     os.environ["FUNCLOC_CACHE"] = str(place / "cache")
     os.environ["FUNCLOC_PIXELS"] = "0"
     warnings.simplefilter("ignore")
-    found = {
-        name: read(name, make, chosen(n, share, part, parts), seed, place)
-        for name, (make, n) in READERS.items()
-    }
+    with warm():
+        found = {
+            name: read(name, make, chosen(n, share, part, parts), seed, place)
+            for name, (make, n) in READERS.items()
+        }
     if fetched.server.cache_info().currsize:
         fetched.server().close()
     name, n = ENDPOINTS

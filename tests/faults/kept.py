@@ -40,10 +40,11 @@ def vision_folder() -> Path:
     from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
 
     torch.manual_seed(0)
-    config = ViTConfig(
-        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24,
-        image_size=16, patch_size=8, num_labels=3,
-    )  # fmt: skip
+    sizes: dict[str, Any] = {
+        "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "num_labels": 3,
+        "intermediate_size": 24, "image_size": 16, "patch_size": 8,
+    }  # fmt: skip
+    config = ViTConfig(**sizes)
     ViTForImageClassification(config).save_pretrained(HOME / "vit")
     ViTImageProcessor(size={"height": 16, "width": 16}).save_pretrained(HOME / "vit")
     return HOME / "vit"

@@ -135,7 +135,7 @@ def spoilt(rng: np.random.Generator, value: dict[str, Any], how: str, style: Any
             f"{text.rstrip()}\nabout: again\n" if text[0] not in "{" else text[:-1].rstrip() + "x"
         )
         text = text if text.endswith("again\n") else json.dumps(value)[:-1] + ', "about": "again"}'
-    return {"deep": "[" * 5000, "list": "- a\n- b\n", "bomb": BOMB}.get(how, text)
+    return {"deep": "[" * 1500, "list": "- a\n- b\n", "bomb": BOMB}.get(how, text)
 
 
 BOMB = "a: &a [x, x]\n" + "\n".join(

@@ -73,6 +73,13 @@ def test_a_row_that_does_not_fit_is_refused(tmp_path: Path, text: str, message: 
     assert "\n" not in str(caught.value)
 
 
+def test_a_message_is_one_line_whatever_a_column_is_called(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        read_table(table(tmp_path, '"one\u2028or\ntwo",b\n1\n'))
+    assert len(str(caught.value).splitlines()) == 1
+    assert "row 2 has 1 cells where the first row has 2 (one or two, b)" in str(caught.value)
+
+
 def test_a_large_table_is_held_to_the_same(tmp_path: Path) -> None:
     fine = table(tmp_path, "item;margin\na;0.1\n")
     assert read_large(fine).to_numpy().tolist() == [["a", 0.1]]

@@ -123,3 +123,16 @@ def test_a_server_that_says_nothing_is_given_up(
     with pytest.raises(DataError, match="the server does not answer"):
         get(server.url + "x", tmp_path / "x")
     server.gate.set()
+
+
+def test_an_answer_that_breaks_off_at_its_beginning_is_asked_for_again(
+    server: Server, tmp_path: Path
+) -> None:
+    server.files["/few"] = b"x" * 1000  # less than what is written at once
+    for lengths in (True, False):
+        server.lengths, server.drops = lengths, [10, 20] if lengths else []
+        get(f"{server.url}few", tmp_path / str(lengths), sha(b"x" * 1000))
+        assert (tmp_path / str(lengths)).read_bytes() == b"x" * 1000
+    server.drops, server.lengths = [1] * (transfer.RETRIES + 2), True
+    with pytest.raises(DataError, match="the server closed the connection"):
+        get(f"{server.url}few", tmp_path / "never")
