@@ -74,7 +74,7 @@ def _jobs(asked: argparse.Namespace) -> list[tuple]:
         ]
     crashes = [
         ("sweep", name, asked.every * asked.workers, asked.first + part * asked.every)
-        for name in crash.COMMANDS if asked.only in (None, name) for part in range(asked.workers)
+        for name in crash.NAMES if asked.only in (None, name) for part in range(asked.workers)
     ]  # fmt: skip
     fuzzes = [
         ("fuzz", asked.seed, asked.share, part, asked.workers) for part in range(asked.workers)

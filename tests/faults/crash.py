@@ -47,27 +47,32 @@ class Command:
             main()
 
 
-COMMANDS = {
-    "vision-loc run": Command(
-        "vision-loc",
-        ("run", "--model", "phantom/planted", "--top", "2", "--items", "20", *FEW),
-    ),
-    "llm-loc run": Command(
-        "llm-loc",
-        (
-            "run",
-            "--model",
-            "phantom/lm-plain",
-            "--top",
-            "2",
-            "--items",
-            "4",
-            "--untrained-seeds",
-            "1",
-            *FEW,
-        ),
-    ),
-}
+def commands(home: Path) -> dict[str, Command]:
+    """The command lines, by name; what they read is put into `home`."""
+    planted = ("--model", "phantom/planted", "--top", "2", "--items", "20", *FEW)
+    return {
+        "vision-loc run": Command("vision-loc", ("run", *planted)),
+        "llm-loc run": Command("llm-loc", ("run", *_texts(home), "--top", "5", *FEW)),
+    }
+
+
+NAMES = ("vision-loc run", "llm-loc run")
+
+
+def _texts(home: Path) -> tuple[str, ...]:
+    """A tiny language model, two files of texts and one of pairs."""
+    from tests.llm_loc.conftest import NONWORDS, SENTENCES, save_model
+
+    home.mkdir(parents=True)
+    model = save_model(home / "llama")
+    for name, texts in (("sentences", SENTENCES), ("nonwords", NONWORDS)):
+        (home / f"{name}.txt").write_text("\n".join(texts) + "\n")
+    pairs = [f"so {one},so {two},{'ab'[at % 2]}" for at, (one, two) in
+             enumerate(zip(SENTENCES, NONWORDS, strict=True))]  # fmt: skip
+    (home / "pairs.csv").write_text("good,bad,group\n" + "\n".join(pairs) + "\n")
+    sides = ("--target", f"{home}/sentences.txt", "--control", f"{home}/nonwords.txt")
+    own = ("--model", f"local/{model}", *sides, "--eval", f"{home}/pairs.csv")
+    return (*own, "--untrained-seeds", "1")
 
 
 @dataclass
@@ -215,19 +220,26 @@ def _forked(folder: Path, work: Callable[[], None]) -> int:
 
 
 def warm() -> ExitStack:
-    """Draw each picture once, figures coarsely and few pictures; keep every batch as it comes."""
+    """Make runs short: pictures drawn once, few shown, coarse figures, few texts in profiles.
+
+    And every batch is kept as it comes, which a longer run does every few seconds.
+    """
     from common.report import shown
     from common.report.figures import canvas
     from common.study import journal
+    from llm_loc import experiment, profile
+    from llm_loc import gallery as written
     from vision_loc import gallery, phantom
 
     stack = ExitStack()
     for name in ("draw", "draw_planted"):
         stack.enter_context(patch.object(phantom, name, cache(getattr(phantom, name))))
-    stack.enter_context(patch.object(gallery, "SHOWN", 1))
-    stack.enter_context(patch.object(shown, "DPI", 40))
-    stack.enter_context(patch.object(canvas, "LAYOUT", None))
-    stack.enter_context(patch.object(journal, "EVERY", 0.0))
+    for module, name, value in (
+        (gallery, "SHOWN", 1), (shown, "DPI", 40), (canvas, "LAYOUT", None), (journal, "EVERY", 0.0),
+        (experiment, "PROFILE_DRAWS", 1), (profile, "MOST_TEXTS", 4), (written, "NEW_TOKENS", 3),
+        (written, "PROMPTS", 1),
+    ):  # fmt: skip
+        stack.enter_context(patch.object(module, name, value))
     return stack
 
 
@@ -235,7 +247,7 @@ def sweep(name: str, place: Path, every: int = 1, first: int = 0) -> Swept:
     """Break the command of that name off at each operation, or at one of `every`."""
     os.environ["FUNCLOC_PIXELS"] = "1"
     with warm():
-        command = COMMANDS[name]
+        command = commands(place / "home")[name]
         _forked_once(command, place / "first")
         swept = Sweep(name, command, place)
         for fault in swept.points(every, first):
