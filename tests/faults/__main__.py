@@ -99,7 +99,7 @@ def _print_swept(swept: Sequence[tuple[str, crash.Swept]]) -> None:
 def _print_reads(reads: Mapping[str, Read]) -> None:
     if not reads:
         return
-    bad = ("refused wrongly", "many lines", "traceback", "misread")
+    bad = ("refused wrongly", "no line", "traceback", "misread")
     print("\n| read | inputs | " + " | ".join((*GOOD, *bad)) + " |")
     print("| --- |" + " --- |" * (len(GOOD) + len(bad) + 1))
     whole = Read(fuzz.total(reads))

@@ -19,7 +19,7 @@ LONGEST_LINE = 1500
 PATIENCE = 60  # seconds
 Refusal = Literal["never", "may", "must"]
 Outcome = Literal[
-    "read rightly", "refused", "traceback", "misread", "refused wrongly", "many lines"
+    "read rightly", "refused", "traceback", "misread", "refused wrongly", "no line"
 ]
 GOOD: tuple[Outcome, ...] = ("read rightly", "refused")
 
@@ -71,7 +71,7 @@ def outcome(case: Case) -> tuple[Outcome, str]:
     except FunclocError as error:
         said = str(error)
         if "\n" in said or not said.strip() or len(said) > LONGEST_LINE:
-            return "many lines", said[:400]
+            return "no line", said[:400]
         if case.refusal == "never":
             return "refused wrongly", said
         if case.refusal == "must" and case.names not in said:

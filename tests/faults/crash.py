@@ -235,9 +235,9 @@ def warm() -> ExitStack:
     for name in ("draw", "draw_planted"):
         stack.enter_context(patch.object(phantom, name, cache(getattr(phantom, name))))
     for module, name, value in (
-        (gallery, "SHOWN", 1), (shown, "DPI", 40), (canvas, "LAYOUT", None), (journal, "EVERY", 0.0),
-        (experiment, "PROFILE_DRAWS", 1), (profile, "MOST_TEXTS", 4), (written, "NEW_TOKENS", 3),
-        (written, "PROMPTS", 1),
+        (gallery, "SHOWN", 1), (shown, "DPI", 40), (canvas, "LAYOUT", None),
+        (journal, "EVERY", 0.0), (experiment, "PROFILE_DRAWS", 1), (profile, "MOST_TEXTS", 4),
+        (written, "NEW_TOKENS", 3), (written, "PROMPTS", 1),
     ):  # fmt: skip
         stack.enter_context(patch.object(module, name, value))
     return stack

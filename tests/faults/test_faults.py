@@ -118,7 +118,7 @@ def refusing(words: str) -> Callable[[], object]:
         (Case(refusing("row 3 is odd"), 1, "must", "row 3"), "refused"),
         (Case(refusing("row 4 is odd"), 1, "must", "row 3"), "refused wrongly"),
         (Case(refusing("row 3 is odd"), 1), "refused wrongly"),
-        (Case(refusing("row\n3"), 1, "may"), "many lines"),
+        (Case(refusing("x" * 9999), 1, "may"), "no line"),
         (Case(lambda: 1 / 0, 1, "may"), "traceback"),
     ],
 )
