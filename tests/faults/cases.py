@@ -18,9 +18,7 @@ from common.base.errors import FunclocError
 LONGEST_LINE = 1500
 PATIENCE = 60  # seconds
 Refusal = Literal["never", "may", "must"]
-Outcome = Literal[
-    "read rightly", "refused", "traceback", "misread", "refused wrongly", "no line"
-]
+Outcome = Literal["read rightly", "refused", "traceback", "misread", "refused wrongly", "no line"]
 GOOD: tuple[Outcome, ...] = ("read rightly", "refused")
 
 
