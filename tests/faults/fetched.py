@@ -14,8 +14,9 @@ from unittest.mock import patch
 
 import numpy as np
 
+from common.base.cache import STAMP
 from common.data import transfer
-from common.data.download import STAMP, Download, fetch
+from common.data.download import Download, fetch
 from tests.common.data.server import Server
 from tests.faults.cases import Case, chance, pick
 from tests.faults.seen import noise
