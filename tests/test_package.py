@@ -8,6 +8,8 @@ import re
 import runpy
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from unittest.mock import patch
 
 import pytest
 import typer
@@ -19,12 +21,17 @@ import llm_loc.cli
 import vision_loc.cli
 
 ROOT = Path(__file__).parents[1]
+COMMANDS = {f"setuptools.command.{name}": name for name in ("build_py", "egg_info")}
 
 
 @pytest.fixture(scope="module")
 def packed() -> Callable[[str], str]:
-    pytest.importorskip("setuptools")
-    found: Callable[[str], str] = runpy.run_path(str(ROOT / "setup.py"))["packed"]
+    """That of ``setup.py``, without setuptools, which takes the place of distutils for good."""
+    stubs = {name: ModuleType(name) for name in ("setuptools", *COMMANDS)}
+    for name, kind in (("setuptools", "setup"), *COMMANDS.items()):
+        setattr(stubs[name], kind, type(kind, (), {}))
+    with patch.dict("sys.modules", stubs):
+        found: Callable[[str], str] = runpy.run_path(str(ROOT / "setup.py"))["packed"]
     return found
 
 
