@@ -108,7 +108,7 @@ def strip_of(folder: Path, results: Results) -> Strip | None:
     marks = f"✓ {counted}, ✗ {'another' if counted != 'right' else 'wrong'}"
     lacking = "" if all(len(card.answers) > 2 for card in cards) else " No control was drawn."
     note = f"What the model answers ({marks}). {shown['note']}{lacking}"
-    return Strip("Before, after, and without a control instead", note, cards) if cards else None
+    return Strip("Before, after, and under a control mask instead", note, cards) if cards else None
 
 
 def keep_answers(folder: Path, results: Results) -> None:
