@@ -42,7 +42,7 @@ def opened(browser: Browser, url: str, said: list[str]) -> Page:
 def test_a_finding_is_there_before_anything_is_pressed(browser: Browser, app_url: str) -> None:
     said: list[str] = []
     page = opened(browser, app_url, said)
-    page.locator("#finding").get_by_text("without the top 1 % of its units").first.wait_for()
+    page.locator("#finding .fl-plain").get_by_text("Face: 100 → 14 % right.").wait_for()
     assert TOLD in page.locator("#faces-head").inner_text()
     assert page.locator("#strip figure").count() == 6
     assert page.locator("#strip figure").first.inner_text().count("✓") == 2  # intact, and a control
@@ -60,7 +60,7 @@ def test_a_finding_is_there_before_anything_is_pressed(browser: Browser, app_url
     page.locator("#without-control h2").wait_for()  # answered, and by which model
     assert page.locator("#which input").input_value().startswith("phantom/cnn")
     names = [each.get_attribute("aria-label") for each in page.locator("#examples button").all()]
-    assert names[0] == "face-01"
+    assert names[0] == "face-06"
     tab(page, "Language")
     page.locator("#language-finding .fl-finding").wait_for()
     assert page.locator("#language-strip figure").count() == 6
@@ -85,8 +85,9 @@ def test_a_run_gets_a_name_and_a_note_which_stand_wherever_it_does(
     report.get_by_text("to be shown to Ada").wait_for()
     page.locator("#runs tbody").get_by_text("The first one").wait_for()
     page.locator("#filter :is(input, textarea)").fill("shown Ada")
-    page.locator("#runs").get_by_text("1 of ").wait_for()
-    tab(page, "Faces")
+    rows = page.locator("#runs tbody tr")
+    wait_for(lambda: rows.count() == 1 and "The first one" in rows.inner_text(), page)
+    page.goto(f"{app_url}/?tab=faces&run=to-be-named")
     page.locator("#faces-head").get_by_text("The first one").wait_for()
     assert said == []
     page.close()

@@ -35,7 +35,7 @@ def test_who_opens_the_page_finds_a_picture_that_is_answered_and_the_models_name
         phantom.CLASSES[label] for label in tab_which.EXAMPLES
     ]
     assert len(gallery.value) == 10
-    assert np.array_equal(picture, phantom.draw(0, 0, "eval"))
+    assert np.array_equal(picture, phantom.draw(tab_which.EXAMPLES[0], 0, "eval"))
     assert tab_which.entered(None, "own.png")[2] == gr.skip()
 
 
