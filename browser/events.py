@@ -103,10 +103,10 @@ def so_far(name: str) -> SoFar:
     place = gr.HTML(elem_id=name)
     timer = gr.Timer(LOOK_EVERY, active=False)
 
-    def look(request: gr.Request) -> str:
+    def see_so_far(request: gr.Request) -> str:
         return fragments.so_far(VISITORS.known(session_of(request)))
 
-    timer.tick(look, None, place, queue=False, **QUIET)
+    timer.tick(see_so_far, None, place, queue=False, **QUIET)
     return SoFar(place, timer)
 
 

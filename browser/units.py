@@ -130,7 +130,10 @@ class UnitPages(Generic[Model, S]):
                 "the mask.</p>"
             )
             shown = chart.place(f"{self.page}-map")
-            asked = gr.Textbox("", label="Unit", visible="hidden", elem_id=f"{self.page}-unit")
+            asked = gr.Textbox(
+                "", label="Unit", visible="hidden", elem_id=f"{self.page}-unit",
+                info="What was clicked on the map.",
+            )  # fmt: skip
             named = gr.Textbox(
                 label="Any unit", elem_id=f"{self.page}-named", max_length=200, max_lines=1,
                 info="LAYER/NUMBER as in layer4.1:output/17, or #RANK as in #12; then Enter.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -83,6 +84,9 @@ def test_every_control_has_a_label_and_a_line_of_help(url: str) -> None:
     controls = [each["props"] for each in config["components"] if each["type"] in asked]
     assert len(controls) >= 9
     assert all(props["label"] and props["info"] for props in controls)
+    public = [each for each in config["dependencies"] if each["api_visibility"] == "public"]
+    # A number behind a name says that another function took the name before it.
+    assert not [each["api_name"] for each in public if re.search(r"_\d+$", each["api_name"])]
 
 
 def call(url: str, name: str, *data: Any) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from common.effects.nouns import in_words_of
 from common.effects.results import Results
 from common.measure.control_rules import CONTROL_RULES
+from common.measure.sites import WEIGHT
 
 UNIT = "one channel (a filter, a hidden dimension) of a layer, or one neuron of it"
+ONE_WEIGHT = "one number of a weight matrix or of a kernel"
 ALWAYS = {
     "unit": UNIT,
     "localizer": "two kinds of stimuli; the units that tell them apart best are the top ones",
@@ -36,4 +39,6 @@ def explained(results: Results) -> dict[str, str]:
         found["matched part"] = PART
     if any("massive" in warning for warning in (*results.warnings, results.verdict)):
         found["massive unit"] = MASSIVE
-    return found
+    unit = results.selectivity.unit
+    told = {in_words_of(unit, word): in_words_of(unit, line) for word, line in found.items()}
+    return {**told, "weight": ONE_WEIGHT} if unit == WEIGHT else told

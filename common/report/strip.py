@@ -18,6 +18,7 @@ import pandas as pd
 from common.base.errors import RunError
 from common.base.files import read_json, save_json
 from common.effects.measured import AGREEMENT
+from common.effects.nouns import in_words_of
 from common.effects.results import Results
 from common.measure.control_rules import closest
 from common.report.draws import INTACT
@@ -107,7 +108,8 @@ def strip_of(folder: Path, results: Results) -> Strip | None:
     counted = "as intact" if results.evaluation.measure == AGREEMENT else "right"
     marks = f"✓ {counted}, ✗ {'another' if counted != 'right' else 'wrong'}"
     lacking = "" if all(len(card.answers) > 2 for card in cards) else " No control was drawn."
-    note = f"What the model answers ({marks}). {shown['note']}{lacking}"
+    unit = results.selectivity.unit
+    note = in_words_of(unit, f"What the model answers ({marks}). {shown['note']}{lacking}")
     return Strip("Before, after, and under a control mask instead", note, cards) if cards else None
 
 
@@ -179,4 +181,5 @@ def _masks(results: Results) -> Iterator[tuple[str, str]]:
     yield results.top(dose).mask, f"without the top {dose:g} %"
     rule = closest(results.rules(dose), lambda each: each.matched or each.curve)
     if rule is not None:
-        yield results.at(dose, rule)[0].mask, f"without as many {rule} units"
+        said = in_words_of(results.selectivity.unit, f"without as many {rule} units")
+        yield results.at(dose, rule)[0].mask, said

@@ -55,8 +55,8 @@ def test_places_of_a_picture_lie_over_it_on_one_scale() -> None:
     strength = figures.answers_over(pixels, maps, "x")
     change = figures.changes_over(pixels, {name: -each for name, each in maps.items()}, "y")
     for figure, bounds in ((strength, (0, 1)), (change, (-1, 1))):
-        inside(figure)
+        inside(figure, has_axes=False)  # pictures
         over = [axes.images[-1] for axes in figure.axes if len(axes.images) == 2]
         assert len(over) == 2
         assert {each.get_clim() for each in over} == {bounds}
-    inside(figures.answers_over(pixels, {"none": np.zeros((2, 2))}, "x"))
+    inside(figures.answers_over(pixels, {"none": np.zeros((2, 2))}, "x"), has_axes=False)
