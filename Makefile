@@ -100,7 +100,8 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# 20 minutes on two cores; a part of it in a minute and a half, which CI runs.
+# One of two faults of every operation; the short form is what CI runs.
+# All of them: python -m tests.faults --every 1
 faults: $(READY)
 	@$(RUN) $(BIN)/python -m tests.faults
 

@@ -21,6 +21,7 @@ FAULT = (
     "This is a fault of the program and not of what you chose; its log says which. Try other "
     "settings, or reload the page."
 )
+LONGEST = 500  # letters of a message
 
 
 class Blocks(gr.Blocks):
@@ -66,7 +67,9 @@ def worded(line: str, logged: bool) -> Iterator[None]:
     """Tell the visitor a line where an error has none for them."""
     try:
         yield
-    except gr.Error:
+    except gr.Error as error:  # Gradio's own repeat whatever was sent
+        if len(error.message) > LONGEST:
+            error.message = f"{error.message[:LONGEST]}…"
         raise
     except Exception as error:
         raise gr.Error(line, title="That did not work", print_exception=logged) from error

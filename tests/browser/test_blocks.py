@@ -59,3 +59,9 @@ def test_what_follows_an_event_follows_an_error_too() -> None:
         setattr(event, name, lambda *args, of=name, **_: asked.update({of: args}))
     whatever_comes(event, print, None, None)
     assert asked == dict.fromkeys(("success", "failure"), (print, None, None))
+
+
+def test_a_message_that_repeats_what_was_sent_is_short() -> None:
+    with pytest.raises(gr.Error) as caught, worded("a line", logged=False):
+        raise gr.Error("Value: " + "x" * 5000)
+    assert caught.value.message == "Value: " + "x" * 493 + "…"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.e2e.server import served
 from tests.faults.cases import Case, Maker, chance, pick
 from tests.test_fuzz import BAD, SECRETS, call
 
+TRIES = 5
 LONG = ("run", "write", "repeat", "sweep", "continue")  # in the name of what would compute for long
 ODD: tuple[Any, ...] = (
     *BAD.values(), "", " ", "x" * 5000, "\0", "🙂", "'; --", "{{7*7}}", "[/bold]", "../x", "%2e%2e",
@@ -27,8 +28,7 @@ ODD: tuple[Any, ...] = (
 @contextmanager
 def asking(folder: Path) -> Iterator[Maker]:
     """What makes requests to an app that is there as long as this context is."""
-    folder.mkdir(parents=True)
-    with served(folder) as url:
+    with started(folder) as url:
         with urllib.request.urlopen(f"{url}/gradio_api/info") as answer:
             named = json.load(answer)["named_endpoints"]
         usual = {
@@ -40,6 +40,22 @@ def asking(folder: Path) -> Iterator[Maker]:
             return request(rng, url, usual)
 
         yield make
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[str]:
+    """The address of an app; Gradio gives one up that takes three seconds for its first page."""
+    with ExitStack() as stack:
+        for attempt in range(TRIES):
+            place = folder / str(attempt)
+            place.mkdir(parents=True)
+            try:
+                url = stack.enter_context(served(place))
+                break
+            except RuntimeError as error:
+                if attempt == TRIES - 1 or "localhost is not accessible" not in str(error):
+                    raise
+        yield url
 
 
 def request(rng: np.random.Generator, url: str, usual: dict[str, list[Any]]) -> Case:
