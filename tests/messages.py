@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,7 +25,7 @@ from common.study.declared import option
 ROOT = Path(__file__).parents[1]
 TABLE, PAGE = ROOT / "docs" / "errors.yaml", ROOT / "docs" / "errors.md"
 PACKAGES = ("common", "browser", "vision_loc", "llm_loc", "app.py")
-ERRORS = ROOT / "common" / "base" / "errors.py"
+BASE = "FunclocError"
 CHECKS = ("common/data/manifest", "common/data/download.py")  # whose ValueErrors a manifest's are
 GAP = "…"
 RULE = "| --- | --- | --- | --- |"
@@ -53,7 +53,7 @@ class Message:
 def messages() -> list[Message]:
     """All messages of the code, each once, in the order of the files."""
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in _sources()}
-    known = _names_of_errors()
+    known = _names_of_errors(trees.values())
     helpers = {
         node.name: node
         for tree in trees.values()
@@ -76,9 +76,16 @@ def _sources() -> Iterator[Path]:
         yield from [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
-def _names_of_errors() -> set[str]:
-    tree = ast.parse(ERRORS.read_text(encoding="utf-8"))
-    return {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+def _names_of_errors(trees: Iterable[ast.Module]) -> set[str]:
+    """The base of all errors, and every class that is built on it, wherever it is."""
+    nodes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    known = {BASE}
+    while more := {
+        node.name for node in nodes
+        if node.name not in known and known & {getattr(base, "id", "") for base in node.bases}
+    }:  # fmt: skip
+        known |= more
+    return known
 
 
 def _raised(
