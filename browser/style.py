@@ -7,6 +7,8 @@ CSS = """
 .gradio-container :focus-visible { outline: 3px solid var(--fl-blue) !important;
   outline-offset: 2px; }
 .gradio-container :is(input, textarea):focus-visible { outline-offset: -1px; }
+.gradio-container.gradio-container .input-container input:focus-visible {
+  outline: 3px solid var(--fl-blue) !important; }
 .gradio-container [role=tab][aria-selected=true] { color: var(--fl-blue); }
 .fl-said { --fl-outcome: #4d5866; padding: .7rem 1.1rem; margin: .2rem 0 .6rem;
   border-left: 5px solid var(--fl-outcome); background: var(--background-fill-secondary); }
