@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -95,7 +96,7 @@ def open_page(browser: Browser, url: str, name: str) -> Page:
     page.locator("#prompt textarea").fill(PROMPT)
     page.get_by_role("tab", name="Runs", exact=True).click()
     page.locator("#run input").click()
-    page.get_by_role("option", name=name).click()
+    page.get_by_role("option", name=re.compile(rf"^{name}\b")).click()
     page.locator("#report").get_by_text("A map only").wait_for()
     page.get_by_role("tab", name="Language", exact=True).click()
     return page
