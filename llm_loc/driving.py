@@ -14,12 +14,13 @@ from common.base.progress import Progress, silent
 from common.measure.masks import Mask
 from common.measure.respond import relative
 from common.measure.scores import SelectivityMap
-from common.study.single_unit import Answers, answers_of, describe_unit
+from common.study.driving import most_together, one_by_one
+from common.study.single_unit import Answers, answers_of
 from llm_loc.localize import read, tokenized
 from llm_loc.models import LanguageModel
 from llm_loc.stimuli import Localizer, Text
 
-TOGETHER, UNITS, FEW = 8, 4, 4  # texts, units shown one by one, texts of each of them
+TOGETHER, FEW = 8, 4  # texts that drive all units, texts of a unit that is shown by itself
 LONGEST = 240  # letters of a text
 
 
@@ -92,20 +93,12 @@ def keep_driving(
     driven = relative(known.responses.astype(float), top, found)
     order = np.argsort(-driven, kind="stable")
     tables = [
-        _table(known, driven, order[:TOGETHER],
-               f"Texts of the localizer that drive the {len(top):,} top units most",
-               "Answer: mean over the top units of the activation over the unit’s average in the "
-               "localizer. The units were chosen by these texts, so that most of them are of the "
-               "target is no finding."),
+        _table(known, driven, order[:TOGETHER], *most_together("texts", len(top))),
         _table(known, driven, order[: -TOGETHER - 1 : -1],
                "Texts of the localizer that drive the top units least", ""),
     ]  # fmt: skip
-    for unit in top.units[:UNITS].tolist():
-        row = describe_unit(found, unit)
-        most, _ = known.extremes(unit, FEW)
-        heading = f"What drives unit {row.rank} most: {row.title}"
-        said = f"{row.words.symbol} = {row.words.said(row.score)}. Answer: its activation."
-        tables.append(_table(known, known.of(unit), np.array(most), heading, said))
+    for one in one_by_one(known, found, top, FEW):
+        tables.append(_table(known, one.answers, one.numbers, one.heading, one.caption))
     save_json(folder / "gallery" / "driving.json", tables)
 
 

@@ -14,14 +14,14 @@ from common.base.progress import Progress, silent
 from common.measure.masks import Mask
 from common.measure.respond import relative
 from common.measure.scores import SelectivityMap
-from common.study.single_unit import Answers, answers_of, describe_unit
+from common.study.driving import most_together, one_by_one
+from common.study.single_unit import Answers, answers_of
 from vision_loc.gallery import SHOWN, jpeg
 from vision_loc.localize import shown
 from vision_loc.models import VisionModel
 from vision_loc.stimuli import Localizer, Picture, pixel_batches
 
-UNITS = 4  # shown one by one
-FEW = 6  # pictures of each of them
+FEW = 6  # pictures of a unit that is shown by itself
 
 
 def answers(
@@ -83,20 +83,13 @@ def keep_driving(
     driven = relative(known.responses.astype(float), top, found)
     galleries = [
         _gallery(known, driven, np.argsort(-driven, kind="stable")[:SHOWN], "most",
-                 f"Pictures of the localizer that drive the {len(top):,} top units most",
-                 "Answer: mean over the top units of the activation over the unit’s average in the "
-                 "localizer. The units were chosen by these pictures, so that most of them are of "
-                 "the target is no finding."),
+                 *most_together("pictures", len(top))),
         _gallery(known, driven, np.argsort(driven, kind="stable")[:SHOWN], "least",
                  "Pictures of the localizer that drive the top units least", ""),
     ]  # fmt: skip
-    for unit in top.units[:UNITS].tolist():
-        row = describe_unit(found, unit)
-        most, _ = known.extremes(unit, FEW)
-        heading = f"What drives unit {row.rank} most: {row.title}"
-        said = f"{row.words.symbol} = {row.words.said(row.score)}. Answer: its activation."
-        place = f"unit-{row.rank}"
-        galleries.append(_gallery(known, known.of(unit), np.array(most), place, heading, said))
+    for one in one_by_one(known, found, top, FEW):
+        told = f"unit-{one.rank}", one.heading, one.caption
+        galleries.append(_gallery(known, one.answers, one.numbers, *told))
     for gallery in galleries:
         for entry in gallery["pictures"]:
             picture = known.stimuli[entry.pop("number")]

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from rich.markup import escape
 
 from common.base import team
 from common.cli.options import Given, Out, Quiet, takes
-from common.cli.printing import (
-    COLOURS,
-    print_place,
-    print_warnings,
-    progress_line,
-    results_console,
-)
-from common.cli.tables import printed
+from common.cli.printing import progress_line, results_console
+from common.cli.several import at_one_dose, print_several
 from common.effects.kinds_words import outcome, plainly, sentences
 from common.effects.site_kinds import ComparedSites
 from common.measure.sites import KINDS, Kind
 from common.report.site_kinds import BADGES, effect_tables, where_table
-from common.study.compare_sites import CONTROLS, VERB, compare_sites
-from common.study.declared import completed
+from common.study.compare_sites import VERB, compare_sites
+from common.study.several import CONTROLS
 from common.study.sites_file import SITES
 
 HELP = (
@@ -70,10 +62,7 @@ def add_compare_sites(app: typer.Typer, program: Any) -> None:
         ] = False,
         quiet: Quiet = False,
     ) -> None:
-        dose = given["top"]
-        settings = completed(kind, given)
-        if dose is None:  # a phantom brings several
-            settings = replace(settings, top=(settings.plan.headline,))
+        settings = at_one_dose(kind, given)
         chosen = cast(list[Kind], kinds or [])
         with team.joined():
             with progress_line(app, quiet) as progress:
@@ -90,15 +79,6 @@ def add_compare_sites(app: typer.Typer, program: Any) -> None:
 
 def print_compared_sites(found: ComparedSites, folder: Path) -> None:
     """Print a line for every kind, where its units lie, the finding, and where all of it is."""
-    console = results_console()
-    for table in (*effect_tables(found), where_table(found)):
-        console.print(printed(table))
-    print_warnings(found.warnings)
+    tables = (*effect_tables(found), where_table(found))
     badge = BADGES[outcome(found)]
-    console.print(f"\n[bold {COLOURS[badge.style]}]{badge}[/]", highlight=False)
-    console.print(f"[bold]{escape(plainly(found))}[/]", highlight=False)
-    for sentence in sentences(found):
-        console.print(escape(sentence), highlight=False)
-    console.print()
-    print_place("Folder", folder)
-    print_place("Report", folder / "report.html")
+    print_several(folder, tables, found.warnings, badge, plainly(found), sentences(found))

@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from common.base import team
 from common.cli.options import Given, Out, Quiet, takes
-from common.cli.printing import (
-    COLOURS,
-    print_place,
-    print_warnings,
-    progress_line,
-    results_console,
-)
-from common.cli.tables import printed
+from common.cli.printing import progress_line, results_console
+from common.cli.several import at_one_dose, print_several
 from common.effects.crossing_words import outcome, plainly, sentences
 from common.effects.dissociation import Dissociation
 from common.report.dissociation import BADGES, matrix_table, overlap_table
-from common.study.declared import completed
-from common.study.dissociation import CONTROLS, GROUP, dissociate
-from common.study.dissociation_file import dissociation_json
+from common.study.dissociation import GROUP, dissociate
+from common.study.dissociation_file import DISSOCIATED
+from common.study.several import CONTROLS
 
 HELP = (
     "Try the masks of several localizers on every group: which takes most from which, and is any "
@@ -69,17 +61,14 @@ def add_dissociate(app: typer.Typer, program: Any) -> None:
         ] = False,
         quiet: Quiet = False,
     ) -> None:
-        dose = given["top"]
-        settings = completed(kind, given)
-        if dose is None:  # a phantom brings several
-            settings = replace(settings, top=(settings.plan.headline,))
+        settings = at_one_dose(kind, given)
         with team.joined():
             with progress_line(app, quiet) as progress:
                 found, folder, was_done = dissociate(
                     program.front, settings, localizers or [], by, out, progress
                 )
             if as_json:
-                print(json.dumps(dissociation_json(found), indent=2, ensure_ascii=False))
+                print(json.dumps(DISSOCIATED.as_json(found), indent=2, ensure_ascii=False))
                 return
             if was_done:
                 results_console().print("This was finished; nothing was computed.")
@@ -88,15 +77,6 @@ def add_dissociate(app: typer.Typer, program: Any) -> None:
 
 def print_dissociation(found: Dissociation, folder: Path) -> None:
     """Print the matrix, what masks share, the finding, and where it lies."""
-    console = results_console()
-    for table in (matrix_table(found), overlap_table(found)):
-        console.print(printed(table))
-    print_warnings(found.warnings)
+    tables = (matrix_table(found), overlap_table(found))
     badge = BADGES[outcome(found)]
-    console.print(f"\n[bold {COLOURS[badge.style]}]{badge}[/]", highlight=False)
-    console.print(f"[bold]{escape(plainly(found))}[/]", highlight=False)
-    for sentence in sentences(found):
-        console.print(escape(sentence), highlight=False)
-    console.print()
-    print_place("Folder", folder)
-    print_place("Report", folder / "report.html")
+    print_several(folder, tables, found.warnings, badge, plainly(found), sentences(found))

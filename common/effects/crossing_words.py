@@ -9,7 +9,7 @@ from common.effects.claim import UNTOLD, YES
 from common.effects.dissociation import Cell, Dissociation
 from common.effects.finding import amount, amount_within
 from common.effects.judge import ALPHA
-from common.effects.words import between, percent, points, skipped_warning
+from common.effects.words import between, of_model, percent, points, skipped_warning
 
 Outcome = Literal["double dissociation", "single dissociation", "no dissociation", "cannot tell"]
 DOUBLE: Outcome = "double dissociation"
@@ -117,12 +117,7 @@ def _everywhere(found: Dissociation) -> str | None:
 
 def cautions(found: Dissociation) -> Iterator[str]:
     """What a reader should know before believing it."""
-    if found.model.phantom:
-        yield (
-            "The model is a phantom: the run shows that the instrument works, nothing about brains."
-        )
-    if found.model.untrained:
-        yield "The weights are untrained."
+    yield from of_model(found.model)
     if found.evaluation.overlap:
         yield f"{found.evaluation.overlap} evaluation stimuli were in a localizer too."
     for each in found.localizers:

@@ -8,7 +8,7 @@ from typing import Literal
 from common.effects.claim import NO, UNTOLD, YES
 from common.effects.finding import amount, amount_within
 from common.effects.site_kinds import AskedKinds, ComparedSites, KindEffect
-from common.effects.words import few_stimuli, made_alike, matched_texts, percent, skipped_warning
+from common.effects.words import made_alike, matched_texts, of_model, of_stimuli, percent
 
 Outcome = Literal["one kind is largest", "no single kind", "no evidence", "cannot tell"]
 ONE: Outcome = "one kind is largest"
@@ -112,20 +112,10 @@ def _listed(names: list[str]) -> str:
 
 def cautions(found: ComparedSites) -> Iterator[str]:
     """What a reader should know before believing it."""
-    if found.model.phantom:
-        yield (
-            "The model is a phantom: the run shows that the instrument works, nothing about brains."
-        )
-    if found.model.untrained:
-        yield "The weights are untrained."
+    yield from of_model(found.model)
     if found.evaluation.overlap:
         yield f"{found.evaluation.overlap} evaluation stimuli were in the localizer too."
-    yield from few_stimuli(found.localizer)
-    for name, part in (("localizer", found.localizer), ("evaluation", found.evaluation)):
-        if part.warning:
-            yield part.warning
-        if part.skipped:
-            yield skipped_warning(name, part.skipped)
+    yield from of_stimuli(found.localizer, found.evaluation)
     yield from matched_texts(found.localizer)
     yield from made_alike(found.evaluation)
     yield from _of_kinds(found)

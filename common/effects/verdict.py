@@ -10,12 +10,11 @@ from common.effects.measured import AGREEMENT, BY_DEFINITION
 from common.effects.nouns import in_words_of
 from common.effects.results import Results
 from common.effects.words import (
-    few_stimuli,
     made_alike,
     matched_classes,
     matched_texts,
+    of_stimuli,
     percent,
-    skipped_warning,
 )
 from common.measure.control_rules import is_matched
 from common.measure.matching import UNMATCHED_PART
@@ -65,12 +64,7 @@ def _of_stimuli(results: Results) -> Iterator[str]:
         yield results.model.unsaid
     if results.evaluation.overlap:
         yield f"{results.evaluation.overlap} evaluation stimuli were in the localizer too."
-    yield from few_stimuli(results.localizer)
-    for name, part in (("localizer", results.localizer), ("evaluation", results.evaluation)):
-        if part.warning:
-            yield part.warning
-        if part.skipped:
-            yield skipped_warning(name, part.skipped)
+    yield from of_stimuli(results.localizer, results.evaluation)
     if results.evaluation.measure == AGREEMENT:
         yield BY_DEFINITION
     yield from matched_texts(results.localizer)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from common.effects.described import DescribedLocalizer, Evaluation, SkippedStimulus
+from common.effects.described import (
+    DescribedLocalizer,
+    DescribedModel,
+    Evaluation,
+    SkippedStimulus,
+)
 from common.effects.parts import Interval
 
 FEW = 30  # stimuli on one side of a localizer, below which it is told
@@ -41,6 +46,26 @@ def few_stimuli(found: DescribedLocalizer) -> list[str]:
         f"The localizer has {found.n_target:,} target and {found.n_control:,} control stimuli; "
         f"below {FEW} on a side, other stimuli may well find other units."
     ]
+
+
+def of_model(found: DescribedModel) -> Iterator[str]:
+    """That a model is a phantom, or untrained."""
+    if found.phantom:
+        yield (
+            "The model is a phantom: the run shows that the instrument works, nothing about brains."
+        )
+    if found.untrained:
+        yield "The weights are untrained."
+
+
+def of_stimuli(localizer: DescribedLocalizer, tested: Evaluation) -> Iterator[str]:
+    """That a localizer has few stimuli, what its data and the evaluation's warn of or left out."""
+    yield from few_stimuli(localizer)
+    for name, part in (("localizer", localizer), ("evaluation", tested)):
+        if part.warning:
+            yield part.warning
+        if part.skipped:
+            yield skipped_warning(name, part.skipped)
 
 
 def matched_classes(model: str, tested: Evaluation) -> list[str]:

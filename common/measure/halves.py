@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from common.measure.moments import Moments, Statistic, merged
+from common.measure.moments import Array, Moments, Statistic, merged
 from common.measure.rules import Contrast, ScoreRule
 from common.measure.scores import (
     DEFAULT_SCORE,
@@ -162,17 +162,22 @@ def selectivity_map(
         statistic=recorder.statistic,
         about={**about},
     )
-    kept = ~found.excluded
-    agreement = asdict(
-        split_half(first[kept], second[kept], percents, truncated=about.get("k") == TRUNCATED)
-    )
-    for name in ("dice", "dice_chance"):
-        agreement[name] = {f"{percent:g}": value for percent, value in agreement[name].items()}
-    found.about["split_half"] = agreement
+    keep_agreement(found, first, second, percents)
     found.about["lower_signed"] = _lower_signed(found, target, control, percents)
     if separated := _separated(found):
         found.about["separated"] = separated
     return found
+
+
+def keep_agreement(
+    found: SelectivityMap, first: Array, second: Array, percents: Sequence[float]
+) -> None:
+    """Write into a map how far the scores of its two halves agree, over the units that are kept."""
+    kept, truncated = ~found.excluded, found.about.get("k") == TRUNCATED
+    agreement = asdict(split_half(first[kept], second[kept], percents, truncated=truncated))
+    for name in ("dice", "dice_chance"):
+        agreement[name] = {f"{percent:g}": value for percent, value in agreement[name].items()}
+    found.about["split_half"] = agreement
 
 
 def _lower_signed(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,13 +13,12 @@ from common.base.device import free_memory
 from common.base.errors import DataError, SettingError
 from common.base.progress import NOTE, Progress, silent
 from common.measure.batch import Batch, loss_of
-from common.measure.halves import CONTROL_HALVES, TARGET_HALVES, assign_groups
+from common.measure.halves import CONTROL_HALVES, TARGET_HALVES, assign_groups, keep_agreement
 from common.measure.loudness import EXCLUDED
 from common.measure.moments import Array
 from common.measure.rules import Contrast, Score, ScoreRule
 from common.measure.saliency import Saliencies
-from common.measure.scores import TRUNCATED, SelectivityMap, check_level, nothing, score_rule
-from common.measure.shares import split_half
+from common.measure.scores import SelectivityMap, check_level, nothing, score_rule
 from common.measure.shortage import is_shortage, no_room
 from common.measure.sites import WEIGHT, Site
 from common.measure.weights import PARAMETER, learning
@@ -158,17 +156,10 @@ def _map(
         about=told,
     )
     sums.forget()
-    kept = ~found.excluded
-    agreement = asdict(
-        split_half(first[kept], second[kept], percents, truncated=about.get("k") == TRUNCATED)
-    )
-    for name in ("dice", "dice_chance"):
-        agreement[name] = {f"{percent:g}": value for percent, value in agreement[name].items()}
-    found.about["split_half"] = agreement
+    keep_agreement(found, first, second, percents)
     return found
 
 
 def _single(values: Array) -> Array:
     """What is kept of a row of weights: seven digits, in half of the memory."""
-    single: Any = values.astype(np.float32)
-    return single  # type: ignore[no-any-return]
+    return cast(Array, values.astype(np.float32))

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from common.base.called import called
-from common.base.files import read_json, save_text
 from common.effects.claim import UNTOLD, YES
 from common.effects.crossing_words import (
     DOUBLE,
@@ -24,11 +22,11 @@ from common.effects.dissociation import Dissociation
 from common.effects.finding import amount, between_amounts
 from common.effects.words import between, percent, points
 from common.report.figures.matrix import loss_words, matrix
-from common.report.page import rendered
-from common.report.parts import Cell, Section, Table, part_of
+from common.report.parts import Cell, Section, Table
+from common.report.several import make_several_report, references_of
 from common.report.shown import shown
 from common.report.verdicts import Badge
-from common.report.words import repeated
+from common.report.words import model_fact
 
 BADGES: Mapping[Outcome, Badge] = {
     DOUBLE: Badge("●", "Double dissociation", "evidence"),
@@ -40,14 +38,7 @@ ANSWERS = {YES: "● singled out", UNTOLD: "? cannot tell"}
 REFERENCES = (
     "Shallice, T. (1988). From Neuropsychology to Mental Structure. Cambridge University Press, "
     "ch. 10. (What a double dissociation says, and what not.)",
-    "Berger, R. L. (1982). Multiparameter hypothesis testing and acceptance sampling. "
-    "Technometrics, 24, 295–300. (The largest p against all rivals is a cell’s p.)",
-    "Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scand. J. Stat., 6, "
-    "65–70.",
-    "Westfall, P. H., & Young, S. S. (1993). Resampling-based multiple testing. Wiley. (The "
-    "maximum statistic over all cells.)",
-    "Bell, R. M., & McCaffrey, D. F. (2002). Bias reduction in standard errors for linear "
-    "regression with multi-stage samples. Surv. Methodol., 28, 169–181.",
+    *references_of("rivals", "cell", "cells"),
 )
 
 
@@ -61,37 +52,25 @@ def make_dissociation_report(folder: Path, found: Dissociation) -> Path:
     found : Dissociation
         What its ``dissociation.json`` holds.
     """
-    run = read_json(part_of(folder, "run.json"))
-    badge = BADGES[outcome(found)]
-    text = rendered(
-        "several",
+    return make_several_report(
+        folder,
+        found,
         title=f"{len(found.names)} localizers in {found.model.name}",
-        run=run,
-        called=called(folder),
-        style=badge.style,
-        mark=badge.mark,
-        outcome=badge.word,
+        badge=BADGES[outcome(found)],
         plain=plainly(found),
         sentences=sentences(found),
-        warnings=found.warnings,
         facts=_facts(found),
         section=_section(found),
         tables=[matrix_table(found), _against(found), overlap_table(found)],
         method=_method(found),
         references=REFERENCES,
-        model=found.model.fingerprint,
-        **repeated(run),
     )
-    path = folder / "report.html"
-    save_text(path, text)
-    return path
 
 
 def _facts(found: Dissociation) -> list[tuple[str, str]]:
     model, first = found.model, found.localizers[0].selectivity
     facts = [
-        ("Model", f"{model.name}{' (untrained)' if model.untrained else ''}, "
-         f"{model.n_parameters:,} parameters"),
+        model_fact(model),
         ("Units", f"{first.n_units:,} {first.unit}s at {first.n_sites} sites; each mask "
          f"{found.localizers[0].n_units} ({found.percent:g} %), replaced by {found.ablation}"),
         ("Evaluated on", f"{found.evaluation.name}: "

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from common.base.called import called
-from common.base.files import read_json, save_text
 from common.effects.claim import UNTOLD, YES
 from common.effects.finding import amount, amount_within, between_amounts
 from common.effects.judgement import Estimate
@@ -27,12 +25,12 @@ from common.measure.scores import SelectivityMap
 from common.report.figures.depth import by_kind
 from common.report.figures.kinds import effects_by_kind
 from common.report.operations import operation_figures
-from common.report.page import rendered
 from common.report.parts import Cell, Section, Shown, Table, part_of
+from common.report.several import make_several_report, references_of
 from common.report.shown import shown
 from common.report.verdicts import BADGES as VERDICTS
 from common.report.verdicts import Badge
-from common.report.words import repeated
+from common.report.words import model_fact
 
 BADGES: Mapping[Outcome, Badge] = {
     ONE: Badge("●", "One kind is largest", "evidence"),
@@ -41,16 +39,7 @@ BADGES: Mapping[Outcome, Badge] = {
     UNKNOWN: Badge("?", "Cannot tell", "unknown"),
 }
 SHOWN = 3  # sites of a mask that are named
-REFERENCES = (
-    "Berger, R. L. (1982). Multiparameter hypothesis testing and acceptance sampling. "
-    "Technometrics, 24, 295–300. (The largest p against all other kinds is a kind’s p.)",
-    "Holm, S. (1979). A simple sequentially rejective multiple test procedure. Scand. J. Stat., 6, "
-    "65–70.",
-    "Westfall, P. H., & Young, S. S. (1993). Resampling-based multiple testing. Wiley. (The "
-    "maximum statistic over all kinds.)",
-    "Bell, R. M., & McCaffrey, D. F. (2002). Bias reduction in standard errors for linear "
-    "regression with multi-stage samples. Surv. Methodol., 28, 169–181.",
-)
+REFERENCES = references_of("other kinds", "kind", "kinds")
 
 
 def make_sites_report(folder: Path, found: ComparedSites) -> Path:
@@ -68,38 +57,26 @@ def make_sites_report(folder: Path, found: ComparedSites) -> Path:
     RunError
         If a part of it is gone.
     """
-    run = read_json(part_of(folder, "run.json"))
-    badge = BADGES[outcome(found)]
-    text = rendered(
-        "several",
+    return make_several_report(
+        folder,
+        found,
         title=f"{found.localizer.name} by kind of site in {found.model.name}",
-        run=run,
-        called=called(folder),
-        style=badge.style,
-        mark=badge.mark,
-        outcome=badge.word,
+        badge=BADGES[outcome(found)],
         plain=plainly(found),
         sentences=sentences(found),
-        warnings=found.warnings,
         facts=_facts(found),
         section=Section("By kind of site", [*_effects(found), *_depth(folder, found)]),
         tables=[*effect_tables(found), *_leads(found), where_table(found)],
         method=_method(found),
         references=REFERENCES,
-        model=found.model.fingerprint,
-        **repeated(run),
     )
-    path = folder / "report.html"
-    save_text(path, text)
-    return path
 
 
 def _facts(found: ComparedSites) -> list[tuple[str, str]]:
     model, told = found.model, found.localizer
     groups = found.asked[0].kinds[0].judgement.verdict.groups
     return [
-        ("Model", f"{model.name}{' (untrained)' if model.untrained else ''}, "
-         f"{model.n_parameters:,} parameters"),
+        model_fact(model),
         ("Localizer", f"{told.name}: {told.n_target:,} target, {told.n_control:,} control"),
         ("Units", f"{found.n_units:,} of each of {len(found.kinds)} kinds, replaced by "
          f"{found.ablation}"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.effects.described import TokenLengths
+from common.effects.described import DescribedModel, TokenLengths
 from common.effects.localized import Selectivity
 from common.effects.measured import ACCURACY, WORDS
 from common.effects.nouns import all_in_words_of
@@ -88,14 +88,19 @@ def _who(results: Localized) -> list[tuple[str, str]]:
     """Model, localizer and units."""
     model, found, localizer = results.model, results.selectivity, results.localizer
     return [
-        ("Model", f"{model.name}{' (untrained)' if model.untrained else ''}, "
-         f"{model.n_parameters:,} parameters"),
+        model_fact(model),
         ("Localizer", f"{localizer.name}: {localizer.n_target:,} target, "
          f"{localizer.n_control:,} control stimuli"),
         ("Units", f"{found.n_units:,} {found.unit}s at {n_sites(found.n_sites)}"),
         ("Selective", _selective(found)),
         *([("Units by effect size", found.effect_sizes)] if found.effect_sizes else []),
     ]  # fmt: skip
+
+
+def model_fact(model: DescribedModel) -> tuple[str, str]:
+    """Which model it is, and how large."""
+    untrained = " (untrained)" if model.untrained else ""
+    return "Model", f"{model.name}{untrained}, {model.n_parameters:,} parameters"
 
 
 def _read(results: Localized) -> list[tuple[str, str]]:

@@ -6,8 +6,8 @@ own. The folder goes on after a kill as a run's does; ``sites.json`` is written 
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from common.base import team
-from common.base.device import choose_device, described_device
 from common.base.errors import SettingError
-from common.base.files import digest_of
 from common.base.progress import Progress, silent
 from common.effects.items import Outcome
 from common.effects.kinds_compared import compared
@@ -27,31 +24,22 @@ from common.effects.localized import describe_map
 from common.effects.site_kinds import AskedKinds, ComparedSites, MappedKind, SharedPlaces
 from common.measure.masks import Mask
 from common.measure.sites import KINDS, Kind
-from common.models.own import short_name
 from common.report.site_kinds import make_sites_report
-from common.study.commands import command
-from common.study.declared import say_settings
-from common.study.digests import check_digests
-from common.study.drawing import INTACT
 from common.study.experiment import item_tables, window_tables
-from common.study.folder import RunFolder, opened
+from common.study.folder import opened
 from common.study.front import Evaluating, FrontEnd, Localizing, Model, S
 from common.study.plan import say_ablation
 from common.study.planned import (
     Planned,
-    evaluate_planned,
-    keep_maps,
-    keep_masks,
     keep_stimuli,
-    planned_items,
-    planned_windows,
 )
 from common.study.settings import Settings
-from common.study.sites_file import NAME, SITES
+from common.study.several import Several
+from common.study.sites_file import SITES
 from common.study.verbs import check_overlap, evaluation_identity
 
 VERB = "compare-sites"
-CONTROLS = "layer-matched:20,magnitude-matched:20"
+COMPARED = Several(VERB, "kind", SITES, make_sites_report)
 
 
 def compare_sites(
@@ -95,13 +83,18 @@ def compare_sites(
         raise SettingError(f"`kind`: {len(at_hand)} of {len(wanted)} can be compared ({why})")
     tested = front.evaluating(settings, at_hand[0].model)
     identity = _identity(at_hand, settings, tested)
-    path = out or _default_folder(settings, identity)
+    path = out or COMPARED.folder(settings, identity)
     overlap = check_overlap(tested, at_hand[0].stimuli["digest"], settings.allow_overlap)
-    with opened(path, identity, _about(front, settings, path, kinds, n_units)) as folder:
-        if (folder.path / NAME).exists():
-            return _finished(folder), path, True
-        found = _measured(folder, settings, at_hand, left_out, tested, overlap, progress)
-    return found, path, False
+    about = COMPARED.about(front, settings, path, _words(kinds, n_units))
+    with opened(path, identity, {**about, "kinds": [*kinds]}) as folder:
+        if (done := COMPARED.finished(folder)) is not None:
+            return done, path, True
+        every = settings.plan.n_masks - 1
+        tested.forewarn(1 + len(at_hand) * every, at_hand[0].work, progress)
+        keep_stimuli(folder, at_hand[0].stimuli)
+        named = {str(each.settings.kind): each for each in at_hand}
+        summarized = partial(_summarized, settings, at_hand, left_out, tested, overlap)
+        return COMPARED.measured(folder, named, tested, summarized, progress), path, False
 
 
 # --- the steps ---
@@ -136,69 +129,9 @@ def _n_units(one: Localizing[Any]) -> int:
     return round(every * one.settings.top[0] / 100)
 
 
-def _default_folder(settings: Settings, identity: dict[str, Any]) -> Path:
-    return Path("runs") / f"{short_name(settings.model)}-{VERB}-{digest_of(identity)[:8]}"
-
-
-def _about(
-    front: FrontEnd[Any, Any],
-    settings: Settings,
-    out: Path,
-    kinds: Sequence[str],
-    n_units: int | None,
-) -> dict[str, Any]:
+def _words(kinds: Sequence[str], n_units: int | None) -> list[str]:
     more = [word for kind in kinds for word in ("--kind", kind)]
-    more += [] if n_units is None else ["--n-units", str(n_units)]
-    return {
-        "front": front.program,
-        "command": command(front.program, VERB, settings, out, more=more),
-        "device": described_device(choose_device(settings.device)),
-        "settings": {**say_settings(settings), "kind": None},
-        "kinds": [*kinds],
-    }
-
-
-def _finished(folder: RunFolder) -> ComparedSites:
-    team.leave()
-    check_digests(folder.path)
-    done = SITES.load(folder.path)
-    shutil.rmtree(folder.partial, ignore_errors=True)
-    if not folder.report.exists():
-        make_sites_report(folder.path, done)
-    return done
-
-
-def _measured(
-    folder: RunFolder,
-    settings: Settings,
-    at_hand: Sequence[Localizing[Any]],
-    left_out: Mapping[str, str],
-    tested: Evaluating,
-    overlap: int,
-    progress: Progress,
-) -> ComparedSites:
-    every = settings.plan.n_masks - 1
-    tested.forewarn(1 + len(at_hand) * every, at_hand[0].work, progress)
-    keep_stimuli(folder, at_hand[0].stimuli)
-    named = {str(each.settings.kind): each for each in at_hand}
-    rows = [
-        Planned.of(kind, found, named[kind].settings.plan, number)
-        for number, (kind, found) in enumerate(
-            zip(named, keep_maps(folder, named, progress), strict=True)
-        )
-    ]
-    tested.prepare(folder.partial, progress)
-    with tested.arranged(folder.pace, begun=folder.outcome(INTACT) is not None):
-        outcomes = evaluate_planned(folder, tested, rows, progress)
-    team.leave()
-    found = _summarized(settings, at_hand, left_out, tested, rows, outcomes, overlap)
-    keep_masks(folder, rows)
-    told = tested, rows, outcomes, "kind"
-    folder.keep_tables(planned_items(*told), [*planned_windows(*told)])
-    SITES.save(folder.path, found)
-    shutil.rmtree(folder.partial, ignore_errors=True)
-    make_sites_report(folder.path, found)
-    return SITES.load(folder.path) if team.rank() == 0 else found
+    return more + ([] if n_units is None else ["--n-units", str(n_units)])
 
 
 # --- what becomes of it ---
@@ -209,9 +142,9 @@ def _summarized(
     at_hand: Sequence[Localizing[Any]],
     left_out: Mapping[str, str],
     tested: Evaluating,
+    overlap: int,
     rows: Sequence[Planned],
     outcomes: Mapping[str, Outcome],
-    overlap: int,
 ) -> ComparedSites:
     """The numbers, from the outcomes alone, and what they say in words."""
     found = ComparedSites(

@@ -6,18 +6,15 @@ run's does; ``dissociation.json`` is written last.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from common.base import team
-from common.base.device import choose_device, described_device
 from common.base.errors import SettingError
-from common.base.files import digest_of
 from common.base.progress import Progress, silent
 from common.data.manifest import load_manifest
 from common.effects.crossing import Column, Row, crossed, doubles, overlaps
@@ -25,30 +22,22 @@ from common.effects.crossing_words import cautions, said
 from common.effects.dissociation import Dissociation, Mapped
 from common.effects.items import Items, Outcome
 from common.effects.localized import describe_map
-from common.models.own import short_name
 from common.report.dissociation import make_dissociation_report
-from common.study.commands import command
-from common.study.declared import say_settings
-from common.study.digests import check_digests
-from common.study.dissociation_file import NAME, load_dissociation, save_dissociation
+from common.study.dissociation_file import DISSOCIATED
 from common.study.drawing import INTACT, margins
-from common.study.folder import RunFolder, opened
+from common.study.folder import opened
 from common.study.front import Evaluating, FrontEnd, Localizing, Model, S
 from common.study.plan import say_ablation
 from common.study.planned import (
     Planned,
-    evaluate_planned,
-    keep_maps,
-    keep_masks,
     keep_stimuli,
-    planned_items,
-    planned_windows,
 )
 from common.study.settings import Settings
+from common.study.several import Several
 from common.study.verbs import check_overlap, evaluation_identity
 
 GROUP = "group"
-CONTROLS = "layer-matched:20,magnitude-matched:20"
+CROSSED = Several("dissociate", "localizer", DISSOCIATED, make_dissociation_report)
 
 
 def contrasts_of(names: Sequence[str]) -> list[str]:
@@ -118,15 +107,21 @@ def dissociate(
     tested = front.evaluating(settings, at_hand[0].model)
     _check_level(tested.items, by)
     identity = _identity(at_hand, settings, tested, by)
-    path = out or _default_folder(settings, identity)
+    path = out or CROSSED.folder(settings, identity)
     overlap = max(
         check_overlap(tested, each.stimuli["digest"], settings.allow_overlap) for each in at_hand
     )
-    with opened(path, identity, _about(front, settings, path, names, by)) as folder:
-        if (folder.path / NAME).exists():
-            return _finished(folder), path, True
-        found = _measured(folder, settings, at_hand, tested, by, overlap, progress)
-    return found, path, False
+    about = CROSSED.about(front, settings, path, _words(names, by))
+    with opened(path, identity, {**about, "localizers": [*names]}) as folder:
+        if (done := CROSSED.finished(folder)) is not None:
+            return done, path, True
+        every, work = settings.plan.n_masks - 1, sum(each.work for each in at_hand)
+        tested.forewarn(1 + len(at_hand) * every, work, progress)
+        shown = [each.stimuli.assign(localizer=each.localizer.name) for each in at_hand]
+        keep_stimuli(folder, pd.concat(shown))
+        named = {each.localizer.name: each for each in at_hand}
+        summarized = partial(_summarized, settings, at_hand, tested, by, overlap)
+        return CROSSED.measured(folder, named, tested, summarized, progress), path, False
 
 
 # --- the steps ---
@@ -156,67 +151,9 @@ def _identity(
     return {**shared, "localizers": own, "by": by, **evaluation_identity(settings, tested)}
 
 
-def _default_folder(settings: Settings, identity: dict[str, Any]) -> Path:
-    return Path("runs") / f"{short_name(settings.model)}-dissociate-{digest_of(identity)[:8]}"
-
-
-def _about(
-    front: FrontEnd[Any, Any], settings: Settings, out: Path, names: Sequence[str], by: str
-) -> dict[str, Any]:
+def _words(names: Sequence[str], by: str) -> list[str]:
     more = [word for name in names for word in ("--localizer", name)]
-    more += [] if by == GROUP else ["--by", by]
-    return {
-        "front": front.program,
-        "command": command(front.program, "dissociate", settings, out, more=more),
-        "device": described_device(choose_device(settings.device)),
-        "settings": {**say_settings(settings), "localizer": None},
-        "localizers": [*names],
-    }
-
-
-def _finished(folder: RunFolder) -> Dissociation:
-    team.leave()
-    check_digests(folder.path)
-    done = load_dissociation(folder.path)
-    shutil.rmtree(folder.partial, ignore_errors=True)
-    if not folder.report.exists():
-        make_dissociation_report(folder.path, done)
-    return done
-
-
-def _measured(
-    folder: RunFolder,
-    settings: Settings,
-    at_hand: Sequence[Localizing[Any]],
-    tested: Evaluating,
-    by: str,
-    overlap: int,
-    progress: Progress,
-) -> Dissociation:
-    every = settings.plan.n_masks - 1
-    tested.forewarn(1 + len(at_hand) * every, sum(each.work for each in at_hand), progress)
-    keep_stimuli(
-        folder, pd.concat([each.stimuli.assign(localizer=each.localizer.name) for each in at_hand])
-    )
-    named = {each.localizer.name: each for each in at_hand}
-    rows = [
-        Planned.of(name, found, settings.plan, number)
-        for number, (name, found) in enumerate(
-            zip(named, keep_maps(folder, named, progress), strict=True)
-        )
-    ]
-    tested.prepare(folder.partial, progress)
-    with tested.arranged(folder.pace, begun=folder.outcome(INTACT) is not None):
-        outcomes = evaluate_planned(folder, tested, rows, progress)
-    team.leave()
-    found = _summarized(settings, at_hand, tested, rows, outcomes, by, overlap)
-    keep_masks(folder, rows)
-    told = tested, rows, outcomes, "localizer"
-    folder.keep_tables(planned_items(*told), [*planned_windows(*told)])
-    save_dissociation(folder.path, found)
-    shutil.rmtree(folder.partial, ignore_errors=True)
-    make_dissociation_report(folder.path, found)
-    return load_dissociation(folder.path) if team.rank() == 0 else found
+    return more + ([] if by == GROUP else ["--by", by])
 
 
 # --- what becomes of it ---
@@ -226,10 +163,10 @@ def _summarized(
     settings: Settings,
     at_hand: Sequence[Localizing[Any]],
     tested: Evaluating,
-    rows: Sequence[Planned],
-    outcomes: Mapping[str, Outcome],
     by: str,
     overlap: int,
+    rows: Sequence[Planned],
+    outcomes: Mapping[str, Outcome],
 ) -> Dissociation:
     """The numbers, from the outcomes alone, and what they say in words."""
     columns, measured = matrix_of(tested, rows, outcomes, by)

@@ -9,5 +9,3 @@ NAME = "dissociation.json"
 DISSOCIATED = FinishedFile(NAME, Dissociation, "dissociation")
 
 load_dissociation = DISSOCIATED.load
-dissociation_json = DISSOCIATED.as_json
-save_dissociation = DISSOCIATED.save

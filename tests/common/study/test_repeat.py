@@ -20,7 +20,7 @@ from common.base.errors import RunError
 from common.base.files import read_arrays, read_sealed, save_arrays, save_sealed
 from common.cli.main import run_command
 from common.cli.repeat import add_repeat
-from common.study import verbs
+from common.study import dissociation, verbs
 from common.study.agreement import agreements, changes
 from common.study.dissociation import dissociate
 from common.study.repeat import Repeated, repeat
@@ -75,7 +75,8 @@ def test_every_number_of_a_run_comes_out_again(done: Path, again: Repeated) -> N
 def test_a_map_an_evaluation_and_a_dissociation_are_done_again_too(
     done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("common.study.dissociation.make_dissociation_report", lambda *_: None)
+    undrawn = replace(dissociation.CROSSED, report=lambda folder, _: folder)
+    monkeypatch.setattr(dissociation, "CROSSED", undrawn)
     *_, place = verbs.localize_only(FRONT, SETTINGS, tmp_path / "map")
     assert repeat(FRONT, place).agrees
     given = {"evaluation": "toy", "top": "5", "controls": "random:2"}
