@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
+from browser import pictures
 from browser.found import FoundMap
 from browser.pictures import SHARP
 from common.measure.sites import WEIGHT
@@ -30,13 +29,10 @@ def place(name: str) -> gr.Image:
 def drawn(found: FoundMap[Any] | None) -> Any:
     """What fills it: the map, with the mask of the finding and one draw of a control marked."""
     if found is None or found.map.unit == WEIGHT:  # of which there are too many to be seen
-        return gr.Image(None, visible=False)
+        return pictures.drawn(None, "")
     rival = map_control(found.map, found.top, found.settings.seed)
-    figure = figures.unit_map(found.map, found.top, rival)
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=SHARP)
     said = say_map(found.map, found.top, rival)
-    return gr.Image(Image.open(file), visible=True, alt_text=said)
+    return pictures.drawn(figures.unit_map(found.map, found.top, rival), said)
 
 
 def clicked(found: FoundMap[Any] | None, event: gr.SelectData) -> Any:

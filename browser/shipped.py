@@ -13,6 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from PIL import Image
+
 from browser import pictures
 from browser.heading import heading
 from common.base.files import read_json, read_sealed, save_sealed
@@ -24,12 +26,11 @@ from common.study.results import load_results
 from common.study.verbs import run
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from common.study.front import FrontEnd, S
 
 PARTS = ("run.json", "results.json", "selectivity.safetensors", KEPT, SHOWN)
 TOLD = "Made when this version was released; run it to make your own."
+CURVE = "curve.png"
 CALLED = "as it ships"
 
 
@@ -56,9 +57,9 @@ class Shipped:
         return strip_of(self.folder, self.results)
 
     @cached_property
-    def curve(self) -> Image:
-        """The dose curve."""
-        return pictures.as_picture(figures.dose_curve(self.results))
+    def curve(self) -> Image.Image:
+        """The dose curve, as it was drawn then: drawing takes a start of the app half a second."""
+        return Image.open(self.folder / CURVE)
 
     @property
     def heading(self) -> str:
@@ -83,7 +84,8 @@ def ship(front: FrontEnd[S, Any], settings: S, folder: Path) -> None:
 
 def pack(made: Path, folder: Path) -> None:
     """Copy what a page needs of a finished run, in the place of what lies in a folder."""
-    keep_answers(made, load_results(made))
+    results = load_results(made)
+    keep_answers(made, results)
     about = read_sealed(made / "run.json")
     shutil.rmtree(folder, ignore_errors=True)
     for name in (*PARTS[1:], *_pictures(made)):
@@ -91,6 +93,7 @@ def pack(made: Path, folder: Path) -> None:
         shutil.copyfile(made / name, folder / name)
     own = {"command": about["command"].partition(" --out ")[0], "platform": ""}
     save_sealed(folder / "run.json", {**about, **own})
+    pictures.as_picture(figures.dose_curve(results)).save(folder / CURVE, optimize=True)
     save_digests(folder)
 
 

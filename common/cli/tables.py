@@ -34,14 +34,18 @@ def printed(numbers: Numbers) -> Table:
 
 def print_sides(sides: SideBySide) -> None:
     """Print runs side by side, and the mean over models."""
-    table = _blank(*HEADS)
-    for side in sides.sides:
-        table.add_row(*map(escape, side.cells))
     console = results_console()
-    console.print(table)
+    console.print(_rows_of(sides))
     console.print(NOTE, highlight=False)
     if sides.mean_said is not None:
         console.print(escape(sides.mean_said), highlight=False)
+
+
+def _rows_of(sides: SideBySide) -> Table:
+    table = _blank(*HEADS)
+    for side in sides.sides:
+        table.add_row(*map(escape, side.cells))
+    return table
 
 
 def print_seeds(sides: SideBySide, found: Agreement, folder: Path, as_json: bool) -> None:
@@ -50,11 +54,8 @@ def print_seeds(sides: SideBySide, found: Agreement, folder: Path, as_json: bool
         both = {**sides.as_json(), "agreement": found.as_json()}
         print(json.dumps(both, indent=2, ensure_ascii=False))
         return
-    table = _blank(*HEADS)
-    for side in sides.sides:
-        table.add_row(*map(escape, side.cells))
     console = results_console()
-    console.print(table)
+    console.print(_rows_of(sides))
     for line in said(found):
         console.print(escape(line), highlight=False)
     print_place("Run folders", folder)

@@ -97,6 +97,7 @@ def test_a_page_begins_with_its_line_its_strip_and_its_curve(shipped: Shipped) -
     assert shipped.results.verdict.partition(". ")[0] in places.finding.value
     assert "What these words mean" in places.finding.value
     assert places.strip.value.count("<figure>") == len(shipped.strip.cards) == 6
+    assert shipped.curve.getbbox() is not None
     assert places.curve.visible
     assert "by dose of the top mask" in places.curve.alt_text
     assert not places.rivals.visible
