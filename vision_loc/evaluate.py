@@ -130,7 +130,7 @@ class PictureBatches(Batches[slice]):
         for logits in passes(compute, batch.shape, self.names[part]):
             among = _among(logits.cpu(), self.choose_from)
             prediction = among.argmax(dim=1)
-            margin = _margin(among, prediction if right is None else right)
+            margin = margins_of(among, prediction if right is None else right)
             yield {"prediction": prediction.numpy(), "margin": margin.numpy()}
 
     def halves(self, part: slice) -> tuple[slice, slice] | None:
@@ -163,7 +163,7 @@ def _among(logits: Tensor, classes: Sequence[int]) -> Tensor:
     return torch.full_like(logits, -torch.inf).index_copy(1, kept, logits[:, kept])
 
 
-def _margin(logits: Tensor, labels: Tensor) -> Tensor:
+def margins_of(logits: Tensor, labels: Tensor) -> Tensor:
     """Logit of the right class minus the highest logit of a wrong one, shape (B,)."""
     right = logits.gather(1, labels[:, None])
     wrong = logits.scatter(1, labels[:, None], -torch.inf)

@@ -25,6 +25,7 @@ from common.measure.masks import Mask
 from common.measure.moments import Array
 from common.measure.prefix import Passes
 from common.measure.scores import SelectivityMap
+from vision_loc.evaluate import margins_of
 from vision_loc.models import VisionModel
 
 SQUARES = 8  # to a side
@@ -117,7 +118,6 @@ def occlusion(
 
 def margin(logits: Tensor, answer: int) -> Array:
     """A class's logit minus the highest of the others, shape (n_pictures,)."""
-    others = logits.clone()
-    others[:, answer] = -torch.inf
-    found: Array = (logits[:, answer] - others.amax(dim=1)).double().cpu().numpy()
+    asked = torch.full((len(logits),), answer, device=logits.device)
+    found: Array = margins_of(logits, asked).double().cpu().numpy()
     return found
