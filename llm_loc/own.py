@@ -224,7 +224,7 @@ def load_own(own: Own, untrained: bool) -> LanguageModel:
     made = own.call(untrained)
     if isinstance(made, LanguageModel):
         # A network with random weights is another module, whose parts its wrapper shares.
-        return replace(made, name=own.name, code=own.code)
+        return replace(made, name=own.name, code=own.made_of(made.module))
     module, said = module_in(own.name, made), {}
     if isinstance(made, Mapping):
         said = {key: value for key, value in made.items() if key != "module"}
@@ -235,4 +235,5 @@ def load_own(own: Own, untrained: bool) -> LanguageModel:
             f"`model` {own.name}: its function has to return (module, tokenizer), or a dict of "
             "module, tokenizer and, if it likes, context"
         )
-    return replace(language_model(module, **said, name=own.name), code=own.code)
+    found = language_model(module, **said, name=own.name)
+    return replace(found, code=own.made_of(found.module))

@@ -20,9 +20,11 @@ from PIL import Image, ImageOps
 from torch import Tensor, nn
 
 from common.base.errors import ModelError
+from common.base.files import digest_of, digest_of_bytes
 from common.models.own import Own, module_in, told_of_code
+from common.models.structure import without_address
 from vision_loc.models import VisionModel
-from vision_loc.preprocess import Preprocess, held_against
+from vision_loc.preprocess import Geometry, Preprocess, held_against, noise
 
 SIZE = 224
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -31,6 +33,8 @@ UNSAID = (
     "numbers are wrong without a sign of it."
 )
 LATER = ("ToTensor", "ToImage", "PILToTensor", "ConvertImageDtype", "ToDtype", "Normalize")
+TRIED = ((120, 80), (300, 400), (400, 300))  # pictures that a transform is told by
+TIMES = 12  # that the first is tried: a flip by chance is missed once in 2,000
 Numbers = float | Sequence[float]
 
 
@@ -101,10 +105,11 @@ def load_own(own: Own, untrained: bool) -> VisionModel:
         If it returns something else.
     """
     made = own.call(untrained)
-    if isinstance(made, VisionModel):
-        return replace(made, name=own.name, code=own.code)
-    module = module_in(own.name, made)
-    return replace(vision_model(module, **_said(own.name, made), name=own.name), code=own.code)
+    found = made
+    if not isinstance(made, VisionModel):
+        module = module_in(own.name, made)
+        found = vision_model(module, **_said(own.name, made), name=own.name)
+    return replace(found, name=own.name, code=own.made_of(found.module))
 
 
 def _said(name: str, made: Any) -> dict[str, Any]:
@@ -181,9 +186,33 @@ def _split(name: str, transform: Any) -> Preprocess:
             picture = stage(picture)
         return np.asarray(picture)
 
-    told = " ".join(repr(transform).split())
+    if len({_tried(geometry, noise(*TRIED[0])) for _ in range(TIMES)}) > 1:
+        raise ModelError(
+            f"`model` {name}: its transform is drawn by chance, as for training; give the one that "
+            "it is tested with"
+        )
     with told_of_code(name):
-        return held_against(name, Preprocess(geometry, mean, std, description=told), transform)
+        cut = held_against(name, Preprocess(geometry, mean, std), transform)
+    return replace(cut, description=_described(transform, geometry))
+
+
+def _described(transform: Any, geometry: Geometry) -> str:
+    """A transform in words, with a fingerprint of what it makes of a few pictures.
+
+    Somebody's own function or class need not say what it does (``Lambda()``), and pixels are kept
+    by this description.
+    """
+    pixels = [_tried(geometry, noise(*size)) for size in TRIED]
+    words = " ".join(without_address(repr(transform)).split())
+    return f"{words} ({digest_of(pixels)[:8]})"
+
+
+def _tried(geometry: Geometry, picture: Image.Image) -> str:
+    try:
+        pixels = geometry(picture)
+    except Exception as error:  # of somebody's own code, which may want other pictures
+        return type(error).__name__
+    return f"{pixels.shape} {digest_of_bytes(np.ascontiguousarray(pixels).tobytes())}"
 
 
 def _count(model: VisionModel) -> int:

@@ -28,6 +28,7 @@ from torch import nn
 
 from common.base.errors import FunclocError, ModelError
 from common.base.files import digest_of, digest_of_file
+from common.models.structure import structure_of
 
 OWN = "python:"
 NOTEBOOK = "notebook/"
@@ -103,6 +104,10 @@ class Own:
     def _made(self, **how: bool) -> Any:
         with told_of_code(self.name), _seeded():
             return self.make(**how)
+
+    def made_of(self, module: nn.Module) -> str:
+        """Fingerprint of the code, and of what it set the parts of this module to."""
+        return digest_of([self.code, structure_of(module)])
 
     @property
     def _takes(self) -> list[str]:
