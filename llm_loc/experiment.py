@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -28,13 +28,11 @@ from common.study import verbs as study
 from common.study.digests import is_whole, note_digest
 from common.study.front import FrontEnd, Localizing
 from common.study.kinds import OfKind, of_kinds
-from common.study.localizers import chosen_localizer
 from common.study.onepass import OnePass, of_each
 from common.study.plan import Plan
 from common.study.together import EvaluatingTogether
 from llm_loc.chat import in_template
 from llm_loc.described import describe_texts, items_warning, texts_table
-from llm_loc.donors import text_donors
 from llm_loc.driving import driving_of
 from llm_loc.evaluate import TextBatches, Tokenized
 from llm_loc.gallery import layer_matched, prompts, save_continuations, save_strip
@@ -47,7 +45,9 @@ from llm_loc.match import matched
 from llm_loc.models import LanguageModel
 from llm_loc.profile import profile, responses, save_profile, text_kinds
 from llm_loc.settings import Settings as Settings
-from llm_loc.stimuli import Benchmark, Localizer, benchmark, fewer, localizer, localizer_of_files
+from llm_loc.stimuli import Benchmark, Localizer, benchmark, fewer
+from llm_loc.used import donors_in, donors_of, used_by
+from llm_loc.used import localizer_of as localizer_of
 
 PROFILE_DRAWS = 5  # control masks beside the top one in the response profile
 
@@ -82,9 +82,9 @@ def generate_under(
         ``intact``, then each mask by its name.
     """
     at_hand = study.open_source(FRONT, source, **changed)
-    found, plan, settings = at_hand.found, at_hand.settings.plan, at_hand.settings
+    found, plan = at_hand.found, at_hand.settings.plan
     masks: list[Mask | None] = [None, *masks_of_plan(found, plan)]
-    donors = donors_of(settings, at_hand.model, found) if plan.ablation == "resample" else None
+    donors = donors_in(at_hand)
     if chat:
         prompt, warning = in_template(at_hand.model, prompt)
         if warning:
@@ -96,18 +96,6 @@ def generate_under(
         )
         for mask in masks
     }
-
-
-def donors_of(
-    settings: Settings,
-    model: LanguageModel,
-    found: SelectivityMap,
-    evaluated: Collection[str] = (),
-) -> Donors:
-    """The donors of a run under ``resample``; see :func:`llm_loc.donors.text_donors`."""
-    stimuli, _ = matched(model, localizer_of(settings), settings.match)
-    protocol, seed = settings.protocol, settings.seed
-    return text_donors(model, stimuli, evaluated, found, protocol=protocol, seed=seed)
 
 
 def masks_of_plan(found: SelectivityMap, plan: Plan) -> list[Mask]:
@@ -197,12 +185,25 @@ class Texts(EvaluatingTogether):
     model: LanguageModel
     benchmark: Benchmark
     settings: Settings
+    made_by: Settings | None = None
     tokens: Tokenized
 
     def read_donors(self, found: SelectivityMap) -> Donors:
         """Texts of the localizer's control condition that are not evaluated on."""
         evaluated = {digest for _, digest in self.digests}
-        return donors_of(self.settings, self.model, found, evaluated)
+        made_by = self.made_by or self.settings
+        return donors_of(made_by, self.model, found, evaluated, seed=self.settings.seed)
+
+    @property
+    def _used(self) -> Localizer | None:
+        """The localizer's texts, if they are still where they were when the map was made.
+
+        Without them nobody could tell which texts of a profile chose its units.
+        """
+        try:
+            return used_by(self.made_by or self.settings, self.model)
+        except FunclocError:
+            return None
 
     def shown(self) -> TextBatches:
         """The items and texts in batches."""
@@ -250,7 +251,7 @@ class Texts(EvaluatingTogether):
         answered = folder / "profile.csv"
         if found.unit == WEIGHT:
             return  # weights answer to nothing
-        if not is_whole(answered) and (used := _used(settings, self.model)) is not None:
+        if not is_whole(answered) and (used := self._used) is not None:
             table = profile(
                 self.model,
                 text_kinds(used, settings.data_root, settings.seed),
@@ -373,28 +374,3 @@ FRONT = LanguageFront()
 run = partial(study.run, FRONT)
 localize_only = partial(study.localize_only, FRONT)
 evaluate_map = partial(study.evaluate_map, FRONT)
-
-
-def localizer_of(settings: Settings) -> Localizer:
-    """The localizer that the settings name.
-
-    Raises
-    ------
-    DataError
-        If there is none, or its texts are missing.
-    SettingError
-        If the settings name no localizer, or two.
-    """
-    root = settings.data_root
-    return chosen_localizer(settings, lambda name: localizer(name, root), localizer_of_files)
-
-
-def _used(settings: Settings, model: LanguageModel) -> Localizer | None:
-    """The localizer's texts, if they are still where they were when the map was made.
-
-    Without them nobody could tell which texts of a profile chose its units.
-    """
-    try:
-        return matched(model, localizer_of(settings), settings.match)[0]
-    except FunclocError:
-        return None

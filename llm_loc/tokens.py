@@ -24,8 +24,9 @@ from common.measure.massive import without_massive
 from common.measure.moments import Array
 from common.measure.scores import SelectivityMap
 from common.study import verbs as study
-from llm_loc.experiment import FRONT, donors_of, masks_of_plan
+from llm_loc.experiment import FRONT, masks_of_plan
 from llm_loc.models import Ids, LanguageModel
+from llm_loc.used import donors_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,9 +232,8 @@ def tokens_under(source: Path, text: str, **changed: Any) -> TokenChanges:
         The settings that choose the masks; those of the localizer are the folder's own.
     """
     at_hand = study.open_source(FRONT, source, **changed)
-    found, settings = at_hand.found, at_hand.settings
-    plan = settings.plan
-    donors = donors_of(settings, at_hand.model, found) if plan.ablation == "resample" else None
+    found, plan = at_hand.found, at_hand.settings.plan
+    donors = donors_in(at_hand)
     masks = _with_quiet(found, masks_of_plan(found, plan))
     named = {mask.name: mask for mask in masks}
     return token_changes(at_hand.model, text, named, by=plan.ablation, found=found, donors=donors)

@@ -87,6 +87,7 @@ class Pictures(EvaluatingTogether):
     model: VisionModel
     benchmark: Benchmark
     settings: Settings
+    made_by: Settings | None = None
     pixels: Pixels = field(init=False)
     _driven: tuple[str, np.ndarray] | None = field(init=False, default=None)
 
@@ -130,7 +131,7 @@ class Pictures(EvaluatingTogether):
 
     def read_donors(self, found: SelectivityMap) -> Donors:
         """Pictures of the localizer's control condition that are not evaluated on."""
-        stimuli = localizer_of(self.settings, self.model.preprocess)
+        stimuli = localizer_of(self.made_by or self.settings, self.model.preprocess)
         _, digests = fingerprint(stimuli.control)
         seen = {digest for _, digest in self.digests}
         return picture_donors(self.model, stimuli.control, digests, seen, found, self.settings.seed)

@@ -20,12 +20,14 @@ import torch
 from torch import Tensor, nn
 
 from common.base.errors import RunError, SettingError
+from common.base.files import digest_of
 from common.measure.attach import attach, attached, modules_of, tensor_of
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site
 from common.measure.standing import by_token
 
 MOST = 32  # donors
+CONTROL = "control_stimuli"  # what a map calls the fingerprint of its control stimuli
 BYTES = 1 << 29  # of what they gave, from which on there are no more of them
 
 
@@ -135,12 +137,17 @@ def offered(
     Raises
     ------
     RunError
-        If the map was made of another number of control stimuli.
+        If the map was made of other control stimuli.
     """
     if len(digests) != found.n_control:
         raise RunError(
             f"`ablation` resample: the localizer has {len(digests)} control stimuli, and the map "
             f"was made of {found.n_control}; localize again"
+        )
+    if found.about.get(CONTROL, told := digest_of([*digests])) != told:
+        raise RunError(
+            "`ablation` resample: the localizer's control stimuli are not those that the map was "
+            "made of; localize again"
         )
     order = np.random.default_rng([seed, *b"resample"]).permutation(len(digests)).tolist()
     return [at for at in order if digests[at] not in evaluated]

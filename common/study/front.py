@@ -28,7 +28,7 @@ from common.effects.items import Items, Outcome
 from common.effects.localized import D_PRIME, INDEX
 from common.effects.perplexity import MeasuredText
 from common.measure.ablate import Ablation
-from common.measure.donors import Donors
+from common.measure.donors import CONTROL, Donors
 from common.measure.masks import Mask
 from common.measure.scores import (
     LEAST_D_PRIME,
@@ -128,6 +128,8 @@ class Localizing(Generic[Model]):
         """The map, which knows the model that it belongs to."""
         found = self.map_of(self.model, progress)
         found.about["model_fingerprint"] = self.described.fingerprint
+        control = self.stimuli["side"] == "control"
+        found.about[CONTROL] = digest_of(self.stimuli.loc[control, "digest"].tolist())
         return found
 
     def map_of(self, model: Model, progress: Progress) -> SelectivityMap:
@@ -166,6 +168,9 @@ class Evaluating(ABC):
         The built-in area of a phantom: channels by module path.
     texts : sequence of MeasuredText
         Texts whose perplexity is measured beside the items.
+    made_by : Settings, optional
+        Those that the map was made by, where it was made before and by other ones: another seed
+        would draw another part of the localizer's stimuli.
     """
 
     items: Items
@@ -175,6 +180,7 @@ class Evaluating(ABC):
     word: str
     area: Mapping[str, np.ndarray] = field(default_factory=dict)
     texts: Sequence[MeasuredText] = ()
+    made_by: Settings | None = None
 
     def prepare(self, scratch: Path, progress: Progress = silent) -> None:  # noqa: B027 (may be left out)
         """Do once what all masks need: decode pictures.

@@ -149,9 +149,12 @@ class Source(Generic[S, Model]):
         Of its model, as its ``run.json`` has it.
     localizer : DescribedLocalizer
         Of its map.
+    made_by : Settings
+        Those by which the map was made: `settings` with what says which stimuli it was made of.
     """
 
     settings: S
+    made_by: S
     identity: dict[str, Any]
     localizer: DescribedLocalizer
     found: SelectivityMap
@@ -179,6 +182,7 @@ def open_source(front: FrontEnd[S, Model], folder: Path, **changed: Any) -> Sour
     check_front(entry, front.program, folder)
     found = SelectivityMap.load(folder / "selectivity.safetensors")
     try:
+        own = read_settings(front.settings, entry["settings"])
         settings = read_settings(front.settings, {**entry["settings"], **changed})
         known, contrast = entry["identity"]["model"], entry["localizer"]
         digests = pd.read_csv(folder / STIMULI)["digest"].tolist()
@@ -195,7 +199,8 @@ def open_source(front: FrontEnd[S, Model], folder: Path, **changed: Any) -> Sour
             raise SettingError(f"`top` {say_percents(top)}: `units` says which; leave `top` out")
         found = chosen_map(found, settings.units, settings.mask)
         settings = replace(settings, top=(dose_of(found),))
-    return Source(settings, known, localizer, found, digests, model, described, baseline)
+    made_by = replace(settings, seed=own.seed, on_error=own.on_error)
+    return Source(settings, made_by, known, localizer, found, digests, model, described, baseline)
 
 
 def evaluate_map(
@@ -217,6 +222,7 @@ def evaluate_map(
     at_hand = open_source(front, source, **changed)
     settings, localizer = at_hand.settings.to_evaluate(), at_hand.localizer
     tested = front.evaluating(settings, at_hand.model)
+    tested.made_by = at_hand.made_by
     identity = {
         "map": at_hand.found.fingerprint,
         "model": at_hand.identity,
