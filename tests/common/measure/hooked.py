@@ -54,6 +54,20 @@ class Small(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
+class Tied(nn.Module):
+    """The last layer has the weights of the first; a part of the inner one has two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(6, 6)
+        self.inner = nn.Linear(6, 6)
+        self.last = nn.Linear(6, 6)
+        self.last.weight = self.first.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.relu(self.inner(torch.relu(self.first(x)))))
+
+
 def small(dtype: torch.dtype = torch.float32) -> Small:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
