@@ -59,6 +59,11 @@ def make_tokenizer(bos: bool = True, pad: bool = True) -> PreTrainedTokenizerFas
     return PreTrainedTokenizerFast(tokenizer_object=core, **words)
 
 
+def hooks_of(module: torch.nn.Module) -> int:
+    """How many hooks a model has."""
+    return sum(len(m._forward_hooks) + len(m._forward_pre_hooks) for m in module.modules())
+
+
 def make_network(kind: str) -> Any:
     """A random network of two or three blocks."""
     size = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 4}

@@ -18,9 +18,8 @@ from common.measure.masks import top_percent
 from llm_loc.generate import Sampling, continuations, stream
 from llm_loc.localize import find_sites, localize
 from llm_loc.models import LanguageModel
-from tests.llm_loc.conftest import CONTEXT, ModelMaker
+from tests.llm_loc.conftest import CONTEXT, ModelMaker, hooks_of
 from tests.llm_loc.test_localize import STIMULI
-from tests.llm_loc.test_models import hooks_of
 
 PROMPT = "the old farmer"
 

@@ -23,9 +23,8 @@ from llm_loc.experiment import Settings, localize_only
 from llm_loc.localize import find_sites, localize
 from llm_loc.models import LanguageModel
 from llm_loc.tokens import letters_of, shown_token, token_changes, tokens_under
-from tests.llm_loc.conftest import ModelMaker
+from tests.llm_loc.conftest import ModelMaker, hooks_of
 from tests.llm_loc.test_localize import STIMULI
-from tests.llm_loc.test_models import hooks_of
 
 TEXT = "the old farmer saw a dög 🐎 \n at night"
 
