@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,17 +15,9 @@ from common.measure.ablate import under
 from common.measure.masks import Mask, top_percent
 from vision_loc import phantom
 from vision_loc.app.look import Look, look, top_five
-from vision_loc.app.visit import DEMO, Found, found_in
-from vision_loc.experiment import localize_only
+from vision_loc.app.visit import Found
 from vision_loc.gallery import responses
 from vision_loc.models import VisionModel, load_model
-
-
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
-    folder = tmp_path_factory.mktemp("look") / "map"
-    localize_only(replace(DEMO, untrained_seeds=0), folder)
-    return found_in(folder)
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +26,8 @@ def model() -> VisionModel:
 
 
 @pytest.fixture
-def seen(model: VisionModel, found: Found) -> Look:
-    return look(model, phantom.draw(0, 1, "eval"), found.map)
+def seen(model: VisionModel, faces: Found) -> Look:
+    return look(model, phantom.draw(0, 1, "eval"), faces.map)
 
 
 @contextmanager
@@ -55,37 +46,37 @@ def probabilities(model: VisionModel, pixels: np.ndarray, mask: Mask | None) -> 
         return model.logits(torch.from_numpy(pixels)).softmax(dim=1)[0].numpy()
 
 
-def test_what_is_seen_is_what_the_model_gives(model: VisionModel, found: Found, seen: Look) -> None:
-    mask = top_percent(found.map, 5)
+def test_what_is_seen_is_what_the_model_gives(model: VisionModel, faces: Found, seen: Look) -> None:
+    mask = top_percent(faces.map, 5)
     assert np.array_equal(seen.intact, probabilities(model, seen.pixels, None))
-    without = seen.without(mask, "zero", found.map)
+    without = seen.without(mask, "zero", faces.map)
     assert np.array_equal(without, probabilities(model, seen.pixels, mask))
     assert without.argmax() != seen.intact.argmax() == 0
 
 
-def test_one_pass_for_each_new_mask(model: VisionModel, found: Found) -> None:
+def test_one_pass_for_each_new_mask(model: VisionModel, faces: Found) -> None:
     with counted(model) as passes:
-        seen = look(model, phantom.draw(0, 1, "eval"), found.map)
+        seen = look(model, phantom.draw(0, 1, "eval"), faces.map)
         assert len(passes) == 3
         for percent in (1, 5, 1, 5, 1):
-            seen.without(top_percent(found.map, percent), "zero", found.map)
+            seen.without(top_percent(faces.map, percent), "zero", faces.map)
         assert len(passes) == 5
-        seen.without(top_percent(found.map, 1), 0.5, found.map)
+        seen.without(top_percent(faces.map, 1), 0.5, faces.map)
         assert len(passes) == 6
 
 
-def test_responses_need_no_further_pass(model: VisionModel, found: Found, seen: Look) -> None:
-    mask = top_percent(found.map, 5)
+def test_responses_need_no_further_pass(model: VisionModel, faces: Found, seen: Look) -> None:
+    mask = top_percent(faces.map, 5)
     with counted(model) as passes:
-        strength = seen.strength(mask, found.map)
-        rows = seen.most_driven(mask, found.map, 4)
+        strength = seen.strength(mask, faces.map)
+        rows = seen.most_driven(mask, faces.map, 4)
     assert not passes
-    assert strength == pytest.approx(float(responses(model, seen.pixels, mask, found.map)[0]))
+    assert strength == pytest.approx(float(responses(model, seen.pixels, mask, faces.map)[0]))
     times = [answer for _, answer in rows]
     assert times == sorted(times, reverse=True)
     assert {row.unit for row, _ in rows} <= set(mask.units.tolist())
     unit = rows[0][0].unit
-    assert times[0] == pytest.approx(seen.responses[unit] / found.map.magnitude[unit])
+    assert times[0] == pytest.approx(seen.responses[unit] / faces.map.magnitude[unit])
 
 
 def test_classes_without_a_name_of_their_own_keep_their_number() -> None:
@@ -95,9 +86,9 @@ def test_classes_without_a_name_of_their_own_keep_their_number() -> None:
 
 
 def test_what_comes_before_the_mask_is_not_computed_again(
-    model: VisionModel, found: Found, seen: Look
+    model: VisionModel, faces: Found, seen: Look
 ) -> None:
-    mask = top_percent(found.map, 1)
+    mask = top_percent(faces.map, 1)
     convolved: list[bool] = []
 
     class Count(TorchDispatchMode):
@@ -112,6 +103,6 @@ def test_what_comes_before_the_mask_is_not_computed_again(
         whole = probabilities(model, seen.pixels, mask)
     n_whole = len(convolved)
     with Count():
-        without = seen.without(mask, "zero", found.map)
+        without = seen.without(mask, "zero", faces.map)
     assert np.array_equal(without, whole)
     assert len(convolved) - n_whole < n_whole / 2  # the area lies in the last stage

@@ -1,38 +1,30 @@
-"""The handlers of the app's Faces pages, without a browser."""
+"""The handlers of the app's Faces pages: running, showing, units; without a browser."""
 
 from __future__ import annotations
 
 import csv
-import json
 import shutil
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from html import escape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
-import numpy as np
 import pytest
-from PIL import Image
 
 from browser import fragments
 from browser.events import VISITORS
 from browser.outcome import shown
 from browser.units import list_layers, pick_layer
 from browser.visitors import Stopped
-from common.base.errors import RunError, SettingError
+from common.base.errors import SettingError
 from common.base.files import read_json
 from common.report.strip import keep_answers, strip_of
 from common.study.results import load_results
 from common.study.settings import read_controls
-from tests.pictures import save_bomb
-from vision_loc import phantom
-from vision_loc.app import tab, tab_try, visit
+from vision_loc.app import tab, visit
 from vision_loc.app.tab_units import PAGES
-from vision_loc.experiment import Settings, localize_only, run
+from vision_loc.experiment import Settings, run
 from vision_loc.gallery import CHANGED
 
 pytestmark = pytest.mark.draws_report
@@ -62,78 +54,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def _at_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home)
-
-
-@pytest.fixture(scope="module")
-def faces(home: Path) -> visit.Found:
-    localize_only(replace(visit.DEMO, device="cpu", untrained_seeds=0), home / "map-faces")
-    return visit.found_in(home / "map-faces")
-
-
-@pytest.fixture(scope="module")
-def things(home: Path) -> visit.Found:
-    settings = replace(visit.DEMO, localizer="phantom:objects", device="cpu", untrained_seeds=0)
-    localize_only(settings, home / "map-objects")
-    return visit.found_in(home / "map-objects")
-
-
-@pytest.fixture(scope="module")
-def pictures(home: Path) -> list[str]:
-    paths = []
-    for label in (0, 20):
-        phantom.draw(label, 1, "eval").save(home / f"{label}.png")
-        paths.append(str(home / f"{label}.png"))
-    return paths
-
-
-# --- several visitors on one model ---
-
-
-def test_two_interleaved_sessions_each_get_what_they_get_alone(
-    faces: visit.Found, things: visit.Found, pictures: list[str]
-) -> None:
-    asked = [
-        (picture, percent, found)
-        for found in (faces, things)
-        for picture in pictures
-        for percent in (0.5, 1.0, 5.0)
-    ]
-    alone = [tab_try.show(*each, None)[:5] for each in asked]
-    assert len({str(answer) for answer in alone}) == len(alone)
-    orders = [np.random.default_rng(seed).permutation(np.tile(np.arange(12), 3)) for seed in (0, 1)]
-    together = threading.Barrier(2)
-
-    def stay(order: np.ndarray) -> list[tuple[int, Any]]:
-        together.wait()
-        return [(i, tab_try.show(*asked[i], None)[:5]) for i in order.tolist()]  # type: ignore[call-arg]
-
-    with ThreadPoolExecutor(2) as pool:
-        answers = [answer for visitor in pool.map(stay, orders) for answer in visitor]
-    assert len(answers) == 72
-    for number, answer in answers:
-        assert answer == alone[number]
-    with visit.MODELS.held(faces.settings) as model:
-        modules = list(model.module.modules())
-    assert not any(module._forward_hooks or module._forward_pre_hooks for module in modules)
-
-
-def test_a_model_is_held_by_one_event_at_a_time(faces: visit.Found) -> None:
-    inside: list[int] = []
-    most: list[int] = []
-
-    def hold(number: int) -> None:
-        with visit.MODELS.held(faces.settings):
-            inside.append(number)
-            most.append(len(inside))
-            threading.Event().wait(0.01)
-            inside.remove(number)
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(hold, range(8)))
-    assert max(most) == 1
-
-
-# --- running and stopping ---
 
 
 def test_stop_in_mid_run_raises_and_the_folder_resumes(
@@ -245,66 +165,6 @@ def test_what_is_offered_to_begin_with_fits_the_model() -> None:
     assert visit.fit("phantom/planted") == visit.fit("phantom/planted", "agreement") == planted
 
 
-# --- Try it ---
-
-
-def test_without_its_units_a_face_is_lost_and_under_the_control_it_is_not(
-    faces: visit.Found, pictures: list[str]
-) -> None:
-    intact, ablated, rival, note, *_ = tab_try.show(pictures[0], 1.0, faces, None)
-    assert next(iter(intact)) == next(iter(rival)) == "face-01"
-    assert next(iter(ablated)) != "face-01"
-    assert "times as strongly" in note
-
-
-def test_a_visitor_who_ran_nothing_gets_the_phantom(
-    tmp_path: Path, pictures: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    *_, note, _, found, _ = tab_try.show(pictures[0], 1.0, None, None)
-    assert found.title == "phantom:faces in phantom/cnn"
-    assert "phantom:faces" in note
-
-
-def test_too_many_units_for_a_control_are_said_and_the_rest_is_shown(
-    faces: visit.Found, pictures: list[str]
-) -> None:
-    intact, ablated, rival, note, *_ = tab_try.show(pictures[0], 20.0, faces, None)
-    assert intact
-    assert ablated
-    assert not rival
-    assert "No control of this size" in note
-
-
-def test_a_slider_that_comes_back_needs_no_model_and_no_second_intact_pass(
-    faces: visit.Found, pictures: list[str]
-) -> None:
-    passes: list[bool] = []
-    with visit.MODELS.held(faces.settings) as model:
-        handle = model.module.register_forward_hook(lambda *_: passes.append(True))
-    try:
-        *first, _, held = tab_try.show(pictures[0], 5.0, faces, None)
-        assert len(passes) == 5  # intact (thrice, when the first picture comes), top, control
-        tab_try.show(pictures[0], 2.0, faces, held)
-        assert len(passes) == 7
-        with visit.MODELS.held(faces.settings):  # nobody waits for a model that is not needed
-            *again, _, _ = tab_try.show(pictures[0], 5.0, faces, held)
-        assert (len(passes), again) == (7, first)
-        *_, other = tab_try.show(pictures[1], 5.0, faces, held)
-        assert len(passes) == 12
-        assert other.look is not held.look
-    finally:
-        handle.remove()
-
-
-@pytest.mark.parametrize("percent", [0, 20.1, -1, float("nan"), 1e300, None, "1"])
-def test_a_percent_off_the_slider_gets_one_line(
-    percent: Any, faces: visit.Found, pictures: list[str]
-) -> None:
-    with pytest.raises(gr.Error, match="give a number from"):
-        tab_try.show(pictures[0], percent, faces, None)
-
-
 # --- units by layer ---
 
 
@@ -349,35 +209,6 @@ def test_a_layer_or_a_unit_that_is_not_listed_is_one_line(name: Any, home: Path)
         PAGES.ablate_alone(found, opened, None, quiet)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("name", "write", "message"),
-    [
-        ("words.png", lambda path: path.write_text("no picture"), "words.png: no picture"),
-        ("empty.jpg", lambda path: path.write_bytes(b""), "empty.jpg: no picture"),
-        ("page.svg", lambda path: path.write_text("<svg onload='x'/>"), "page.svg: no picture"),
-        ("paper.png", lambda path: Image.new("RGB", (8, 8)).save(path, "EPS"), "no picture"),
-        ("<b>.png", lambda path: path.write_text("no"), "&lt;b&gt;.png"),
-        ("huge.png", save_bomb, "huge.png: far too many pixels"),
-    ],
-)
-def test_bad_uploads_get_one_line(
-    name: str, write: Any, message: str, tmp_path: Path, faces: visit.Found
-) -> None:
-    write(tmp_path / name)
-    with pytest.raises(gr.Error) as caught:
-        tab_try.show(str(tmp_path / name), 1.0, faces, None)
-    assert message in caught.value.message
-    assert str(tmp_path) not in caught.value.message
-    assert "\n" not in caught.value.message
-
-
-def test_a_broken_picture_gets_one_line(tmp_path: Path, faces: visit.Found) -> None:
-    phantom.draw(0, 0, "eval").save(tmp_path / "whole.png")
-    (tmp_path / "half.png").write_bytes((tmp_path / "whole.png").read_bytes()[:2000])
-    with pytest.raises(gr.Error, match=r"half\.png: broken"):
-        tab_try.show(str(tmp_path / "half.png"), 1.0, faces, None)
-
-
 # --- what the Runs page hands over ---
 
 
@@ -405,13 +236,6 @@ def test_pictures_are_offered_and_texts_are_not() -> None:
     offered = visit.localizer_choices()
     assert {"phantom:faces", "phantom-planted:pattern"} <= set(offered)
     assert not any(name.startswith(("phantom-lm", "multiple-demand")) for name in offered)
-
-
-def test_a_folder_of_another_front_end_leaves_try_it_alone(tmp_path: Path) -> None:
-    entry = {"command": "FUNCLOC_DATA=d llm-loc run --model m", "settings": {"model": "m"}}
-    (tmp_path / "run.json").write_text(json.dumps(entry))
-    with pytest.raises(RunError, match="a run of llm-loc, not of vision-loc"):
-        visit.found_in(tmp_path)
 
 
 def test_what_is_no_longer_recognised_is_shown_as_the_run_folder_has_it(home: Path) -> None:
