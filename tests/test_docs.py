@@ -12,6 +12,7 @@ import yaml
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 OURS = ("common", "browser", "vision_loc", "llm_loc", "tests", "docs", "data_manifests")
+ROOMS = (*OURS, "benchmarks", "funcloc")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -35,6 +36,15 @@ def test_the_table_of_floors_is_that_of_the_contract() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     floors = next(each for each in contracts["contracts"] if each.get("containers") == ["common"])
     assert told == [room for floor in floors["layers"] for room in floor.split(" | ")]
+
+
+def test_no_module_is_longer_than_contributing_says() -> None:
+    said = re.search(r"in at most (\d+) lines", (ROOT / "CONTRIBUTING.md").read_text("utf-8"))
+    assert said is not None
+    files = [*ROOT.glob("*.py"), *(f for room in ROOMS for f in (ROOT / room).rglob("*.py"))]
+    assert len(files) > 500
+    lines = {str(f.relative_to(ROOT)): len(f.read_text("utf-8").splitlines()) for f in files}
+    assert {name: n for name, n in lines.items() if n > int(said[1])} == {}
 
 
 def test_every_package_is_installed_and_typed() -> None:
