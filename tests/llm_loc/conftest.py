@@ -120,13 +120,12 @@ def make_model(folder_of: Callable[..., Path]) -> ModelMaker:
     return lambda kind="llama", **tokenizer: load_model(f"local/{folder_of(kind, **tokenizer)}")
 
 
-@pytest.fixture
-def own_files(tmp_path: Path) -> tuple[Path, Path, Path, Path]:
+def write_files(folder: Path, clauses: int = 20) -> tuple[Path, Path, Path, Path]:
     """Somebody's own localizer in two files, pairs in a third and running text in a fourth."""
-    target, control = tmp_path / "sentences.txt", tmp_path / "nonwords.csv"
+    target, control = folder / "sentences.txt", folder / "nonwords.csv"
     target.write_text("\n".join(SENTENCES) + "\n")
     control.write_text("text\n" + "\n".join(NONWORDS) + "\n")
-    pairs, prose = tmp_path / "pairs.csv", tmp_path / "prose.txt"
+    pairs, prose = folder / "pairs.csv", folder / "prose.txt"
     rows = [
         f"the {noun} {verb} here,the {noun} here {verb},{group}"
         for group, nouns in (("animals", "dog cat horse bird"), ("things", "ship ball"))
@@ -134,5 +133,12 @@ def own_files(tmp_path: Path) -> tuple[Path, Path, Path, Path]:
         for verb in ("sleeps", "waits", "was", "has been seen", "will be")
     ]
     pairs.write_text("good,bad,group\n" + "\n".join(rows) + "\n")
-    prose.write_text(" ".join(f"{a} and {b}." for a in SENTENCES for b in SENTENCES))
+    said = [f"{a} and {b}." for b in SENTENCES for a in SENTENCES]
+    prose.write_text(" ".join(said[:clauses]))  # each is about half a window
     return target, control, pairs, prose
+
+
+@pytest.fixture
+def own_files(tmp_path: Path) -> tuple[Path, Path, Path, Path]:
+    """A test's own files: localizer in two, pairs, running text."""
+    return write_files(tmp_path)

@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from common.base.errors import DataError, FunclocError, RunError, SettingError
+from common.effects.results import Results
 from common.measure.masks import load_masks
 from common.measure.prefix import Passes
 from common.measure.scores import CONTRACT, SelectivityMap
@@ -22,13 +23,17 @@ from llm_loc.evaluate import TextBatches
 from llm_loc.experiment import Settings, Texts, evaluate_map, generate_under, localize_only, run
 from llm_loc.generate import Sampling
 from llm_loc.stimuli.benchmarks import FEWEST_WINDOWS
+from tests.llm_loc.conftest import write_files
 
 PathMaker = Callable[..., Path]
 
 
-@pytest.fixture
-def settings(folder_of: PathMaker, own_files: tuple[Path, ...]) -> Settings:
-    target, control, pairs, prose = own_files
+Whole = tuple[Results, Path]
+
+
+@pytest.fixture(scope="module")
+def settings(folder_of: PathMaker, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    target, control, pairs, prose = write_files(tmp_path_factory.mktemp("own"))
     return Settings(
         model=f"local/{folder_of()}",
         target=target,
@@ -43,10 +48,16 @@ def settings(folder_of: PathMaker, own_files: tuple[Path, ...]) -> Settings:
     )
 
 
-def test_the_folder_and_its_results_keep_the_contract(settings: Settings, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    results, _, was_done = run(settings, folder)
+@pytest.fixture(scope="module")
+def whole(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """A finished run, that several tests look at; made once."""
+    results, folder, was_done = run(settings, tmp_path_factory.mktemp("whole") / "run")
     assert not was_done
+    return results, folder
+
+
+def test_the_folder_and_its_results_keep_the_contract(whole: Whole) -> None:
+    results, folder = whole
     named = {"model", "localizer", "selectivity", "intact", "ablations", "judgement", "verdict"}
     assert named <= set(results.as_json())
     assert results.intact["animals"].n == 20
@@ -64,10 +75,8 @@ def test_the_folder_and_its_results_keep_the_contract(settings: Settings, tmp_pa
     assert intact["correct"].tolist() == (intact["margin"] > 0).astype(int).tolist()
 
 
-def test_the_breakdown_and_the_perplexity_are_paired_with_intact(
-    settings: Settings, tmp_path: Path
-) -> None:
-    results, folder, _ = run(settings, tmp_path / "run")
+def test_the_breakdown_and_the_perplexity_are_paired_with_intact(whole: Whole) -> None:
+    results, folder = whole
     items = pd.read_csv(folder / "items.csv")
     everything = results.breakdown[0]
     assert (everything.level, everything.n) == ("all", 30)
@@ -111,8 +120,8 @@ def test_a_run_that_was_stopped_ends_in_the_same_bytes(
     assert count == n_passes + 1
 
 
-def test_batch_size_is_no_part_of_a_run_and_protocol_is(settings: Settings, tmp_path: Path) -> None:
-    _, folder, _ = run(settings, tmp_path / "run")
+def test_batch_size_is_no_part_of_a_run_and_protocol_is(settings: Settings, whole: Whole) -> None:
+    _, folder = whole
     assert run(replace(settings, batch_size=3), folder)[2]
     with pytest.raises(RunError, match=r"differs in .*protocol"):
         run(replace(settings, protocol="paper"), folder)
@@ -126,22 +135,23 @@ def test_the_papers_protocol_says_what_it_cut(settings: Settings, tmp_path: Path
     assert any("cut texts at 12 tokens" in warning for warning in results.warnings)
 
 
-def test_localize_then_evaluate_is_run(settings: Settings, tmp_path: Path) -> None:
-    whole, _, _ = run(settings, tmp_path / "run")
+def test_localize_then_evaluate_is_run(settings: Settings, whole: Whole, tmp_path: Path) -> None:
+    results, _ = whole
     localize_only(settings, tmp_path / "map")
     changed = {
         name: getattr(settings, name)
         for name in ("evaluation", "target_group", "other_group", "top", "controls")
     }
     halves, _, _ = evaluate_map(tmp_path / "map", tmp_path / "eval", **changed)
-    assert halves.ablations == whole.ablations
-    assert halves.perplexity == whole.perplexity
+    assert halves.ablations == results.ablations
+    assert halves.perplexity == results.perplexity
 
 
 def test_texts_that_the_localizer_used_are_refused_in_whatever_case(
     settings: Settings, own_files: tuple[Path, ...], tmp_path: Path
 ) -> None:
     pairs = own_files[2]
+    settings = replace(settings, evaluation=str(pairs))
     pairs.write_text(pairs.read_text() + "Birds  SING,sing birds,animals\n")
     with pytest.raises(DataError, match="1 of its texts were shown to the localizer"):
         run(settings, tmp_path / "run")
@@ -205,7 +215,8 @@ def test_bad_settings_get_one_line(
 def test_items_takes_as_many_of_each_paradigm_and_as_much_of_texts(
     settings: Settings, tmp_path: Path
 ) -> None:
-    settings = replace(settings, controls=read_controls("random:1"), untrained_seeds=0)
+    *_, pairs, prose = write_files(tmp_path, clauses=100)
+    settings = replace(settings, evaluation=f"{pairs},{prose}", controls=read_controls("random:1"))
     whole, every, _ = run(settings, tmp_path / "whole")
     results, folder, _ = run(replace(settings, items=4), tmp_path / "run")
     few, all_of_them = (pd.read_csv(each / "items.csv") for each in (folder, every))

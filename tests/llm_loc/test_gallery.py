@@ -19,7 +19,7 @@ from llm_loc.gallery import NEW_TOKENS, prompts, save_continuations, save_strip
 from llm_loc.generate import Sampling
 from llm_loc.models import LanguageModel
 from llm_loc.stimuli import Benchmark, benchmark
-from tests.llm_loc.conftest import CONTEXT
+from tests.llm_loc.conftest import CONTEXT, write_files
 
 pytestmark = pytest.mark.draws_report
 
@@ -31,9 +31,8 @@ def items(own_files: tuple[Path, ...]) -> Benchmark:
     return benchmark(f"{own_files[2]},{own_files[3]}")
 
 
-@pytest.fixture
-def settings(folder_of: PathMaker, own_files: tuple[Path, ...], tmp_path: Path) -> Settings:
-    target, control, pairs, prose = own_files
+def settings_of(folder_of: PathMaker, folder: Path) -> Settings:
+    target, control, pairs, prose = write_files(folder)
     return Settings(
         model=f"local/{folder_of()}",
         target=target,
@@ -45,8 +44,19 @@ def settings(folder_of: PathMaker, own_files: tuple[Path, ...], tmp_path: Path) 
         controls=read_controls("layer-matched:2"),
         untrained_seeds=0,
         device="cpu",
-        data_root=tmp_path / "data",
+        data_root=folder / "data",
     )
+
+
+@pytest.fixture(scope="module")
+def settings(folder_of: PathMaker, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return settings_of(folder_of, tmp_path_factory.mktemp("own"))
+
+
+@pytest.fixture(scope="module")
+def whole(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run; made once."""
+    return run(settings, tmp_path_factory.mktemp("whole") / "run")[1]
 
 
 def test_prompts_are_the_first_words_of_what_is_evaluated(items: Benchmark) -> None:
@@ -79,34 +89,29 @@ def test_no_more_is_added_than_the_model_can_read(
     assert len(row["texts"]) == 1
 
 
-def test_a_run_keeps_both_and_its_report_shows_them(settings: Settings, tmp_path: Path) -> None:
-    results, folder, _ = run(settings, tmp_path / "run")
-    kept = json.loads((folder / "gallery" / "continuations.json").read_text())
+def test_a_run_keeps_both_and_its_report_shows_them(settings: Settings, whole: Path) -> None:
+    kept = json.loads((whole / "gallery" / "continuations.json").read_text())
     masks = ["top-10", "layer-matched-10-s00"]
     assert kept["columns"] == ["intact", *masks]
-    localize_only(settings, tmp_path / "map")
     (row,) = kept["rows"]
     same = generate_under(
-        tmp_path / "map",
+        whole,
         row["prompt"],
         Sampling(max_new_tokens=NEW_TOKENS),
         controls=settings.controls,
     )
     assert row["texts"] == [same[name][0] for name in kept["columns"]]
-    profile = pd.read_csv(folder / "profile.csv")
+    profile = pd.read_csv(whole / "profile.csv")
     assert profile["own"].groupby(profile["set"]).all()["sentences-vs-nonwords"]
     assert {*profile["mask"]} == {"top-10", *(f"layer-matched-10-s{n:02d}" for n in range(5))}
-    report = (folder / "report.html").read_text()
+    report = (whole / "report.html").read_text()
     for heading in ("Continuations side by side", "What the chosen units answer to"):
         assert heading in report
-    assert results.verdict
 
 
 def test_what_was_kept_before_a_run_was_stopped_is_not_made_again(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(settings, tmp_path / "whole")
-
     def dying(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -116,15 +121,16 @@ def test_what_was_kept_before_a_run_was_stopped_is_not_made_again(
             run(settings, tmp_path / "cut")
     monkeypatch.setattr(experiment, "save_continuations", dying)
     run(settings, tmp_path / "cut")
-    cut, whole = (pd.read_csv(tmp_path / name / "profile.csv") for name in ("cut", "whole"))
-    pd.testing.assert_frame_equal(cut, whole, rtol=1e-4)
+    profiles = [pd.read_csv(folder / "profile.csv") for folder in (tmp_path / "cut", whole)]
+    pd.testing.assert_frame_equal(*profiles, rtol=1e-4)
     for name in ("results.json", "gallery/continuations.json"):
-        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert (tmp_path / "cut" / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_without_the_localizers_texts_there_is_no_profile(
-    settings: Settings, tmp_path: Path
+    folder_of: PathMaker, tmp_path: Path
 ) -> None:
+    settings = settings_of(folder_of, tmp_path)
     localize_only(settings, tmp_path / "map")
     assert settings.target is not None
     settings.target.unlink()

@@ -19,7 +19,7 @@ from common.report.words import method
 from common.study.settings import read_controls
 from llm_loc.donors import text_donors
 from llm_loc.evaluate import Tokenized, evaluate_masks
-from llm_loc.experiment import Settings, generate_under, run, tasks_under
+from llm_loc.experiment import Settings, generate_under, localize_only, run, tasks_under
 from llm_loc.generate import Sampling, continuations
 from llm_loc.localize import find_sites, localize
 from llm_loc.stimuli import benchmark
@@ -105,7 +105,8 @@ def test_a_run_says_whose_values_it_took(settings: Settings, tmp_path: Path) -> 
 def test_what_cannot_be_resampled_is_said(
     settings: Settings, tmp_path: Path, make_model: ModelMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, folder, _ = run(replace(settings, ablation="zero"), tmp_path / "run")
+    folder = tmp_path / "map"
+    localize_only(replace(settings, ablation="zero"), folder)
     monkeypatch.setattr("llm_loc.experiment.check_installed", lambda: None)
     with pytest.raises(SettingError, match="does not say which item"):
         tasks_under(folder, ["blimp"], ablation="resample")
