@@ -9,22 +9,27 @@ import pytest
 
 from common.base.errors import FunclocError
 from tests import messages
-from tests.messages import PAGE, page, told
+from tests.messages import PAGE, Message, page, told
 
-EVERY = messages.messages()
 ENTRIES = [entry for area in told() for entry in area["messages"]]
 
 
-def test_every_message_has_its_cause_and_its_cure() -> None:
+@pytest.fixture(scope="module")
+def every() -> list[Message]:
+    """All messages of the code; every worker imports this module, and one needs them."""
+    return messages.messages()
+
+
+def test_every_message_has_its_cause_and_its_cure(every: list[Message]) -> None:
     known = {entry["says"] for entry in ENTRIES}
-    missing = [each for each in EVERY if each.words not in known]
+    missing = [each for each in every if each.words not in known]
     lines = [f"  says: {each.words!r}  ({', '.join(each.files)})" for each in missing]
     todo = "docs/errors.yaml lacks these messages: add cause and cure, then `make errors`\n"
     assert not missing, todo + "\n".join(lines)
 
 
-def test_every_entry_is_of_a_message_that_there_is() -> None:
-    there = {each.words for each in EVERY}
+def test_every_entry_is_of_a_message_that_there_is(every: list[Message]) -> None:
+    there = {each.words for each in every}
     gone = [entry["says"] for entry in ENTRIES if entry["says"] not in there]
     assert not gone, f"docs/errors.yaml has messages that nobody says any more: {gone}"
     assert max(Counter(entry["says"] for entry in ENTRIES).values()) == 1
@@ -39,8 +44,8 @@ def test_an_entry_says_something() -> None:
             assert "|" not in entry[part], entry
 
 
-def test_the_page_is_made_of_the_table() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(told(), EVERY), "run: make errors"
+def test_the_page_is_made_of_the_table(every: list[Message]) -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(told(), every), "run: make errors"
 
 
 CODE = """
