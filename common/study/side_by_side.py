@@ -24,6 +24,11 @@ ORDER = ("effect", "model", "started")  # rows may be sorted by these
 HEADS = (
     "run", "model", "localizer", "units", "intact", "r", "outcome", "adjusted effect", "p",
 )  # fmt: skip
+CHOOSING = (
+    "level", "kind", "unit", "pooling", "statistic", "score", "effort", "stimuli", "match",
+    "protocol", "exclude_massive",
+)  # fmt: skip
+"""Settings by which units are chosen, beside the localizer and the dose."""
 NOTE = (
     "intact: accuracy of the target group, and of the other; r: correlation of the maps of two "
     "halves of the stimuli."
@@ -42,6 +47,8 @@ class Side:
         What it found.
     identity : mapping
         What its numbers depend on.
+    settings : mapping
+        As it was started.
     started : str
         When.
     """
@@ -49,6 +56,7 @@ class Side:
     folder: Path
     results: Results
     identity: Mapping[str, Any]
+    settings: Mapping[str, Any]
     started: str
 
     @property
@@ -182,7 +190,9 @@ def _side(folder: Path) -> Side:
     identity = about.get("identity") if isinstance(about, dict) else None
     if not isinstance(identity, dict):
         raise RunError(f"{path}: describes no run")
-    return Side(folder, results, identity, str(about.get("started", "")))
+    settings = about.get("settings")
+    settings = settings if isinstance(settings, dict) else {}
+    return Side(folder, results, identity, settings, str(about.get("started", "")))
 
 
 def _key(side: Side, order: str) -> Any:
@@ -214,12 +224,21 @@ def _warnings(sides: Sequence[Side]) -> list[str]:
         "count differently what is right": {side.results.judgement.measure for side in sides},
     }
     said += [f"The runs {what}." for what, values in ways.items() if len(values) > 1]
+    if other := [name for name in CHOOSING if _differ(sides, name)]:
+        said.append(f"The runs choose units in different ways ({', '.join(other)}).")
+    if len({str(side.settings.get("within")) for side in sides}) > 1:
+        said.append("The groups of some runs were made alike, and those of others were not.")
     if len({side.subject for side in sides}) < len(sides):
         said.append(
             "Some runs are of the same model: one model is one subject, so they are not "
             "independent, and no effect is pooled."
         )
     return said
+
+
+def _differ(sides: Sequence[Side], name: str) -> bool:
+    """Whether a setting differs among the runs that know it; older ones may not."""
+    return len({str(side.settings[name]) for side in sides if name in side.settings}) > 1
 
 
 def _pooled(sides: Sequence[Side]) -> Pooled | None:

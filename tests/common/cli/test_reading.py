@@ -20,7 +20,11 @@ from vision_loc.cli import main
 def make(root: Path, name: str, model: str, effect: float, **more: Any) -> str:
     folder = root / name
     folder.mkdir()
-    about = {"identity": {"evaluation": {"stimuli": more.pop("stimuli", "same")}}, "started": name}
+    about = {
+        "identity": {"evaluation": {"stimuli": more.pop("stimuli", "same")}},
+        "settings": {"score": "welch", "kind": "block", "within": None, **more.pop("set", {})},
+        "started": name,
+    }
     (folder / "run.json").write_text(json.dumps(about))
     judged = judgement((verdict_at(1.0, adjusted=estimate(effect)),))
     described = {"name": model, "fingerprint": model * 2, "n_parameters": 1, "dtype": "float32"}
@@ -63,6 +67,8 @@ def test_models_are_sorted_and_pooled(
         ("same", {}, "one model is one subject"),
         ("other", {"stimuli": "others"}, "evaluated on different items"),
         ("other", {"ablation": "mean"}, "replace units in different ways"),
+        ("other", {"set": {"score": "gradient", "kind": "attn"}}, "ways (kind, score)"),
+        ("other", {"set": {"within": "margin"}}, "groups of some runs were made alike"),
     ],
 )
 def test_what_makes_them_hard_to_compare_is_said_and_nothing_pooled(
