@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, get_args
@@ -17,7 +17,7 @@ from common.measure.attach import (
     after_pass,
     attach,
     attached,
-    before_pass,
+    before_call,
     modules_of,
     part_of,
     tensor_of,
@@ -25,6 +25,7 @@ from common.measure.attach import (
 from common.measure.moments import Moments, Statistic, batch_rows, resolution_of
 from common.measure.sinks import LeftOut, counted
 from common.measure.sites import Pooling, Site, Unit, check_pooling, check_signs
+from common.measure.standing import tokens_of
 from common.measure.tally import (
     Cells,
     Part,
@@ -101,7 +102,7 @@ class Recorder:
         groups : array of int of shape (n_stimuli,)
             The group of each stimulus.
         tokens : tensor of shape (n_stimuli, n_positions), optional
-            1 for a real token and 0 for padding, which never counts.
+            1 for a real token, 0 for padding, which never counts; left out, its ``attention_mask``.
         names : sequence of str, optional
             The stimuli's names, for error messages.
         finer : array of int of shape (n_stimuli,), optional
@@ -176,10 +177,12 @@ class Recorder:
 
     # Called by the hooks: read once a site, finish once a pass.
 
-    def begin(self) -> None:
+    def begin(self, tokens: Tensor | None = None) -> None:
         # An announcement holds for one pass, whether that ends well or not.
         self._cells, self._pooled, self._reduced = None, {}, []
         self._now, self._next = self._next, Announcement()
+        if self._now.tokens is None:
+            self._now = replace(self._now, tokens=tokens)
 
     def read(self, site: Site, value: Any) -> None:
         tensor = tensor_of(site, value)
@@ -371,9 +374,9 @@ def record(
     recorder = Recorder(sites, unit, pooling, statistic, left_out)
     once = Once(sites)
 
-    def begin() -> None:
+    def begin(args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         once.begin()
-        recorder.begin()
+        recorder.begin(tokens_of(args, kwargs))
 
     def end() -> None:
         once.end()
@@ -389,7 +392,7 @@ def record(
 
         return read
 
-    hooks: list[Callable[[], Any]] = [before_pass(called, begin)]
+    hooks: list[Callable[[], Any]] = [before_call(called, begin)]
     for site, module in zip(sites, modules_of(model, sites), strict=True):
         hooks.append(attach(module, site.end, reader(site)))
     hooks.append(after_pass(called, end))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,12 +11,22 @@ import torch
 from torch import Tensor, nn
 
 from common.base.errors import SiteError
-from common.measure.attach import Once, after_pass, attach, attached, modules_of, part_of, tensor_of
+from common.measure.attach import (
+    Once,
+    after_pass,
+    attach,
+    attached,
+    before_call,
+    modules_of,
+    part_of,
+    tensor_of,
+)
 from common.measure.masks import Mask
 from common.measure.moments import Array
 from common.measure.scores import SelectivityMap
 from common.measure.sinks import counted
 from common.measure.sites import WEIGHT, Site
+from common.measure.standing import tokens_of
 
 
 @contextmanager
@@ -145,18 +155,18 @@ def _reading(
 
         return read
 
-    def begin(given: Any) -> None:
+    def begin(args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         nonlocal tokens
         once.begin()
         answers.clear()
-        tokens = given.get("attention_mask") if isinstance(given, Mapping) else None
+        tokens = tokens_of(args, kwargs)
 
     def end() -> None:
         once.end()
         keep(torch.cat([answers[site] for site in sites], dim=1).numpy()[:, back])
 
     called = part_of(model, through)
-    hooks: list[Callable[[], Any]] = [attach(called, "input", begin)]
+    hooks: list[Callable[[], Any]] = [before_call(called, begin)]
     for site, module in zip(sites, modules_of(model, sites), strict=True):
         hooks.append(attach(module, site.end, reader(site)))
     hooks.append(after_pass(called, end))

@@ -1,4 +1,4 @@
-"""Where each token of a pass stands in its text, counted from the text's first token."""
+"""Which tokens of a pass are real, and where each stands in its text, counted from its first."""
 
 from __future__ import annotations
 
@@ -40,6 +40,28 @@ def places_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
         return (mask.long().cumsum(dim=1) - 1)[:, -ids.shape[1] :]
     begin = _read_before(kwargs)
     return torch.arange(begin, begin + ids.shape[1], device=ids.device).expand(ids.shape)
+
+
+def tokens_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
+    """The real tokens that a call of a language model reads, as its mask of attention says.
+
+    Parameters
+    ----------
+    args, kwargs
+        Of the call; the mask by its name.
+
+    Returns
+    -------
+    tensor of shape (n_texts, n_tokens) or None
+        1 for a real token, 0 for padding; nothing, where the call does not say it.
+    """
+    mask = kwargs.get("attention_mask")
+    if not isinstance(mask, Tensor) or mask.ndim != 2:
+        return None
+    ids = kwargs.get("input_ids")
+    ids = first_tensor(args) if ids is None else ids
+    # One that a cache goes before covers what was read earlier, too.
+    return mask if ids is None or ids.ndim != 2 else mask[:, -ids.shape[1] :]
 
 
 def _read_before(kwargs: Mapping[str, Any]) -> int:
