@@ -7,7 +7,7 @@ not a number for every weight.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -176,16 +176,40 @@ def mask_of(
     return Mask(rule, percent, seed, found.sites, found.unit, ranked, found.fingerprint, model)
 
 
+def check_names(masks: Iterable[Mask]) -> None:
+    """Refuse two masks of one name: what is kept of the one would be taken for the other's.
+
+    Raises
+    ------
+    MaskError
+        If there are such; the name is made of rule, dose and seed.
+    """
+    names: set[str] = set()
+    for mask in masks:
+        if mask.name in names:
+            raise MaskError(
+                f"two masks are called {mask.name}; give one another rule, as in "
+                "dataclasses.replace(mask, rule='mine')"
+            )
+        names.add(mask.name)
+
+
 def save_masks(path: Path, masks: Sequence[Mask]) -> None:
     """Write one array ``MASK/SITE`` for every mask and site, atomically.
 
     Booleans, in the shape of the site's units; of weights the places of those that are masked,
     counted through the tensor row by row, and only for tensors that have some.
 
+    Raises
+    ------
+    MaskError
+        If two masks have one name.
+
     Examples
     --------
     >>> save_masks(folder / "masks.safetensors", [top_percent(found, 25)])
     """
+    check_names(masks)
     arrays: dict[str, np.ndarray] = {}
     about = {}
     for mask in masks:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from common.base.errors import DataError
 from common.effects.items import Items, Outcome
 from common.measure.ablate import Ablation, under
-from common.measure.masks import Mask
+from common.measure.attach import check_evaluates
+from common.measure.masks import Mask, check_names
 from common.measure.scores import SelectivityMap
 from common.study.experiment import item_tables, mask_name
 
@@ -66,6 +67,10 @@ def evaluate(
     ------
     DataError
         If labels, groups, names and what the model gives are not of the same items.
+    MaskError
+        If two masks have one name.
+    ModelError
+        If the model is in training mode and computes something else there.
 
     Examples
     --------
@@ -75,6 +80,8 @@ def evaluate(
     >>> [*items["mask"].unique()][:3]
     ['intact', 'top-25', 'layer-matched-25-s00']
     """
+    check_names(masks)
+    check_evaluates(model)
     kept, answers = [*batches], {}
     for mask in (None, *masks):
         with torch.inference_mode(), under(model, mask, by, found):
