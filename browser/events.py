@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
 
-from browser import fragments
+from browser.growing import growing
 from browser.visitors import Visitors
 from common.base.errors import FunclocError
 from common.base.paths import without_paths
@@ -104,7 +104,7 @@ def so_far(name: str) -> SoFar:
     timer = gr.Timer(LOOK_EVERY, active=False)
 
     def see_so_far(request: gr.Request) -> str:
-        return fragments.so_far(VISITORS.known(session_of(request)))
+        return growing(VISITORS.known(session_of(request)))
 
     timer.tick(see_so_far, None, place, queue=False, **QUIET)
     return SoFar(place, timer)

@@ -36,6 +36,24 @@ CSS = """
 /* As wide as what is seen of a table, and where it is seen. */
 .fl-table caption { position: sticky; left: 0; width: 100cqi; box-sizing: border-box; }
 #faces-so-far:not(:has(table)), #language-so-far:not(:has(table)) { display: none; }
+.fl-growing { margin: .3rem 0; font-size: 1.05rem; font-weight: 600;
+  color: var(--body-text-color); }
+.fl-curve { margin: .3rem 0; max-width: 30rem; }
+.fl-curve svg { width: 100%; height: auto; display: block; }
+.fl-curve text { font-size: 11px; fill: var(--body-text-color); }
+.fl-curve path { fill: none; stroke-width: 1.8; }
+.fl-curve .fl-grid { stroke: var(--border-color-primary); stroke-width: 1; }
+.fl-curve figcaption span { font-weight: 600; margin-right: .5rem; }
+.fl-curve .fl-target { stroke: #d55e00; fill: #d55e00; }
+.fl-curve .fl-other { stroke: #0072b2; fill: #0072b2; }
+.fl-curve span.fl-target { color: #a84900; } .fl-curve span.fl-other { color: #0064a0; }
+.dark .fl-curve .fl-target { stroke: #ff9a52; fill: #ff9a52; }
+.dark .fl-curve .fl-other { stroke: #6cb8ea; fill: #6cb8ea; }
+.dark .fl-curve span.fl-target { color: #ff9a52; } .dark .fl-curve span.fl-other { color: #6cb8ea; }
+.fl-curve path.fl-target, .fl-curve path.fl-other { fill: none !important; }
+.fl-curve .fl-intact { stroke-width: 1; stroke-dasharray: 1 3; }
+.fl-curve .fl-drawn { stroke-dasharray: 5 4; stroke-width: 1.3; }
+.fl-curve .fl-mark.fl-drawn { fill: var(--background-fill-primary); stroke-dasharray: none; }
 table.fl-table { border-collapse: collapse; border: 0; width: 100%; font-size: .86rem;
   font-variant-numeric: tabular-nums; color: var(--body-text-color); }
 .fl-table caption { caption-side: bottom; text-align: left; font-size: .8rem; padding-top: .4rem;
