@@ -19,6 +19,7 @@ from common.study.settings import Settings
 
 DRAWS = 19  # the fewest that let p fall to 0.05
 QUICK = f"magnitude-matched:{DRAWS}"
+MORE_DRAWS = 59  # of 19, one that comes near the top at any dose already hides an effect
 LARGEST_SEED = 2**31 - 1
 FREE = ("device", "batch_size", "cache_memory", "plain", "data_root", "top")
 """What a form need not say: the numbers do not depend on them, or it says them otherwise."""
@@ -59,8 +60,18 @@ def controls_offered() -> dict[str, str]:
         f"{DRAWS} magnitude-matched (quick)": QUICK,
         f"{DRAWS} of {each}": ",".join(f"{rule}:{DRAWS}" for rule in matched),
         **{f"{DRAWS} {rule}": f"{rule}:{DRAWS}" for rule in reversed(matched[:-1])},
+        **{f"{n} of {each}, 5 random": as_in_the_demo(n) for n in (DRAWS, MORE_DRAWS)},
         f"all rules, {drawn} masks and the bottom one": default_controls(),
     }
+
+
+def as_in_the_demo(draws: int) -> str:
+    """The controls that ``make demo`` draws: five random masks, and so many of each matched rule.
+
+    Its findings are the ones that ship, so that the first screen says what the terminal does.
+    """
+    matched = [rule.name for rule in CONTROL_RULES.values() if rule.matched]
+    return ",".join(["random:5", *(f"{rule}:{draws}" for rule in matched)])
 
 
 S = TypeVar("S", bound=Settings)

@@ -6,6 +6,7 @@ is opened as any run folder is, and never written to.
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,15 +23,17 @@ from common.effects.results import Results
 from common.report import figures
 from common.report.strip import KEPT, SHOWN, Strip, keep_answers, strip_of
 from common.study.digests import save_digests
+from common.study.results import NAME as RESULTS
 from common.study.results import load_results
 from common.study.verbs import run
 
 if TYPE_CHECKING:
     from common.study.front import FrontEnd, S
 
-PARTS = ("run.json", "results.json", "selectivity.safetensors", KEPT, SHOWN)
+PARTS = ("run.json", RESULTS, "selectivity.safetensors", KEPT, SHOWN)
 TOLD = "Made when this version was released; run it to make your own."
 CURVE = "curve.png"
+COLOURS = 48  # of the curve, which has few: a third of the bytes
 CALLED = "as it ships"
 
 
@@ -88,12 +91,15 @@ def pack(made: Path, folder: Path) -> None:
     keep_answers(made, results)
     about = read_sealed(made / "run.json")
     shutil.rmtree(folder, ignore_errors=True)
-    for name in (*PARTS[1:], *_pictures(made)):
+    for name in (*PARTS[2:], *_pictures(made)):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(made / name, folder / name)
+    numbers = json.dumps(read_json(made / RESULTS), separators=(",", ":"))  # half the bytes
+    (folder / RESULTS).write_text(numbers + "\n", encoding="utf-8")
     own = {"command": about["command"].partition(" --out ")[0], "platform": ""}
     save_sealed(folder / "run.json", {**about, **own})
-    pictures.as_picture(figures.dose_curve(results)).save(folder / CURVE, optimize=True)
+    curve = pictures.as_picture(figures.dose_curve(results)).convert("RGB")
+    curve.quantize(COLOURS).save(folder / CURVE, optimize=True)
     save_digests(folder)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from browser.found import FoundMap, localized, settings_in
-from browser.offer import QUICK, Offer, belonging, check_offered
+from browser.offer import MORE_DRAWS, Offer, as_in_the_demo, belonging, check_offered
 from browser.shipped import Shipped
 from browser.visitors import Shelf
 from common.base.errors import MaskError
@@ -27,7 +27,7 @@ from llm_loc.experiment import FRONT, Settings, open_model
 from llm_loc.gguf import SUFFIX
 from llm_loc.packages import PACKAGES
 
-DEMO = completed(Settings, {"model": "phantom/lm", "controls": QUICK})
+DEMO = completed(Settings, {"model": "phantom/lm", "controls": as_in_the_demo(MORE_DRAWS)})
 SHIPPED = Shipped(Path(__file__).parent / "shipped")  # made by ship.py
 DOSES = ("0.5", "1", "2", "5", "10", "20")
 PREDICTS = ("ForCausalLM", "LMHeadModel")

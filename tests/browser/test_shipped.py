@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,14 @@ from common.effects.established import established
 from common.effects.verdict import verdict, warnings
 from common.measure.masks import top_percent
 from common.measure.scores import SelectivityMap
+from common.study.declared import completed
 from common.study.digests import check_digests
 from common.study.results import SCHEMA
 from llm_loc.app import visit as language
 from tests.reference.numbers import kept
 from vision_loc.app import visit as faces
 
+ROOT = Path(__file__).parents[2]
 BOTH = {"cnn": faces, "lm": language}
 ROUNDING: dict[str, Any] = {"rel": 1e-6, "abs": 1e-6}
 ONE_ITEM = 0.007  # where two logits are all but equal, another machine may choose another
@@ -42,7 +46,7 @@ def test_it_is_whole_small_and_of_this_schema(shipped: Shipped) -> None:
     check_digests(shipped.folder)
     assert read_json(shipped.folder / "results.json")["schema"] == SCHEMA
     files = [file for file in shipped.folder.rglob("*") if file.is_file()]
-    assert sum(file.stat().st_size for file in files) < 300_000
+    assert sum(len(zlib.compress(file.read_bytes())) for file in files) < 110_000  # in a wheel
     about = (shipped.folder / "run.json").read_text()
     assert "/tmp" not in about
     assert "/home" not in about
@@ -86,6 +90,19 @@ def test_its_words_are_those_of_today(name: str, shipped: Shipped) -> None:
     assert about["started"][:10] in said
     assert "fl-go" not in said  # it is no run of the list
     assert "fl-go" in heading(shipped.folder, page.OFFER.filled)
+
+
+def test_the_first_button_runs_what_make_demo_does(name: str) -> None:
+    line = next(
+        line for line in (ROOT / "Makefile").read_text("utf-8").splitlines()
+        if f"run --model phantom/{name} " in line
+    )  # fmt: skip
+    _, _, *words = shlex.split(line.strip().rstrip("\\").strip().strip("'"))
+    given = {
+        option.removeprefix("--"): value
+        for option, value in zip(words[::2], words[1::2], strict=True)
+    }
+    assert completed(type(BOTH[name].DEMO), given) == BOTH[name].DEMO
 
 
 def test_a_page_begins_with_its_line_its_strip_and_its_curve(shipped: Shipped) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest.mock import patch
 
+from browser.offer import QUICK
 from common.base.quiet import hush_libraries
+from common.study.settings import read_controls
 from tests.e2e.patience import PATIENCE
 from tests.forked import forked
 
@@ -61,7 +63,7 @@ def _start(folder: Path) -> tuple[BaseProcess, str]:
 
 
 def serve(port: int) -> None:
-    """What ``python app.py --port`` does, with first buttons that show a part of the items.
+    """What ``python app.py --port`` does, with first buttons that show fewer items and masks.
 
     Beside a model stands one untrained network, where nobody asks for another number.
     """
@@ -69,10 +71,11 @@ def serve(port: int) -> None:
     from llm_loc.app import visit as language
     from vision_loc.app import visit as faces
 
+    quick = {"top": (1.0, 5.0), "controls": read_controls(QUICK)}
     fewer = {
         "common.study.baseline.UNTRAINED_SEEDS": 1,
-        "llm_loc.app.tab.DEMO": replace(language.DEMO, items=8),
-        "vision_loc.app.tab.DEMO": replace(faces.DEMO, items=4),
+        "llm_loc.app.tab.DEMO": replace(language.DEMO, items=8, **quick),
+        "vision_loc.app.tab.DEMO": replace(faces.DEMO, items=4, **quick),
     }
     with ExitStack() as patched:
         for name, less in fewer.items():

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from browser.found import FoundMap, settings_in
-from browser.offer import QUICK, Offer, belonging
+from browser.offer import DRAWS, Offer, as_in_the_demo, belonging
 from browser.shipped import Shipped
 from browser.visitors import Shelf
 from common.base.errors import DataError, MaskError
@@ -29,7 +29,9 @@ from vision_loc.catalogue import downloaded
 from vision_loc.experiment import FRONT, Settings, open_model
 from vision_loc.stimuli import benchmark, open_picture
 
-DEMO = completed(Settings, {"model": "phantom/cnn", "top": "1,5", "controls": QUICK})
+DEMO = completed(
+    Settings, {"model": "phantom/cnn", "top": "0.5,1,5", "controls": as_in_the_demo(DRAWS)}
+)
 SHIPPED = Shipped(Path(__file__).parent / "shipped")  # made by ship.py
 DOWNLOADS = (
     "torchvision/resnet18.IMAGENET1K_V1",
