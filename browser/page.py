@@ -55,7 +55,8 @@ class Page:
 def begin(demo: gr.Blocks, pages: Sequence[Page]) -> None:
     """Let who opens the app have the findings that ship: of all pages at once.
 
-    A moment after the page is up: before that, Gradio does not tell all who listen (seen in 6.31).
+    A moment after the page is up, and in the queue: of what comes before that, or past the queue,
+    Gradio does not tell all who listen, and the map of the units stayed away (seen in 6.31).
     """
 
     def first(*found: Any) -> Any:
@@ -67,5 +68,5 @@ def begin(demo: gr.Blocks, pages: Sequence[Page]) -> None:
 
     states: list[Any] = [page.found for page in pages]
     demo.load(None, None, None, js=MOUNTED).then(
-        first, states, states, queue=False, show_progress="hidden", api_visibility="private"
+        first, states, states, show_progress="hidden", api_visibility="private"
     )

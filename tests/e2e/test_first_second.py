@@ -56,6 +56,7 @@ def test_a_finding_is_there_before_anything_is_pressed(browser: Browser, app_url
     page.get_by_text("What these words mean").click()
     page.get_by_text("as loud: as active on average").wait_for()
     page.locator("#face-layers label").first.wait_for()
+    page.locator("#face-map img").wait_for()  # though nothing was run
     tab(page, "Try it")
     page.locator("#without-control h2").wait_for()  # answered, and by which model
     assert page.locator("#which input").input_value().startswith("phantom/cnn")
@@ -63,6 +64,7 @@ def test_a_finding_is_there_before_anything_is_pressed(browser: Browser, app_url
     assert names[0] == "face-06"
     tab(page, "Language")
     page.locator("#language-finding .fl-finding").wait_for()
+    assert "● Evidence" in page.locator("#language-finding .fl-finding").inner_text()
     assert page.locator("#language-strip figure").count() == 6
     page.get_by_text("Choose model, localizer and doses yourself").locator("visible=true").click()
     page.get_by_role("button", name="How long will it take?").locator("visible=true").click()
