@@ -1,7 +1,7 @@
-"""Where, on the Try it page: where the masked units answer, and what each part of a picture does.
+"""Where, on the Try it page: where units answer, and what each part of a picture does.
 
-Asked for by a button: it takes a pass for the one, and for the other a pass for every square under
-every mask.
+Asked for by a button: it takes a pass for the masked units, and for the parts a pass for every
+square under every mask. After that any one unit can be asked for by its name, which takes a pass.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import torch
 from browser import fragments, pictures
 from browser.events import QUIET, told
 from common.base.errors import DataError, SettingError
-from common.measure.masks import Mask, top_percent
+from common.measure.masks import Mask, top_percent, units_mask
 from common.measure.sites import WEIGHT
 from common.measure.where import Where, answers_by_place
 from common.report import figures
+from common.study.single_unit import describe_unit
+from common.study.unit_names import unit_named
 from vision_loc.app.look import Look
 from vision_loc.app.visit import MODELS, Found
 from vision_loc.models import VisionModel
@@ -88,32 +90,42 @@ def build(
     places = gr.State(None, time_to_live=3600)
     ask = gr.Button("Where in the picture?", elem_id="where", size="sm")
     said = gr.HTML(elem_id="where-said")
-    layer = gr.Dropdown(
-        [], label="Layer", visible=False, elem_id="where-layer",
-        info="Of the masked units whose answers are mapped.",
-    )  # fmt: skip
+    with gr.Row():
+        layer = gr.Dropdown(
+            [], label="Layer", visible=False, elem_id="where-layer",
+            info="Of the masked units whose answers are mapped.",
+        )  # fmt: skip
+        one = gr.Textbox(
+            label="One unit", visible=False, elem_id="where-unit", max_length=200, max_lines=1,
+            info="Alone, masked or not: LAYER/NUMBER as in layer4.1:output/17, or #RANK as in #1; "
+            "then Enter.",
+        )  # fmt: skip
     with gr.Row():
         answers = pictures.place("Where the units answer", "where-answers")
         changes = pictures.place("What hiding each part does", "where-changes")
-    shown = [said, layer, answers, changes, places]
+    shown = [said, layer, one, answers, changes, places]
     ask.click(
         where, [held, percent, found], shown, concurrency_limit=1, concurrency_id="look",
         show_progress_on=said, api_visibility="private",
     )  # fmt: skip
     layer.input(show_layer, [layer, places], answers, **QUIET)
+    one.submit(
+        show_unit, [one, held, found], answers, concurrency_limit=1, concurrency_id="look",
+        show_progress_on=answers, api_visibility="private",
+    )  # fmt: skip
     gr.on(anew, forget, None, shown, queue=False, **QUIET)
 
 
 def forget() -> list[Any]:
     """Nothing is shown: the picture or the mask is another one."""
-    return ["", gr.Dropdown(visible=False), *[pictures.drawn(None, "")] * 2, None]
+    hidden = [gr.Dropdown(visible=False), gr.Textbox("", visible=False)]
+    return ["", *hidden, *[pictures.drawn(None, "")] * 2, None]
 
 
 @told
 def where(held: Any, percent: float, found: Found | None) -> list[Any]:
     """Where the masked units answer to the picture, and what each of its squares does."""
-    if held is None or found is None or held.map != found.map.fingerprint:
-        raise DataError("there is no picture yet; choose one above first")
+    found = _looked_at(held, found)
     masks = {NAMES[0]: top_percent(found.map, percent)}
     rival, problem = found.matched(percent)
     if rival is not None:
@@ -129,10 +141,35 @@ def where(held: Any, percent: float, found: Found | None) -> list[Any]:
     return [
         fragments.note(" ".join(filter(None, words))),
         gr.Dropdown(layers, value=EVERY if layers else None, visible=len(layers) > 2),
+        gr.Textbox("", visible=found.map.unit != WEIGHT),
         show_layer(EVERY, places) if layers else pictures.drawn(None, ""),
         _changes(seen, places, found),
         places,
     ]
+
+
+def _looked_at(held: Any, found: Found | None) -> Found:
+    """The map that the picture was looked at with."""
+    if held is None or found is None or held.map != found.map.fingerprint:
+        raise DataError("there is no picture yet; choose one above first")
+    return found
+
+
+@told
+def show_unit(name: str | None, held: Any, found: Found | None) -> Any:
+    """Where in the picture one unit answers, whether a mask has it or not."""
+    found = _looked_at(held, found)
+    row = describe_unit(found.map, unit_named(found.map, name or ""))
+    mask = units_mask(found.map, [row.unit])
+    with MODELS.held(found.settings) as model:
+        places = places_of(model, held.look, {row.title: mask}, found)
+    if not places.layers:
+        raise DataError(f"{row.site}: its outputs lie nowhere in the picture, so there is no map")
+    figure = figures.answers_over(
+        places.pixels, places.of(str(row.site)), "|activation| of the unit, over its loudness"
+    )
+    most = _spot(places.of(str(row.site))[row.title])
+    return pictures.drawn(figure, f"Where in the picture {row.title} answers most: {most}.")
 
 
 def places_of(model: VisionModel, look: Look, masks: dict[str, Mask], found: Found) -> Places:

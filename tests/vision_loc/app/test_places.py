@@ -15,6 +15,7 @@ import pytest
 from browser import chart
 from browser.pictures import SHARP
 from browser.units import name_of, typed
+from common.measure.masks import units_mask
 from common.report import figures
 from common.report.figures.unit_map import frame_of, places
 from common.study.single_unit import describe_unit
@@ -110,12 +111,13 @@ def test_where_the_units_answer_and_what_hiding_each_part_does(
     faces: visit.Found, picture: str
 ) -> None:
     *_, held = tab_try.show(picture, 1.0, faces, None)
-    said, layer, answers, changes, known = tab_where.where(held, 1.0, faces)
+    said, layer, unit, answers, changes, known = tab_where.where(held, 1.0, faces)
     assert "Margin of “face-01”, the intact model’s answer" in unescape(said)
     assert "without the top units" in said
     assert layer.choices[0][1] == tab_where.EVERY
     assert answers.visible
     assert changes.visible
+    assert unit.visible
     assert "top units at" in answers.alt_text
     one = tab_where.show_layer(layer.choices[1][1], known)
     assert layer.choices[1][1] in one.alt_text
@@ -124,3 +126,22 @@ def test_where_the_units_answer_and_what_hiding_each_part_does(
     with pytest.raises(gr.Error, match="choose one above first"):
         tab_where.where(None, 1.0, faces)
     assert not any(getattr(each, "visible", False) for each in tab_where.forget())
+
+
+def test_one_unit_is_mapped_whether_a_mask_has_it_or_not(faces: visit.Found, picture: str) -> None:
+    *_, held = tab_try.show(picture, 1.0, faces, None)
+    for rank in (1, faces.map.n_units // 2):
+        row = describe_unit(faces.map, int(faces.map.ranking[rank - 1]))
+        shown = tab_where.show_unit(f"#{rank}", held, faces)
+        assert shown.visible
+        assert row.title in shown.alt_text
+    # Its map is what the unit answers at each place, over how loud it is.
+    with visit.MODELS.held(faces.settings) as model:
+        mask = units_mask(faces.map, [row.unit])
+        known = tab_where.places_of(model, held.look, {"it": mask}, faces)
+    mean = known.of(str(row.site))["it"].mean() * faces.map.magnitude[row.unit]
+    assert mean == pytest.approx(held.look.responses[row.unit], rel=1e-4)
+    with pytest.raises(gr.Error, match="no unit of that number"):
+        tab_where.show_unit("#0", held, faces)
+    with pytest.raises(gr.Error, match="choose one above first"):
+        tab_where.show_unit("#1", None, faces)
