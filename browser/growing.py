@@ -117,7 +117,7 @@ def _point(known: Known, group: str) -> Point | None:
 
 def _intact(known: Sequence[Known], group: str) -> Point | None:
     own = next((each for each in known if each.rule == INTACT), None)
-    return own and _point(own, group)
+    return None if own is None else _point(own, group)
 
 
 def _of_group(
