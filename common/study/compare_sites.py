@@ -118,7 +118,8 @@ def _check(settings: Settings, kinds: Sequence[str], n_units: int | None) -> Non
 def _identity(
     at_hand: Sequence[Localizing[Any]], settings: Settings, tested: Evaluating
 ) -> dict[str, Any]:
-    each = {one.settings.kind: one.identity["sites"] for one in at_hand}
+    # A list and no mapping: seeds of the draws go by the order, and the dose by the first.
+    each = [[one.settings.kind, one.identity["sites"]] for one in at_hand]
     shared = {key: of for key, of in at_hand[0].identity.items() if key != "sites"}
     tried = {key: of for key, of in evaluation_identity(settings, tested).items() if key != "top"}
     return {**shared, **tried, "kinds": each, "n_units": _n_units(at_hand[0])}
