@@ -146,7 +146,8 @@ class Source(Generic[S, Model]):
     settings : Settings
         The folder's own, with what was changed.
     identity : dict
-        Of its model, as its ``run.json`` has it.
+        Of its model, as its ``run.json`` has it; and what is done to stimuli now, if that is not
+        what was done to the map's.
     localizer : DescribedLocalizer
         Of its map.
     made_by : Settings
@@ -185,6 +186,7 @@ def open_source(front: FrontEnd[S, Model], folder: Path, **changed: Any) -> Sour
         own = read_settings(front.settings, entry["settings"])
         settings = read_settings(front.settings, {**entry["settings"], **changed})
         known, contrast = entry["identity"]["model"], entry["localizer"]
+        prepared = entry["identity"].get("preprocessing")
         digests = pd.read_csv(folder / STIMULI)["digest"].tolist()
     except (KeyError, TypeError, OSError, ValueError) as error:
         raise RunError(f"{folder}: not the folder of a map ({error})") from error
@@ -192,6 +194,8 @@ def open_source(front: FrontEnd[S, Model], folder: Path, **changed: Any) -> Sour
     model, described = front.load(settings)
     if described.fingerprint != known["fingerprint"]:
         raise RunError(f"{folder}: its map was made on other weights of {settings.model}")
+    if prepared is not None and described.preprocessing != prepared:
+        known = {**known, "preprocessing": described.preprocessing}
     baseline = kept_baseline(folder)
     found = found.without(settings.exclude_massive)
     if settings.units is not None:

@@ -12,7 +12,8 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision import transforms as T
 
-from common.base.errors import ModelError
+from common.base.errors import ModelError, RunError
+from vision_loc import phantom
 from vision_loc.notebook import experiment, vision_model
 from vision_loc.preprocess import noise
 from vision_loc.settings import Settings
@@ -108,3 +109,20 @@ def test_a_transform_that_is_drawn_by_chance_is_refused() -> None:
     by_chance = T.Compose([T.Resize((16, 16)), T.RandomHorizontalFlip(), T.ToTensor()])
     with pytest.raises(ModelError, match="drawn by chance, as for training"):
         vision_model(net(nn.ReLU()), transform=by_chance)
+
+
+def test_a_map_under_another_transform_is_another_evaluation(tmp_path: Path) -> None:
+    at = 0
+
+    def made() -> Any:
+        cut = T.Compose([Cut(at), T.ToTensor()])
+        return vision_model(phantom.load("planted"), transform=cut)
+
+    mine, how = experiment(made, "mine"), {"controls": "", "top": "6.25", "items": "1"}
+    mine.localize(localizer="phantom-planted:pattern", untrained_seeds=0, out=tmp_path / "map")
+    where = {"evaluation": "phantom-planted", "out": tmp_path / "e"}
+    mine.evaluate(tmp_path / "map", **where, **how)
+    assert mine.evaluate(tmp_path / "map", **where, **how)[2]
+    at = 8
+    with pytest.raises(RunError, match=r"holds another run .*preprocessing"):
+        mine.evaluate(tmp_path / "map", **where, **how)
