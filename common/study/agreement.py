@@ -264,8 +264,9 @@ def _tables(part: str, one: Path, two: Path, within: float) -> Agreement:
             furthest = float(gap[most])
             key = [str(each) for each in rows[unlike[most]][:-1] if str(each)]
             where = f"{column} of {' '.join(key)}"
-    gone = (len(left) - len(rows)) * len(columns)
-    new = (len(right) - len(rows)) * len(columns)
+    # Rows of the columns that both have, and whole columns that one alone has.
+    gone = (len(left) - len(rows)) * len(columns) + left.size - len(left) * len(columns)
+    new = (len(right) - len(rows)) * len(columns) + right.size - len(right) * len(columns)
     return Agreement(part, n, n_other, furthest, where, gone, new)
 
 
