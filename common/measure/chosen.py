@@ -15,7 +15,7 @@ import numpy as np
 
 from common.base.errors import MaskError
 from common.measure.scores import SelectivityMap
-from common.measure.shares import CHOSEN
+from common.measure.shares import CHOSEN, without_doses
 
 OF_THE_TOP = ("lower_signed", CHOSEN)  # what a map says of its top units
 
@@ -45,10 +45,7 @@ def with_chosen(found: SelectivityMap, name: str, units: Sequence[int]) -> Selec
             f"{name}: {out:,} of its {len(chosen):,} units are massive, and `exclude_massive` "
             "leaves these out"
         )
-    halves = found.about.get("split_half")
-    about = {key: value for key, value in found.about.items() if key not in OF_THE_TOP}
-    if halves is not None:  # what is told of doses is told of the top ones
-        about["split_half"] = {**halves, "dice": {}, "dice_chance": {}}
+    about = {k: v for k, v in without_doses(found.about).items() if k not in OF_THE_TOP}
     about[CHOSEN] = {"name": name, "units": chosen.tolist()}
     return replace(found, about=about)
 

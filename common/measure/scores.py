@@ -30,7 +30,7 @@ from common.measure.score_rules import check_effort as check_effort
 from common.measure.score_rules import check_level as check_level
 from common.measure.score_rules import score_identity as score_identity
 from common.measure.score_rules import score_rule as score_rule
-from common.measure.shares import CHOSEN, chosen_first, n_chosen
+from common.measure.shares import CHOSEN, chosen_first, n_chosen, without_doses
 from common.measure.sites import WEIGHT, Pooling, Site, Unit
 from common.measure.welch import WELCH, check_sides, joined
 
@@ -173,12 +173,13 @@ class SelectivityMap:
     def without(self, least: float | None) -> SelectivityMap:
         """The same, with masks of units below so many times the median alone; of all for ``None``.
 
-        How many top units are lower by their sign is no longer known.
+        How many top units are lower by their sign, and what top masks of halves share, is no longer
+        known.
         """
         if self.about.get(EXCLUDED) == least:
             return self
         gone = (EXCLUDED, "lower_signed")
-        about = {name: value for name, value in self.about.items() if name not in gone}
+        about = {k: v for k, v in without_doses(self.about).items() if k not in gone}
         return replace(self, about={**about, **({} if least is None else {EXCLUDED: least})})
 
     @cached_property

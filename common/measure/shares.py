@@ -11,6 +11,9 @@ import numpy as np
 from common.measure.moments import Array
 
 CHOSEN = "chosen"  # what a map is told of units that come first, whatever their score
+SPLITS = "splits"  # and of many random halves
+OF_DOSES = {"split_half": ("dice", "dice_chance"), SPLITS: ("dice", "held", "n_mostly")}
+"""What a map is told of the masks of its doses."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,16 @@ def chosen_first(order: np.ndarray, about: Mapping[str, Any]) -> np.ndarray:
         return order
     first = np.isin(order, about[CHOSEN]["units"])
     return np.concatenate([order[first], order[~first]])
+
+
+def without_doses(about: Mapping[str, Any]) -> dict[str, Any]:
+    """What a map is told, for other masks than those that it was told of."""
+    emptied = {
+        name: {**about[name], **{each: {} for each in told}}
+        for name, told in OF_DOSES.items()
+        if name in about
+    }
+    return {**about, **emptied}
 
 
 def n_chosen(n_units: int, percent: float, *, truncated: bool = False) -> int:

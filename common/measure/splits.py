@@ -17,10 +17,10 @@ from common.measure.halves import CONTROL_HALVES, TARGET_HALVES, assign_groups
 from common.measure.moments import Array, Moments
 from common.measure.rules import Contrast, ScoreRule
 from common.measure.scores import TRUNCATED, SelectivityMap
+from common.measure.shares import SPLITS as SPLITS
 from common.measure.shares import split_half
 from common.measure.sites import Site
 
-SPLITS = "splits"
 MOSTLY = 0.9  # of the halves
 
 
