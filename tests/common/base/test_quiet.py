@@ -8,11 +8,13 @@ import sys
 
 import pytest
 
+from common.base import quiet
 from common.base.quiet import TALKERS
 
-TALK = """
-import logging, warnings
-from common.base.quiet import hush_libraries
+# The module by itself: with the package come torch and all else, which takes seconds.
+TALK = f"""
+import logging, runpy, warnings
+hush_libraries = runpy.run_path({quiet.__file__!r})["hush_libraries"]
 import huggingface_hub
 hush_libraries()
 import transformers
