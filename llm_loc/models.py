@@ -336,7 +336,8 @@ class LanguageModel(LoadedModel):
 def _digest_of(tokenizer: Any) -> str:
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None:
-        return digest_of([sorted(tokenizer.get_vocab().items()), str(tokenizer.special_tokens_map)])
+        known = [sorted(tokenizer.get_vocab().items()), str(tokenizer.special_tokens_map)]
+        return digest_of([*known, *getattr(tokenizer, "tried", [])])
     # Where it cuts and fills up is set anew by each call, and no part of what it is.
     whole = {**json.loads(backend.to_str()), "truncation": None, "padding": None}
     return digest_of([whole, str(tokenizer.special_tokens_map)])

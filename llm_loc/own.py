@@ -29,6 +29,8 @@ from llm_loc.models import EXAMPLE_TOKENS, LanguageModel
 
 LONGEST = 1024  # tokens up to which a model that does not say it is tried
 MASK = "attention_mask"
+TRIED = ("The quick brown fox", "the old girls sing", "ABC abc 123", "straße, élan!")
+"""Texts by which a tokenizer is told that is two functions."""
 
 
 class ByHand(nn.Module):
@@ -100,6 +102,17 @@ class Spelled:
         if isinstance(texts, str):
             return {"input_ids": list(self.plain.encode(texts))[:max_length]}
         return {"input_ids": [list(self.plain.encode(text))[:max_length] for text in texts]}
+
+    @property
+    def tried(self) -> list[Any]:
+        """What it makes of a few texts: its vocabulary does not say how it cuts them."""
+        return [self._tried(text) for text in TRIED]
+
+    def _tried(self, text: str) -> list[int] | str:
+        try:
+            return [int(each) for each in self.plain.encode(text)]
+        except Exception as error:  # of somebody's own code, which may not know a letter
+            return type(error).__name__
 
     def decode(self, ids: Sequence[int], **_: Any) -> str:
         """The text of some tokens."""
