@@ -122,8 +122,9 @@ def shown_run(page: str, first: str) -> Shown:
     """
     head = gr.HTML(first, elem_id=f"{page}-head")
     asked = gr.Textbox(
-        "", label="Run", info="The run that is shown.", visible="hidden", elem_id=f"{page}-run"
-    )
+        "", label="Run", info="The run that is shown.", visible="hidden", elem_id=f"{page}-run",
+        elem_classes=["fl-unseen"],
+    )  # fmt: skip
     return Shown(head, asked, gr.State(""))
 
 

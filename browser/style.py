@@ -36,6 +36,8 @@ CSS = """
 /* As wide as what is seen of a table, and where it is seen. */
 .fl-table caption { position: sticky; left: 0; width: 100cqi; box-sizing: border-box; }
 #faces-so-far:not(:has(table)), #language-so-far:not(:has(table)) { display: none; }
+/* Gradio shows what is hidden once an event has filled it (seen in 6.31). */
+.fl-unseen { display: none !important; }
 .fl-growing { margin: .3rem 0; font-size: 1.05rem; font-weight: 600;
   color: var(--body-text-color); }
 .fl-curve { margin: .3rem 0; max-width: 30rem; }

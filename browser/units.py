@@ -132,7 +132,7 @@ class UnitPages(Generic[Model, S]):
             shown = chart.place(f"{self.page}-map")
             asked = gr.Textbox(
                 "", label="Unit", visible="hidden", elem_id=f"{self.page}-unit",
-                info="What was clicked on the map.",
+                info="What was clicked on the map.", elem_classes=["fl-unseen"],
             )  # fmt: skip
             named = gr.Textbox(
                 label="Any unit", elem_id=f"{self.page}-named", max_length=200, max_lines=1,

@@ -57,6 +57,8 @@ def test_a_finding_is_there_before_anything_is_pressed(browser: Browser, app_url
     page.get_by_text("as loud: as active on average").wait_for()
     page.locator("#face-layers label").first.wait_for()
     page.locator("#face-map img").wait_for()  # though nothing was run
+    page.get_by_label("Any unit").locator("visible=true").wait_for()
+    assert not page.get_by_text("What was clicked on the map.").locator("visible=true").count()
     tab(page, "Try it")
     page.locator("#without-control h2").wait_for()  # answered, and by which model
     assert page.locator("#which input").input_value().startswith("phantom/cnn")
