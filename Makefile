@@ -10,7 +10,7 @@ TWO := -n 2 --dist loadfile
 DEPRECATED := -W error::DeprecationWarning -W error::FutureWarning -W error::PendingDeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real app test test-browser test-slow test-newest test-oldest constraints check bench bench-more bench-gpu bench-peers calibrate errors faults faults-short clean docs notebooks
+.PHONY: help setup demo demo-real app test test-browser test-slow test-newest test-oldest constraints check bench bench-more bench-gpu bench-peers calibrate errors faults faults-short clean docs notebooks test-notebooks
 
 help:
 	@echo 'make demo         the face and language experiments on the bundled phantoms, offline'
@@ -25,6 +25,7 @@ help:
 	@echo 'make bench-more   two processes against one; bfloat16 and float16 against float32'
 	@echo 'make docs         the documentation as a site, in build/site'
 	@echo 'make notebooks    the notebooks, executed anew; those of real models where FUNCLOC_DATA is set'
+	@echo 'make test-notebooks  whether they run, each from its first cell to its last'
 	@echo 'make calibrate    how often the verdict is wrong where the truth is known'
 	@echo 'make faults       a run broken off at each of its file operations; 10,000 inputs of all kinds'
 	@echo 'make errors       docs/errors.md from the code and docs/errors.yaml'
@@ -64,7 +65,7 @@ demo: $(READY)
 # A part of the items and of the draws, so that two cores take a quarter of an hour.
 REAL := \
 	'vision-loc run --model pip/efficientnet_lite0 --localizer floc:faces --eval imagenet-sample --top 1 --untrained-seeds 0 --controls random:5,layer-matched:19,magnitude-matched:19' \
-	'llm-loc run --model pip/smollm2-135m-instruct --localizer langloc --eval blimp,prose --items 2 --top 1 --untrained-seeds 0 --controls random:5,layer-matched:19,magnitude-matched:19'
+	'llm-loc run --model pip/smollm2-135m-instruct --localizer langloc --eval blimp,prose --items 1 --top 1 --untrained-seeds 0 --controls random:3,layer-matched:19,magnitude-matched:19'
 
 demo-real: $(READY)
 	@for words in $(REAL); do printf '\n$$ %s\n' "$$words"; $(RUN) $(BIN)/$$words || exit 1; done
@@ -152,6 +153,9 @@ docs: .venv-docs/.ready
 
 notebooks: .venv/.notebooks
 	@$(RUN) $(BIN)/python -m tests.docs.notebooks
+
+test-notebooks: .venv/.notebooks
+	@$(RUN) $(BIN)/python -m pytest -m slow tests/docs/test_notebooks.py
 
 clean:
 	rm -rf .venv .venv-docs .venv-newest .venv-oldest .venv-peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache
