@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from common.cli.main import run_command, spoken
 from common.study.commands import command
 from common.study.declared import completed, declarations, known_to, read_settings
 from common.study.settings import Settings as Common
+from common.study.verbs import open_source
 from llm_loc.settings import Settings as Language
+from vision_loc.experiment import FRONT
 from vision_loc.settings import Settings as Vision
 
 VERBS = (
@@ -130,6 +133,22 @@ def test_a_phantom_brings_its_stimuli_and_doses_and_what_is_said_wins(
     assert f"--localizer {own.localizer} --eval {own.evaluation} --top" in command(
         "some-loc", "run", bare, Path("runs/a")
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("eval", "no setting is called 'eval'; is it `evaluation`?"),
+        ("zzz", "no setting is called 'zzz'; there are ablation, "),
+        ("seeed", "no setting is called 'seeed'; is it `seed`?"),
+    ],
+)
+def test_what_is_no_setting_is_named(name: str, says: str) -> None:
+    with pytest.raises(SettingError, match=f"^{re.escape(says)}"):
+        completed(Vision, {"model": "phantom/cnn", name: "x"})
+    # A folder of a map is not looked into: the word is wrong, whatever the folder is.
+    with pytest.raises(SettingError, match=f"^{re.escape(says)}"):
+        open_source(FRONT, Path("no-folder"), **{name: "x"})
 
 
 def test_what_brings_no_evaluation_needs_one() -> None:

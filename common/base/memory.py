@@ -19,7 +19,7 @@ TUNED = ("GLIBC_TUNABLES", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "
 
 
 def keep_freed_memory() -> bool:
-    """Let the C library keep what is freed, where it is glibc; for programs alone, not on import.
+    """Let the C library keep what is freed, where it is glibc: for who runs, not on import.
 
     Returns
     -------

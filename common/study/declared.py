@@ -9,8 +9,9 @@ settings themselves are in :mod:`common.study.settings`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
 
 from common.base.errors import SettingError
@@ -204,6 +205,23 @@ def read_settings(kind: type[S], given: Mapping[str, Any]) -> S:
     return kind(**read)
 
 
+def check_names(kind: type[Declared], given: Iterable[str]) -> None:
+    """Settings that somebody names are settings.
+
+    Raises
+    ------
+    SettingError
+        If there is none of a name, with the one that is meant, or with all.
+    """
+    known = [field.name for field in fields(kind)]
+    called = {option(name).lstrip("-").replace("-", "_"): name for name in known}
+    for name in given:
+        if name not in known:
+            meant = called.get(name) or next(iter(get_close_matches(name, known, 1)), None)
+            which = f"is it `{meant}`?" if meant else f"there are {', '.join(sorted(known))}"
+            raise SettingError(f"no setting is called {name!r}; {which}")
+
+
 def say_settings(settings: Declared) -> dict[str, Any]:
     """Settings as ``run.json`` holds them: text, numbers, true, false and null."""
     return {
@@ -222,7 +240,13 @@ def completed(kind: type[S], given: Mapping[str, Any]) -> S:
         The front end's.
     given : mapping of str to object
         By name; ``None`` for what is left open.
+
+    Raises
+    ------
+    SettingError
+        If one makes no sense, or there is none of that name.
     """
+    check_names(kind, given)
     said = {name: value for name, value in given.items() if value is not None}
     own = kind.brought.get(str(said.get("model")))
     brought = {} if own is None else vars(own).copy()

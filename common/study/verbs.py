@@ -33,7 +33,7 @@ from common.report.mapped import make_map_report
 from common.report.site_kinds import make_sites_report
 from common.study.baseline import Asked, keep_baseline, kept_baseline
 from common.study.commands import command
-from common.study.declared import read_setting, read_settings, say_settings
+from common.study.declared import check_names, read_setting, read_settings, say_settings
 from common.study.digests import check_digests, save_digests
 from common.study.dissociation_file import NAME as DISSOCIATION
 from common.study.dissociation_file import load_dissociation
@@ -177,7 +177,10 @@ def open_source(front: FrontEnd[S, Model], folder: Path, **changed: Any) -> Sour
     ------
     RunError
         If it is no such folder, is another front end's, or the model has other weights now.
+    SettingError
+        If what is changed is no setting, or makes no sense.
     """
+    check_names(front.settings, changed)
     check_digests(folder, "run.json", "selectivity.safetensors", STIMULI, UNTRAINED)
     entry = read_sealed(folder / "run.json")
     check_front(entry, front.program, folder)
