@@ -39,7 +39,7 @@ def axe(page: Page, without: dict[str, str]) -> list[str]:
         "rules": {rule: {"enabled": False} for rule in without},
         "iframes": False,  # a report in its frame runs no script; it is looked at by itself
     }
-    page.wait_for_timeout(400)  # colours fade from one scheme to the other
+    page.wait_for_timeout(800)  # colours fade from one scheme to the other
     found = api.Axe().run(page, options=options).response["violations"]
     return [
         f"{rule['id']}: {node['target']} {node['html'][:200]} {node['failureSummary'][:300]}"
@@ -84,6 +84,7 @@ def see_a_unit(page: Page) -> None:
     page.locator("#face-unit-facts").get_by_text("Rank 2 of").wait_for()
     page.get_by_role("button", name="Ablate this unit alone", exact=True).click()
     page.locator("#face-unit-effect").get_by_text("this unit").wait_for()
+    page.locator("button:enabled").get_by_text("Ablate this unit alone").first.wait_for()
 
 
 def see_a_picture(page: Page) -> None:
@@ -91,7 +92,7 @@ def see_a_picture(page: Page) -> None:
     page.locator("#driven tbody tr").first.wait_for()
     page.get_by_role("button", name="Where in the picture?", exact=True).click()
     page.locator("#where-changes img").wait_for()
-    one = page.get_by_label("One unit")
+    one = page.locator("#where-unit :is(input, textarea)")
     one.fill("#1")
     one.press("Enter")
     page.locator("#where-answers img[alt*='answers most']").wait_for()
