@@ -22,6 +22,19 @@ def test_links_lead_to_files(page: Path) -> None:
     assert not gone
 
 
+ATOM = re.compile(r"`[^`]+`|!?\[[^\]]*\]\([^)]*\)|\$[^$]+\$")  # what is one word on a page
+FENCED = re.compile(r"^ *(```|\$\$).*?^ *(```|.*\$\$)$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=lambda page: page.name)
+def test_lines_of_pages_are_short(page: Path) -> None:
+    """But for tables, quotes, code, and links that alone are longer."""
+    text = FENCED.sub("", page.read_text(encoding="utf-8"))
+    long = [line for line in text.splitlines() if len(line) > 100 and line.lstrip()[0] not in "|>"]
+    words = [re.sub(r"^\s*[-*] +", "", ATOM.sub("WORD", line)).strip() for line in long]
+    assert not [line for line, said in zip(long, words, strict=True) if " " in said]
+
+
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
 def test_files_that_are_named_are_there(name: str) -> None:
     said = re.findall(r"`([\w./-]+)`", (ROOT / name).read_text(encoding="utf-8"))
