@@ -82,7 +82,7 @@ def shown_alone(
     session = session_of(request)
     show = VISITORS.follow(session, bar, steps)
     try:
-        with VISITORS.expecting(session), models.held(settings) as model:
+        with VISITORS.expecting(session), models.held(settings, found) as model:
             alone = effect_alone(front, settings, model, found, unit, show)
     except Stopped:
         return fragments.note("Stopped; nothing of this was kept.")

@@ -253,7 +253,8 @@ class UnitPages(Generic[Model, S]):
             session = session_of(request)
             show = VISITORS.follow(session, progress, self.steps)
             try:
-                with VISITORS.expecting(session), self.models.held(found.settings) as model:
+                held = self.models.held(found.settings, found.map)
+                with VISITORS.expecting(session), held as model:
                     known = self.answers(model, found.settings, found.map, mask, show)
             except Stopped:
                 return [fragments.note("Stopped; choose a unit to go on."), *EMPTY[1:], opened]

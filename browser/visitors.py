@@ -15,9 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
-from common.base.errors import FunclocError
+from common.base.errors import FunclocError, ModelError
 from common.base.memory import give_back_freed_memory
 from common.base.progress import KNOWN, LEFT, NOTE, PART, Progress, spoken_seconds
+from common.measure.scores import SelectivityMap
 from common.study.front import Model, S
 from common.study.so_far import Known, read_known
 
@@ -149,6 +150,17 @@ class Visitors:
 class _Place(Generic[Model]):
     lock: threading.Lock = field(default_factory=threading.Lock)
     model: Model | None = None
+    weights: str = ""  # the model's fingerprint, once somebody asked
+
+    def put(self, model: Model | None) -> None:
+        self.model, self.weights = model, ""
+
+    def fits(self, found: SelectivityMap | None) -> bool:
+        wanted = "" if found is None else str(found.about.get("model_fingerprint", ""))
+        if wanted and not self.weights:
+            model: Any = self.model
+            self.weights = model.describe()["fingerprint"]
+        return wanted in ("", self.weights)
 
 
 class Shelf(Generic[S, Model]):
@@ -169,14 +181,38 @@ class Shelf(Generic[S, Model]):
         self._places: OrderedDict[S, _Place[Model]] = OrderedDict()
 
     @contextmanager
-    def held(self, settings: S) -> Iterator[Model]:
-        """The model that the settings name, for this block alone."""
+    def held(self, settings: S, found: SelectivityMap | None = None) -> Iterator[Model]:
+        """The model that the settings name, for this block alone.
+
+        Parameters
+        ----------
+        settings : Settings
+            A run's.
+        found : SelectivityMap, optional
+            The map whose units are looked up in the model. A folder may have been trained again
+            under its name, since the model was loaded or since the map was made.
+
+        Raises
+        ------
+        ModelError
+            If what the name stands for now has other weights than those of the map.
+        """
         key = _naming(settings)
         place = self._place(key)
         with place.lock:
+            if place.model is not None and not place.fits(found):
+                place.put(None)
+                give_back_freed_memory()
             if place.model is None:
-                place.model = self._load(key)
-            yield place.model
+                place.put(self._load(key))
+                if not place.fits(found):
+                    raise ModelError(
+                        f"`model` {key.model}: has other weights now than those that this map was "
+                        "made of; run it again for a map of what it is now"
+                    )
+            model = place.model
+            assert model is not None
+            yield model
 
     def _place(self, key: S) -> _Place[Model]:
         with self._guard:

@@ -239,7 +239,7 @@ def voices(
     if "quiet" not in masks:
         texts["quiet"] = gr.Textbox("", visible=False)
     writing, settings = {}, found.settings
-    with MODELS.held(settings) as model:
+    with MODELS.held(settings, found.map) as model:
         unknown = say_unknown(model, prompt)
         note += fragments.note(unknown) if unknown else ""
         if chat:
@@ -260,7 +260,7 @@ def voices(
                     else:
                         texts[name] = _shown(name, text[0])
             yield *texts.values(), note, ""
-    with MODELS.held(settings) as model:
+    with MODELS.held(settings, found.map) as model:
         tokens = _read(model, found, prompt, texts["intact"], masks, not chat)
     yield *texts.values(), note, tokens
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from browser.visitors import BAR_EVERY, Shelf, Stopped, Visitors
+from common.base.errors import ModelError
 from common.base.progress import LEFT, NOTE, PART
 from common.study.settings import Settings
 
@@ -116,3 +119,33 @@ def test_a_model_that_cannot_be_loaded_leaves_the_place_free() -> None:
         pass
     with shelf.held(Settings("m")) as model:
         assert model == "here"
+
+
+def weighed(weights: str) -> Any:
+    """In the place of a model or of its map: what both know of the weights."""
+    print_of = {"fingerprint": weights, "model_fingerprint": weights}
+    return SimpleNamespace(weights=weights, describe=lambda: print_of, about=print_of)
+
+
+def test_a_model_that_was_trained_again_is_loaded_anew_for_its_new_map() -> None:
+    kept = ["old"]
+    shelf = Shelf(lambda _: weighed(kept[-1]))
+    with shelf.held(Settings("m"), weighed("old")) as first:
+        pass
+    kept.append("new")
+    with shelf.held(Settings("m"), weighed("old")) as still:  # what the old map was made of
+        assert still is first
+    with shelf.held(Settings("m"), weighed("new")) as model:
+        assert model.weights == "new"
+
+
+def test_a_map_of_weights_that_are_gone_is_refused_and_the_others_are_not() -> None:
+    shelf = Shelf(lambda _: weighed("new"))
+    for _ in range(2):
+        with (
+            pytest.raises(ModelError, match="`model` m: has other weights now"),
+            shelf.held(Settings("m"), weighed("old")),
+        ):
+            pass
+    with shelf.held(Settings("m"), weighed("new")) as model:
+        assert model.weights == "new"

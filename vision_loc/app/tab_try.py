@@ -172,7 +172,7 @@ def taken(upload: str, found: Found, held: Held | None) -> Held:
     if held is not None and (held.upload, held.map) == (upload, found.map.fingerprint):
         return held
     picture = read_upload(upload)
-    with MODELS.held(found.settings) as model:
+    with MODELS.held(found.settings, found.map) as model:
         return Held(upload, found.map.fingerprint, look(model, picture, found.map))
 
 

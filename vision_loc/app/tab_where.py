@@ -130,7 +130,7 @@ def where(held: Any, percent: float, found: Found | None) -> list[Any]:
     rival, problem = found.matched(percent)
     if rival is not None:
         masks[NAMES[1]] = rival
-    with MODELS.held(found.settings) as model:
+    with MODELS.held(found.settings, found.map) as model:
         placed = {} if found.map.unit == WEIGHT else masks  # a weight answers to nothing
         places = places_of(model, held.look, placed, found)
         seen = occlusion(
@@ -161,7 +161,7 @@ def show_unit(name: str | None, held: Any, found: Found | None) -> Any:
     found = _looked_at(held, found)
     row = describe_unit(found.map, unit_named(found.map, name or ""))
     mask = units_mask(found.map, [row.unit])
-    with MODELS.held(found.settings) as model:
+    with MODELS.held(found.settings, found.map) as model:
         places = places_of(model, held.look, {row.title: mask}, found)
     if not places.layers:
         raise DataError(f"{row.site}: its outputs lie nowhere in the picture, so there is no map")
