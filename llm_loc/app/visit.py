@@ -175,7 +175,7 @@ def found_of(model: str, progress: Progress = silent) -> Found:
         mapped = (entry.folder / "selectivity.safetensors").is_file()
         if mapped and entry.front == FRONT.program and name_in_roots(entry.model) == model:
             found = found_in(entry.folder)
-            if not found.settings.untrained:
+            if not found.settings.untrained and found.settings.adapter is None:
                 return found
     quick = Settings(model, localizer=fit(model)[0][0], stimuli=QUICK_TEXTS)
     return localized(FRONT, quick, found_in, progress)

@@ -13,6 +13,7 @@ import pytest
 
 from browser.events import VISITORS
 from browser.visitors import Stopped
+from common.base.files import read_sealed, save_sealed
 from common.measure.masks import top_percent
 from llm_loc.app import visit
 from llm_loc.app.tab_write import VOICES, voices, write
@@ -118,6 +119,18 @@ def test_a_model_without_a_map_gets_a_quick_one_and_its_own_map_is_taken_where_t
     whole = mapped(Path("runs/whole"), model="phantom/lm-plain")
     assert visit.found_of("phantom/lm-plain").map.fingerprint == whole.map.fingerprint
     assert folder.name != "whole"
+
+
+def test_a_model_without_its_adapter_is_not_taken_for_the_one_that_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(visit, "QUICK_TEXTS", 12)
+    folder = mapped(Path("runs/adapted"), model="phantom/lm-plain").folder
+    about = read_sealed(folder / "run.json")
+    about["settings"]["adapter"] = "somewhere/lora"
+    save_sealed(folder / "run.json", about)
+    assert visit.found_of("phantom/lm-plain").folder.name != "adapted"
 
 
 def test_a_prompt_in_a_template_is_written_on_from_there(
