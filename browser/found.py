@@ -18,6 +18,7 @@ from common.measure.scores import SelectivityMap
 from common.study.declared import declarations, read_settings
 from common.study.folder import check_front
 from common.study.front import FrontEnd
+from common.study.plan import say_ablation
 from common.study.settings import Settings
 from common.study.verbs import localize_only
 
@@ -51,9 +52,21 @@ class FoundMap(Generic[S]):
 
     @property
     def by(self) -> Ablation:
-        """How units are replaced: as in the run, but by the mean where that resampled its items."""
+        """How units are replaced: as in the run, but where that took values of other stimuli.
+
+        Nobody is named here to take them from. Then it is the mean, or zero where units are heads,
+        of which the map keeps no mean.
+        """
         by = self.settings.plan.ablation
-        return "mean" if by == "resample" else by
+        if by != "resample":
+            return by
+        return "zero" if any(site.width > 1 for site in self.map.sites) else "mean"
+
+    @property
+    def replaced(self) -> str:
+        """The same in words, and how the run did it where that is another way."""
+        here, there = say_ablation(self.by), say_ablation(self.settings.plan.ablation)
+        return here if here == there else f"{here} here ({there} in the run)"
 
     @cached_property
     def top(self) -> Mask:

@@ -17,7 +17,6 @@ from browser.events import BAR, QUIET, VISITORS, as_notice, session_of
 from browser.offer import LARGEST_SEED
 from common.base.errors import DataError, FunclocError, SettingError
 from common.measure.masks import Mask
-from common.study.plan import say_ablation
 from llm_loc import phantom
 from llm_loc.app.token_fragments import coloured
 from llm_loc.app.unknown import say_unknown
@@ -233,7 +232,7 @@ def voices(
     The model is held for one token of each text at a time.
     """
     masks, told = found.voices(percent)
-    words = f"{len(masks['top']):,} units for {found.title}, replaced by {say_ablation(found.by)}."
+    words = f"{len(masks['top']):,} units for {found.title}, replaced by {found.replaced}."
     note = fragments.note(" ".join([words, *told, _of_a_part(found)]).strip())
     texts: dict[str, Any] = dict.fromkeys(VOICES, "")
     if "quiet" not in masks:

@@ -177,4 +177,4 @@ def taken(upload: str, found: Found, held: Held | None) -> Held:
 
 
 def _note(found: Found, words: str) -> str:
-    return fragments.note(f"Units for {found.title}. {words}")
+    return fragments.note(f"Units for {found.title}, replaced by {found.replaced}. {words}")
