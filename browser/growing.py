@@ -44,15 +44,15 @@ def growing(known: Sequence[Known]) -> str:
 def plain_so_far(known: Sequence[Known]) -> str:
     """The finding as far as it is known, in one line.
 
-    ``So far, under the top 1 %: face 100 → 14 % right; object 98 → 98 % right. Equally many
-    equally loud units: face 94 %.``
+    ``So far, under the top 1 %: face 100 → 14 % right; object 98 → 98 % right (the first 40 of
+    192). Equally many equally loud units: face 94 %.``
     """
     dose = _headline(known)
     if dose is None:
         return note("So far the intact model alone answers; the masks follow.")
     tops, rule = _at("top", known), matched_rule(known)
     changes = [
-        f"{group} {before.share:.0f} → {after.share:.0f} % right"
+        f"{group} {before.share:.0f} → {after.share:.0f} % right{_of_how_many(known, dose, group)}"
         for group in _groups(known)
         if (before := _intact(known, group)) and (after := _point(tops[dose], group))
     ]
@@ -62,6 +62,13 @@ def plain_so_far(known: Sequence[Known]) -> str:
     if rule and rival and (drawn := _point(rival, target)):
         said += f" {EQUALS[rule]}: {target} {drawn.share:.0f} %."
     return f"<p class='fl-growing'>{escape(said)}</p>"
+
+
+def _of_how_many(known: Sequence[Known], dose: float, group: str) -> str:
+    """Items come in an order, and the first are no sample: a part is told to be one."""
+    n = _at("top", known)[dose].groups[group][1]
+    every = next((each.groups[group][1] for each in known if each.rule == INTACT), n)
+    return "" if n >= every else f" (the first {n:,} of {every:,})"
 
 
 def matched_rule(known: Sequence[Known]) -> str | None:

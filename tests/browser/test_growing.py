@@ -41,6 +41,12 @@ def test_the_line_is_of_the_dose_of_the_verdict_and_of_the_nearest_rule_with_ans
     assert growing([]) == ""
 
 
+def test_a_part_of_the_items_is_told_to_be_one() -> None:
+    part = Known("top", 1.0, 1, {"face": (1, 20), "object": (97, 100)})
+    line = plain_so_far([SOME[0], part])
+    assert "face 100 → 5 % right (the first 20 of 50); object 98 → 97 % right." in line
+
+
 def test_a_point_is_drawn_for_each_dose_with_answers() -> None:
     marks = [each for each in drawn(curve(SOME)).iter() if "fl-mark" in each.get("class", "")]
     assert [each.tag for each in marks].count("circle") == 3  # top at two doses, controls at one
