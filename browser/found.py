@@ -39,16 +39,19 @@ class FoundMap(Generic[S]):
         Where the run lies.
     map : SelectivityMap
         What it found.
+    localizer : str
+        What the run calls its localizer, which settings with stimuli of one's own do not name.
     """
 
     settings: S
     folder: Path
     map: SelectivityMap
+    localizer: str
 
     @property
     def title(self) -> str:
         """Localizer and model in words."""
-        return f"{self.settings.localizer} in {self.settings.model}"
+        return f"{self.localizer} in {self.settings.model}"
 
     @property
     def by(self) -> Ablation:
@@ -99,6 +102,20 @@ def settings_in(folder: Path, front: FrontEnd[S, Any]) -> S:
         raise RunError(f"{folder.name}: not a run ({error})") from error
     # The numbers of a run do not depend on the device, and the one that it had may not be here.
     return replace(settings, device="auto")
+
+
+def localizer_in(folder: Path) -> str:
+    """What the run in a folder calls its localizer: by its name, or by both places of one's own.
+
+    Raises
+    ------
+    RunError
+        If the folder is of no run.
+    """
+    try:
+        return str(read_json(folder / "run.json")["localizer"]["name"])
+    except (KeyError, TypeError) as error:
+        raise RunError(f"{folder.name}: not a run ({error})") from error
 
 
 def localized(

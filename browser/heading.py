@@ -54,7 +54,7 @@ def heading(
     parts = {
         "Name": own.name,
         "Model": settings["model"],
-        "Localizer": settings["localizer"],
+        "Localizer": about["localizer"]["name"],  # settings with own stimuli name none
         "Evaluated on": settings.get("evaluation") or "",
         "Date": str(about["started"])[:16].replace("T", " "),
     }

@@ -83,15 +83,13 @@ def downloads() -> tuple[gr.Row, list[gr.DownloadButton]]:
     return row, files
 
 
-def shown(folder: Path, target: str) -> list[Any]:
+def shown(folder: Path) -> list[Any]:
     """What :class:`Outcome` shows of a finished run.
 
     Parameters
     ----------
     folder : Path
         The run folder.
-    target : str
-        What the units prefer, in a word.
     """
     results = load_results(folder)
     found = SelectivityMap.load(folder / "selectivity.safetensors")
@@ -103,7 +101,9 @@ def shown(folder: Path, target: str) -> list[Any]:
         fragments.outcome_tables(results),
         pictures.drawn(curve, say_doses(results)),
         pictures.drawn(figures.adjusted(results, effects), say_adjusted(results)),
-        pictures.drawn(figures.units_by_site(found, top, target), say_sites(found, top)),
+        pictures.drawn(
+            figures.units_by_site(found, top, results.localizer.name), say_sites(found, top)
+        ),
         gr.Row(visible=True),
         fragments.strip(strip_of(folder, results)),
         *files_of(folder),

@@ -187,8 +187,7 @@ class Running(Generic[F]):
     def _all_of(self, found: F) -> list[Any]:
         name = found.folder.name
         whose = [heading(found.folder, self.filled), name, name]
-        target = str(found.settings.localizer)
-        return [found, *shown(found.folder, target), *self.more(found), *whose]
+        return [found, *shown(found.folder), *self.more(found), *whose]
 
     @told
     def reopen(self, name: str | None, now: str | None) -> list[Any]:

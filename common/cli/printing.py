@@ -108,7 +108,7 @@ def print_sweep(every: Sequence[Ended], folder: Path) -> None:
         table.add_column(name, justify="right" if name in ("seed", "p") else "left")
     for ended in every:
         said = say_settings(ended.run.settings)
-        words = [str(said[name] or "own") for name in ("model", "localizer")]
+        words = [str(said["model"]), _localizer_of(ended)]
         words += [str(said["seed"]), str(said["top"]), *([said["ablation"]] if several else [])]
         if ended.results is None:
             table.add_row(*map(escape, words), "[red]failed[/]", "", "")
@@ -126,6 +126,14 @@ def print_sweep(every: Sequence[Ended], folder: Path) -> None:
             told = f"[red]failed[/] {ended.run.name}: {escape(ended.failure)}"
             console.print(told, highlight=False, soft_wrap=True)
     print_place("Run folders", folder)
+
+
+def _localizer_of(ended: Ended) -> str:
+    """By its name, or by the places of somebody's own stimuli."""
+    if ended.results is not None:
+        return ended.results.localizer.name
+    own = ended.run.settings
+    return own.localizer or "-vs-".join(each.name for each in (own.target, own.control) if each)
 
 
 def print_json(results: Localized) -> None:

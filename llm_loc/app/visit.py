@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from browser.found import FoundMap, localized, settings_in
+from browser.found import FoundMap, localized, localizer_in, settings_in
 from browser.offer import MORE_DRAWS, Offer, as_in_the_demo, belonging, check_offered
 from browser.shipped import Shipped
 from browser.visitors import Shelf
@@ -138,7 +138,8 @@ def found_in(folder: Path) -> Found:
         If it is not of a language model.
     """
     settings = settings_in(folder, FRONT)
-    return Found(settings, folder, SelectivityMap.load(folder / "selectivity.safetensors"))
+    found = SelectivityMap.load(folder / "selectivity.safetensors")
+    return Found(settings, folder, found, localizer_in(folder))
 
 
 MODELS = Shelf(open_model)

@@ -10,7 +10,7 @@ from typing import Any
 
 from PIL import Image
 
-from browser.found import FoundMap, settings_in
+from browser.found import FoundMap, localizer_in, settings_in
 from browser.offer import DRAWS, Offer, as_in_the_demo, belonging
 from browser.shipped import Shipped
 from browser.visitors import Shelf
@@ -136,7 +136,7 @@ def found_in(folder: Path) -> Found:
     """What a run folder holds, for a page."""
     settings = settings_in(folder, FRONT)
     found = SelectivityMap.load(folder / "selectivity.safetensors")
-    return Found(settings, folder, found, _classes(folder, settings))
+    return Found(settings, folder, found, localizer_in(folder), _classes(folder, settings))
 
 
 def _classes(folder: Path, settings: Settings) -> dict[int, str]:

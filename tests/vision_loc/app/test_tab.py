@@ -90,7 +90,7 @@ def test_a_stopped_run_is_no_error_on_the_page() -> None:
 
 
 def test_a_finished_run_is_shown_with_its_verdict_table_and_figures() -> None:
-    finding, table, curve, rivals, units, row, strip, *files = shown(Path("runs/planted"), "target")
+    finding, table, curve, rivals, units, row, strip, *files = shown(Path("runs/planted"))
     assert "Cannot tell" in finding  # of so few draws
     assert "Whether these units serve target cannot be told" in finding
     assert "phantom" in finding
