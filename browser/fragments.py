@@ -13,6 +13,7 @@ from common.report import outcome_table
 from common.report.dissociation import BADGES as DISSOCIATIONS
 from common.report.glossary import explained
 from common.report.parts import Cell, Table
+from common.report.site_kinds import BADGES as KINDS
 from common.report.strip import Card, Strip
 from common.report.verdicts import BADGES, Badge, Said, beside, verdict_said, verdict_tables
 from common.study.comparison import Compared
@@ -20,7 +21,7 @@ from common.study.listing import ORDERS, Entry, table_of
 from common.study.side_by_side import HEADS, NOTE, SideBySide
 from common.study.so_far import Known
 
-OUTCOMES: Mapping[str, Badge] = dict([*DISSOCIATIONS.items(), *BADGES.items()])
+OUTCOMES: Mapping[str, Badge] = dict([*KINDS.items(), *DISSOCIATIONS.items(), *BADGES.items()])
 
 
 def escape(text: str) -> str:

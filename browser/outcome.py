@@ -20,6 +20,7 @@ from common.study.dissociation_file import NAME as DISSOCIATION
 from common.study.listing import file_of
 from common.study.results import NAME as RESULTS
 from common.study.results import load_results
+from common.study.sites_file import NAME as SITES
 
 FILES = {
     "Report": "report.html",
@@ -119,8 +120,9 @@ def nothing_shown(said: str) -> list[Any]:
 
 def files_of(folder: Path) -> list[Any]:
     """The download buttons, filled with what the folder has."""
-    crossed = file_of(folder, DISSOCIATION)  # the numbers, of a dissociation
-    there = [file_of(folder, n) or (crossed if n == RESULTS else None) for n in FILES.values()]
+    # The numbers, where there are several maps.
+    several = file_of(folder, DISSOCIATION) or file_of(folder, SITES)
+    there = [file_of(folder, n) or (several if n == RESULTS else None) for n in FILES.values()]
     return [
         gr.DownloadButton(value=path and str(path), interactive=path is not None) for path in there
     ]

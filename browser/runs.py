@@ -210,8 +210,8 @@ def _label(entry: Entry) -> str:
 
 
 def _finished(entries: Sequence[Entry]) -> list[tuple[str, str]]:
-    """Those that can be compared; a dissociation has another kind of result."""
-    return _names([entry for entry in entries if entry.finished and not entry.crossed])
+    """Those that can be compared; one of several maps has another kind of result."""
+    return _names([entry for entry in entries if entry.finished and not entry.several])
 
 
 def _choice(names: list[tuple[str, str]], value: str | None) -> Any:
@@ -260,7 +260,7 @@ def _report(entry: Entry) -> str:
 
 
 def _state(page: Page, entry: Entry) -> Any:
-    if page.front != entry.front or entry.crossed:
+    if page.front != entry.front or entry.several:
         return gr.skip()
     try:
         return page.open(entry.folder)
@@ -270,7 +270,7 @@ def _state(page: Page, entry: Entry) -> Any:
 
 def _asked(page: Page, entry: Entry) -> list[Any]:
     """The run's name, for its own page to show it, and its settings, if the form can say them."""
-    if page.front != entry.front or entry.crossed:
+    if page.front != entry.front or entry.several:
         return [gr.skip()] * (1 + len(page.form))
     try:
         return [entry.name, *page.fill(entry.settings)]
@@ -289,9 +289,9 @@ def repeat(name: str | None, pages: Sequence[Page]) -> list[Any]:
         If the form cannot say its settings; the message has the command that can.
     """
     entry = run_named(name)
-    if entry.crossed:
+    if entry.several:
         raise SettingError(
-            f"{entry.name}: is a dissociation; repeat it by the command at the end of its report"
+            f"{entry.name}: is a {entry.several}; repeat it by the command at the end of its report"
         )
     page = next((each for each in pages if each.front == entry.front), None)
     if page is None:

@@ -21,10 +21,14 @@ from common.effects.crossing_words import outcome as crossed_outcome
 from common.effects.crossing_words import plainly
 from common.effects.finding import amount_within
 from common.effects.judgement import Estimate, Outcome
+from common.effects.kinds_words import Outcome as Kinds
+from common.effects.kinds_words import outcome as kinds_outcome
+from common.effects.kinds_words import plainly as kinds_plainly
+from common.study.dissociation_file import DISSOCIATED, load_dissociation
 from common.study.dissociation_file import NAME as DISSOCIATION
-from common.study.dissociation_file import load_dissociation
 from common.study.folder import front_of
 from common.study.results import NAME, load_results
+from common.study.sites_file import SITES
 
 RUNS = Path("runs")
 ORDERS = {
@@ -52,13 +56,15 @@ class Entry:
     settings : dict
         What it was started with, paths as text.
     outcome : str or None
-        One of the four, or of those of a dissociation; ``None`` where it is not finished.
+        One of the four, or of those of a dissociation or of a comparison of sites; ``None`` where
+        it is not finished.
     adjusted : Estimate or None
         The adjusted effect with its interval and p; ``None`` where it is not finished.
     called : Called
         What people call it, and note of it.
-    crossed : bool
-        Whether it is a dissociation: several localizers, and a report of its own.
+    several : str
+        What it is where it has several maps and a report of its own: a dissociation, or a
+        comparison of sites. Empty for a run.
     """
 
     folder: Path
@@ -69,10 +75,10 @@ class Entry:
     finished: bool
     verdict: str
     settings: dict[str, Any]
-    outcome: Outcome | Crossed | None = None
+    outcome: Outcome | Crossed | Kinds | None = None
     adjusted: Estimate | None = None
     called: Called = field(default_factory=Called)
-    crossed: bool = False
+    several: str = ""
 
     @property
     def effect(self) -> str:
@@ -100,6 +106,8 @@ def _entry(folder: Path) -> Entry | None:
         about = read_json(folder / "run.json")
         if "localizers" in about:
             return _crossed(folder, about)
+        if "kinds" in about:
+            return _by_kind(folder, about)
         finished = (folder / NAME).is_file()
         localizing = not finished and "evaluation" not in about["identity"]
         verdict = "a map only" if localizing else "not finished"
@@ -142,8 +150,40 @@ def _crossed(folder: Path, about: dict[str, Any]) -> Entry:
         settings=dict(about["settings"]),
         outcome=what,
         called=called(folder),
-        crossed=True,
+        several=DISSOCIATED.what,
     )
+
+
+def _by_kind(folder: Path, about: dict[str, Any]) -> Entry:
+    """The folder of a comparison of sites, which names its localizer among its results."""
+    path, settings = folder / SITES.name, dict(about["settings"])
+    what, verdict, localizer = None, "not finished", _asked_for(settings)
+    if path.is_file():
+        what, verdict, localizer = _kinds_found(folder.absolute(), path.stat().st_mtime_ns)
+    return Entry(
+        folder=folder,
+        front=front_of(about),
+        model=str(settings["model"]),
+        localizer=localizer,
+        started=str(about["started"]),
+        finished=what is not None,
+        verdict=verdict,
+        settings=settings,
+        outcome=what,
+        called=called(folder),
+        several=SITES.what,
+    )
+
+
+def _asked_for(settings: dict[str, Any]) -> str:
+    """The localizer, or both places of one's own, as settings say it."""
+    return str(settings["localizer"] or f"{settings['target']} and {settings['control']}")
+
+
+@lru_cache(maxsize=1024)
+def _kinds_found(folder: Path, _: int) -> tuple[Kinds, str, str]:
+    found = SITES.load(folder)
+    return kinds_outcome(found), kinds_plainly(found), found.localizer.name
 
 
 @lru_cache(maxsize=1024)
@@ -221,7 +261,7 @@ def table_of(entries: Sequence[Entry]) -> pd.DataFrame:
 
 def runs_of(front: str, root: Path = RUNS) -> list[str]:
     """Names of the listed runs of a front end's program, which its page can show."""
-    return [e.name for e in list_runs(root) if e.front == front and not e.crossed]
+    return [e.name for e in list_runs(root) if e.front == front and not e.several]
 
 
 def run_named(name: object, root: Path = RUNS) -> Entry:
@@ -244,11 +284,11 @@ def finished_run(name: object, root: Path = RUNS) -> Entry:
     Raises
     ------
     RunError
-        If the list has none, it has not come to its end, or it is a dissociation.
+        If the list has none, it has not come to its end, or it has several maps.
     """
     entry = run_named(name, root)
-    if entry.crossed:
-        raise RunError(f"{entry.name}: is a dissociation, which has a report of its own")
+    if entry.several:
+        raise RunError(f"{entry.name}: is a {entry.several}, which has a report of its own")
     if not entry.finished:
         raise RunError(f"{entry.name}: is not finished; run the same settings again, they go on")
     return entry

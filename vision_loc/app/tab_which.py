@@ -105,7 +105,7 @@ def _names() -> list[tuple[str, str]]:
         (f"{entry.model}, {entry.localizer} ({entry.name})", entry.name)
         for entry in list_runs()
         if entry.front == FRONT.program
-        and not entry.crossed
+        and not entry.several
         and (entry.folder / "selectivity.safetensors").is_file()
     ]
     return [(f"{about.model}, {about.localizer} ({CALLED})", OWN), *runs]

@@ -9,6 +9,7 @@ import pytest
 
 from browser import fragments
 from common.base.errors import RunError
+from common.study import listing
 from common.study.listing import Entry, finished_run, list_runs, run_named
 from common.study.results import save_results
 from tests.common.made import made
@@ -59,6 +60,27 @@ def test_a_run_that_is_not_finished_says_how_to_finish_it(tmp_path: Path) -> Non
     assert run_named("half", tmp_path).settings["top"] == "1"
     with pytest.raises(RunError, match="run the same settings again"):
         finished_run("half", tmp_path)
+
+
+def test_a_comparison_of_sites_is_listed_with_its_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("begun", "whole"):
+        about = json.loads((make_run(tmp_path, name, verdict=None) / "run.json").read_text())
+        del about["localizer"]  # as compare-sites writes it
+        about["settings"] |= {"localizer": None, "target": "mine", "control": "others"}
+        (tmp_path / name / "run.json").write_text(json.dumps({**about, "kinds": []}))
+    (tmp_path / "whole" / "sites.json").write_text("{}")
+    found = "one kind is largest", "It is the heads.", "mine-vs-others"
+    monkeypatch.setattr(listing, "_kinds_found", lambda *_: found)
+    entries = {entry.name: entry for entry in list_runs(tmp_path)}
+    begun, whole = entries["begun"], entries["whole"]
+    assert (begun.finished, begun.localizer) == (False, "mine and others")
+    assert (whole.finished, whole.localizer) == (True, "mine-vs-others")
+    assert (whole.outcome, whole.verdict) == found[:2]
+    assert "● One kind is largest" in fragments.runs([whole])
+    with pytest.raises(RunError, match="is a comparison of sites, which has a report of its own"):
+        finished_run("whole", tmp_path)
 
 
 def test_what_data_say_is_escaped() -> None:
