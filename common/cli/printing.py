@@ -41,6 +41,10 @@ from common.study.sweep import Ended
 
 WIDE = 132  # columns of a terminal from which on the table has room for all intervals
 WIDER = 158  # and for agreement beside accuracy
+AS_OF = (
+    "Runs with a date were begun then and are read as they were: whether stimuli or weights of the "
+    "same names have changed since is not asked."
+)
 COLOURS = {"evidence": "dark_orange", "difficulty": "magenta", "none": "cyan", "unknown": "yellow"}
 
 
@@ -94,7 +98,8 @@ def print_ended(ended: Ended, number: int, of: int) -> None:
         said = f"[red]failed[/]: {escape(ended.failure)}"
     else:
         said = f"{BADGES[ended.results.judgement.outcome]}"
-        said += f" ({spoken_seconds(ended.seconds)})" if ended.seconds else " (was finished)"
+        when = f"as of {ended.begun[:10]}" if ended.begun else spoken_seconds(ended.seconds)
+        said += f" ({when})"
     line = f"{number} of {of}  {ended.run.name}: {said}"
     results_console().print(line, highlight=False, soft_wrap=True)
 
@@ -103,8 +108,9 @@ def print_sweep(every: Sequence[Ended], folder: Path) -> None:
     """Print the runs of a sweep in a table, and which failed."""
     table = Table(box=box.SIMPLE_HEAD)
     several = len({ended.run.settings.ablation for ended in every}) > 1
+    old = any(ended.begun for ended in every)
     looped = ("model", "localizer", "seed", "doses", *(["replaced by"] if several else []))
-    for name in (*looped, "verdict", "adjusted effect", "p"):
+    for name in (*looped, "verdict", "adjusted effect", "p", *(["as of"] if old else [])):
         table.add_column(name, justify="right" if name in ("seed", "p") else "left")
     for ended in every:
         said = say_settings(ended.run.settings)
@@ -118,9 +124,12 @@ def print_sweep(every: Sequence[Ended], folder: Path) -> None:
         low, high = known.ci
         effect = f"{known.effect:+.3f} \\[{low:+.3f}, {high:+.3f}]"
         p = "" if known.p is None else f"{known.p:.3f}"
-        table.add_row(*map(escape, words), str(BADGES[judgement.outcome]), effect, p)
+        cells = [str(BADGES[judgement.outcome]), effect, p, *([ended.begun[:10]] if old else [])]
+        table.add_row(*map(escape, words), *cells)
     console = results_console()
     console.print(table)
+    if old:
+        console.print(AS_OF, highlight=False)
     for ended in every:
         if ended.results is None:
             told = f"[red]failed[/] {ended.run.name}: {escape(ended.failure)}"

@@ -19,7 +19,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.base.errors import BusyError, FunclocError, SettingError
-from common.base.files import digest_of
+from common.base.files import digest_of, read_sealed
 from common.base.progress import Progress, silent
 from common.base.yamls import read_yaml
 from common.effects.results import Results
@@ -89,16 +89,21 @@ class Ended:
         Why it failed.
     seconds : float
         How long it took here; 0 where it had been finished before, or elsewhere.
+    begun : str
+        When one was begun that had been finished before, or elsewhere, and is read as it was:
+        stimuli and weights of these names may be others by now. Empty for one that was run here.
     """
 
     run: Planned
     results: Results | None = None
     failure: str = ""
     seconds: float = 0.0
+    begun: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The run's folder and settings, and its results or why it failed."""
         told = {"run": self.run.name, "settings": say_settings(self.run.settings)}
+        told |= {"read_as_of": self.begun} if self.begun else {}
         if self.results is None:
             return {**told, "failure": self.failure}
         return {**told, "results": results_json(self.results)}
@@ -177,10 +182,11 @@ def _attempt(
     front: FrontEnd[Any, Any], each: Planned, folder: Path, progress: Progress, held: Claims
 ) -> Ended | None:
     """How a run ended, now or before; ``None`` if somebody else is at it."""
-    path, begun = folder / each.name, monotonic()
+    path, since = folder / each.name, monotonic()
     try:
         if (path / NAME).exists():
-            return Ended(each, load_results(path))
+            begun = str(read_sealed(path / "run.json")["started"])
+            return Ended(each, load_results(path), begun=begun)
         with held.claimed(each.name) as mine:
             if not mine:
                 return None
@@ -188,8 +194,8 @@ def _attempt(
     except BusyError:  # somebody's who does not sweep, or whose machine has slept
         return None
     except Exception as error:  # the others shall not fail with it
-        return Ended(each, failure=_told(error), seconds=monotonic() - begun)
-    return Ended(each, results, seconds=monotonic() - begun)
+        return Ended(each, failure=_told(error), seconds=monotonic() - since)
+    return Ended(each, results, seconds=monotonic() - since)
 
 
 def _told(error: Exception) -> str:

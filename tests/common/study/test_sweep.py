@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -14,6 +15,7 @@ import torch
 from filelock import FileLock
 
 from common.base.errors import DataError, SettingError
+from common.cli.printing import print_ended, print_sweep
 from common.study import sweep as module
 from common.study import verbs
 from common.study.claims import Claims
@@ -92,7 +94,10 @@ def test_a_file_that_makes_no_sense_is_one_line(
 
 
 def test_all_run_and_a_second_time_nothing_does(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     runs, _ = planned(Settings, path)
     every = [*sweep(FRONT, runs, tmp_path / "out")]
@@ -103,6 +108,15 @@ def test_all_run_and_a_second_time_nothing_does(
     again = [*sweep(FRONT, runs, tmp_path / "out")]
     assert [ended.results for ended in again] == [ended.results for ended in every]
     assert not any(ended.seconds for ended in again)
+    year = str(datetime.now(UTC).year)
+    assert not any(ended.begun for ended in every)
+    assert all(ended.begun.startswith(year) for ended in again)  # read as it was, with its date
+    assert again[0].as_json()["read_as_of"] == again[0].begun
+    print_sweep(again, tmp_path)
+    print_ended(again[0], 1, 4)
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"(as of {again[0].begun[:10]})" in said
+    assert "are read as they were" in said
     assert json.dumps([ended.as_json() for ended in every])
 
 
