@@ -141,6 +141,19 @@ def test_everything_has_a_name_and_headings_skip_no_level(browser: Browser, app_
     page.close()
 
 
+def stops_after(page: Page, name: str) -> list[tuple[str, str, float]]:
+    """What the key Tab comes to after the tab of that name, and how it is outlined there."""
+    page.get_by_role("tab", name=name, exact=True).focus()
+    stops: list[tuple[str, str, float]] = []
+    while len(stops) < 60:
+        page.keyboard.press("Tab")
+        stop = page.evaluate(FOCUSED)
+        if stop is None:
+            break
+        stops.append(stop)
+    return stops
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(
     browser: Browser, app_url: str, scheme: Literal["light", "dark"]
@@ -149,14 +162,9 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(
     page.get_by_role("button", name="Show me on the phantom").first.wait_for()
     for name in ("Faces", "Try it", "Language", "Runs"):
         tab(page, name)
-        page.get_by_role("tab", name=name, exact=True).focus()
-        stops = []
-        while len(stops) < 60:
-            page.keyboard.press("Tab")
-            stop = page.evaluate(FOCUSED)
-            if stop is None:
-                break
-            stops.append(stop)
+        stops = stops_after(page, name)
+        if len(stops) <= 3:  # a page that is filled while it opens takes the focus away
+            stops = stops_after(page, name)
         assert len(stops) > 3
         assert all(style == "solid" and width >= 3 for _, style, width in stops), stops
     page.close()

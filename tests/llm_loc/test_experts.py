@@ -113,7 +113,22 @@ def test_a_response_is_that_of_real_tokens(side: Any) -> None:
 def test_a_row_a_token_needs_the_tokens() -> None:
     model = model_of("OPT")
     (site, _) = survey("OPT").of_kind("mlp")
-    batch = model.batch(model.tokens(SENTENCES[:2]))
+    batch = {"input_ids": model.batch(model.tokens(SENTENCES[:2]))["input_ids"]}  # and no mask
     message = f"{site}: has a row a token, so it must be told the tokens"
     with pytest.raises(SiteError, match=message), record(model.module, [site]):
         whole(model, batch)
+
+
+def test_a_row_a_token_is_told_by_the_mask_of_the_batch() -> None:
+    model = model_of("OPT")
+    (site, _) = survey("OPT").of_kind("mlp")
+    ids = model.tokens(SENTENCES[:2])
+    with torch.inference_mode():
+        with record(model.module, [site], pooling="mean") as together:
+            whole(model, model.batch(ids))
+        with record(model.module, [site], pooling="mean") as apart:
+            for text in ids:
+                whole(model, model.batch([text]))
+    np.testing.assert_allclose(
+        together.moments[site].mean, apart.moments[site].mean, rtol=1e-4, atol=1e-6
+    )
