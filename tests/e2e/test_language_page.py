@@ -72,7 +72,7 @@ def test_from_the_first_button_to_a_stop_to_the_finding_to_the_page_of_a_unit(
     assert begun
     press(page, "Show me on the phantom")
     see_the_run(page, "language")
-    wait_for(lambda: page.locator("#language-table tr.fl-strong").count() == 3, page)
+    wait_for(lambda: page.locator("#language-table tr.fl-strong").count() == 2, page)  # doses
     page.locator("#profile img").wait_for()
     page.get_by_text("All numbers").click()
     page.locator("#lost").get_by_text("Accuracy by phenomenon").wait_for()
