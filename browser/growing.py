@@ -15,11 +15,11 @@ from browser.fragments import escape, note, so_far
 from common.effects.finding import EQUALS
 from common.effects.paired import rate
 from common.measure.control_rules import closest
+from common.measure.shares import headline_of
 from common.study.so_far import INTACT, Known
 
 WIDTH, HEIGHT = 360, 200
 LEFT, RIGHT, TOP, BOTTOM = 34, 12, 10, 34  # what lies around the axes
-HEADLINE = 1.0  # percent: the dose of the verdict, where it was tried
 SHARES = (0, 25, 50, 75, 100)
 KINDS = ("target", "other")  # of the two groups that are drawn: colour and mark
 
@@ -99,7 +99,7 @@ def curve(known: Sequence[Known]) -> str:
 
 def _headline(known: Sequence[Known]) -> float | None:
     doses = [*_at("top", known)]
-    return HEADLINE if HEADLINE in doses else next(iter(doses), None)
+    return headline_of(doses) if doses else None
 
 
 def _groups(known: Sequence[Known]) -> list[str]:

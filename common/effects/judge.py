@@ -27,6 +27,7 @@ from common.effects.judgement import (
 from common.effects.measured import WORDS
 from common.effects.resample import Resampler
 from common.effects.table import read_table
+from common.measure.shares import headline_of
 
 ALPHA = 0.05
 FEWEST_ITEMS = 30  # in each group
@@ -85,7 +86,7 @@ def judge_bench(bench: Bench) -> Judgement:
     doses = tuple(_verdict(bench, whole, percent) for percent in table.percents)
     partial = bench.ranks("matched-part")
     parts = tuple(_verdict(bench, partial, percent) for percent in partial.percents)
-    percent = 1.0 if 1.0 in table.percents else table.percents[0]
+    percent = headline_of(table.percents)
     head = next(verdict for verdict in doses if verdict.percent == percent)
     return Judgement(
         outcome=head.outcome,

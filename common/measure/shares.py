@@ -95,6 +95,11 @@ def without_doses(about: Mapping[str, Any]) -> dict[str, Any]:
     return {**about, **emptied}
 
 
+def headline_of(percents: Sequence[float]) -> float:
+    """The dose that a verdict is about: the paper's 1 % where it was tried, or the first."""
+    return 1.0 if 1.0 in percents else percents[0]
+
+
 def n_chosen(n_units: int, percent: float, *, truncated: bool = False) -> int:
     """How many units a percentage is: rounded to the nearest, or cut; and never none."""
     exact = n_units * percent / 100

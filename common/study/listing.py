@@ -31,6 +31,7 @@ from common.study.results import NAME, load_results
 from common.study.sites_file import SITES
 
 RUNS = Path("runs")
+UNFINISHED = "not finished"
 ORDERS = {
     "newest": "the newest first",
     "model": "by model",
@@ -110,7 +111,7 @@ def _entry(folder: Path) -> Entry | None:
             return _by_kind(folder, about)
         finished = (folder / NAME).is_file()
         localizing = not finished and "evaluation" not in about["identity"]
-        verdict = "a map only" if localizing else "not finished"
+        verdict = "a map only" if localizing else UNFINISHED
         outcome, adjusted = None, None
         if finished:
             verdict, outcome, adjusted = _found(
@@ -135,43 +136,43 @@ def _entry(folder: Path) -> Entry | None:
 
 def _crossed(folder: Path, about: dict[str, Any]) -> Entry:
     """The folder of a dissociation."""
-    path = folder / DISSOCIATION
-    what, verdict = None, "not finished"
+    path, what, verdict = folder / DISSOCIATION, None, UNFINISHED
     if path.is_file():
         what, verdict = _crossed_found(folder.absolute(), path.stat().st_mtime_ns)
-    return Entry(
-        folder=folder,
-        front=front_of(about),
-        model=str(about["settings"]["model"]),
-        localizer=", ".join(map(str, about["localizers"])),
-        started=str(about["started"]),
-        finished=what is not None,
-        verdict=verdict,
-        settings=dict(about["settings"]),
-        outcome=what,
-        called=called(folder),
-        several=DISSOCIATED.what,
-    )
+    localizers = ", ".join(map(str, about["localizers"]))
+    return _of_several(folder, about, DISSOCIATED.what, localizers, what, verdict)
 
 
 def _by_kind(folder: Path, about: dict[str, Any]) -> Entry:
     """The folder of a comparison of sites, which names its localizer among its results."""
-    path, settings = folder / SITES.name, dict(about["settings"])
-    what, verdict, localizer = None, "not finished", _asked_for(settings)
+    path, what, verdict = folder / SITES.name, None, UNFINISHED
+    localizer = _asked_for(about["settings"])
     if path.is_file():
         what, verdict, localizer = _kinds_found(folder.absolute(), path.stat().st_mtime_ns)
+    return _of_several(folder, about, SITES.what, localizer, what, verdict)
+
+
+def _of_several(
+    folder: Path,
+    about: dict[str, Any],
+    several: str,
+    localizer: str,
+    outcome: Crossed | Kinds | None,
+    verdict: str,
+) -> Entry:
+    """The folder of several maps, which has come to its end where it has an outcome."""
     return Entry(
         folder=folder,
         front=front_of(about),
-        model=str(settings["model"]),
+        model=str(about["settings"]["model"]),
         localizer=localizer,
         started=str(about["started"]),
-        finished=what is not None,
+        finished=outcome is not None,
         verdict=verdict,
-        settings=settings,
-        outcome=what,
+        settings=dict(about["settings"]),
+        outcome=outcome,
         called=called(folder),
-        several=SITES.what,
+        several=several,
     )
 
 

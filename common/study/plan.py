@@ -12,6 +12,7 @@ from common.base.errors import SettingError
 from common.measure.ablate import Ablation
 from common.measure.control_rules import ControlPlan, default_controls
 from common.measure.loudness import THRESHOLD
+from common.measure.shares import headline_of
 
 DEFAULT_CONTROLS = default_controls()
 
@@ -53,8 +54,8 @@ class Plan:
 
     @property
     def headline(self) -> float:
-        """The dose that the verdict is about: the paper's 1 % where it was tried, or the first."""
-        return 1.0 if 1.0 in self.percents else self.percents[0]
+        """The dose that the verdict is about."""
+        return headline_of(self.percents)
 
 
 def parse_percents(text: str) -> tuple[float, ...]:

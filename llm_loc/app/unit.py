@@ -7,10 +7,10 @@ from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from common.study.single_unit import Answers
 from llm_loc import driving
-from llm_loc.experiment import Settings, localizer_of
-from llm_loc.match import matched
+from llm_loc.experiment import Settings
 from llm_loc.models import LanguageModel
 from llm_loc.stimuli import Text
+from llm_loc.used import used_by
 
 
 def answers(
@@ -29,6 +29,5 @@ def answers(
     RunError
         If the answers are not those that the map was made of.
     """
-    stimuli, _ = matched(model, localizer_of(settings), settings.match)
-    protocol, size = settings.protocol, settings.batch_size
+    stimuli, protocol, size = used_by(settings, model), settings.protocol, settings.batch_size
     return driving.answers(model, stimuli, found, mask, protocol, size, progress)
