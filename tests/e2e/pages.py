@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.e2e.patience import wait_for
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
@@ -23,6 +25,22 @@ def tab(page: Page, name: str) -> None:
 def see_the_run(page: Page, name: str = "faces") -> None:
     """Wait until a page shows a run, and no longer the finding that ships."""
     page.locator(f"#{name}-head .fl-go").wait_for()
+
+
+def open_a_layer(page: Page, by_key: bool = False) -> None:
+    """Choose the first layer that has units in the mask.
+
+    Once more, if it was too soon: layers are listed anew after a finding has come.
+    """
+
+    def opened() -> bool:
+        if by_key:
+            page.locator("#face-layers input").first.press("Space")
+        else:
+            page.locator("#face-layers label").first.click()
+        return page.locator("#face-units label").first.is_visible()
+
+    wait_for(opened, page)
 
 
 def give_picture(page: Page, path: Path) -> None:

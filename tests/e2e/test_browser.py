@@ -12,7 +12,7 @@ import pytest
 
 from common.study.plan import DEFAULT_CONTROLS
 from common.study.settings import read_controls
-from tests.e2e.pages import give_picture, see_the_run, tab
+from tests.e2e.pages import give_picture, open_a_layer, see_the_run, tab
 from tests.e2e.patience import MOMENT, wait_for
 from vision_loc import phantom
 from vision_loc.experiment import Settings, run
@@ -147,10 +147,7 @@ def test_a_run_is_gone_on_with_after_a_reload(page: Page, url: str) -> None:
 def test_a_layer_its_units_and_the_page_of_one(page: Page) -> None:
     press(page, "Show me on the phantom")
     see_the_run(page)
-    page.wait_for_timeout(1000)  # the layers are listed anew after the finding has come
-    layer = page.locator("#face-layers input").first
-    layer.focus()
-    layer.press("Space")  # as a keyboard does it
+    open_a_layer(page, by_key=True)
     page.get_by_text("Units of stage3.0:output in the mask").wait_for()
     page.locator("#face-units label").first.click()
     page.locator("#face-unit-responses img").wait_for()
@@ -228,7 +225,7 @@ def test_a_link_opens_the_settings_again(page: Page, url: str) -> None:
     page.goto(f"{url}/?tab=faces&model=../../etc/passwd&seed=-1&kind=javascript:alert(1)")
     page.get_by_text("what the link asks for is left at its default").first.wait_for()
     page.get_by_text("Choose model, localizer and doses yourself").click()
-    assert page.get_by_label("Model").first.input_value() == "phantom/cnn"
+    assert page.get_by_label("Model", exact=True).first.input_value() == "phantom/cnn"
     assert page.get_by_label("Seed").input_value() == "0"
 
 
@@ -318,8 +315,7 @@ def test_screens_fit(browser: Browser, url: str) -> None:
     page.goto(url)
     press(page, "Show me on the phantom")
     see_the_run(page)
-    page.wait_for_timeout(1000)  # the layers are listed anew after the finding has come
-    page.locator("#face-layers label").first.click()
+    open_a_layer(page)
     page.locator("#face-units label").first.click()
     page.locator("#face-unit-responses img").wait_for()
     for size, (width, height) in SIZES.items():
