@@ -33,7 +33,8 @@ from vision_loc.models import load_model
 
 NETWORK = "timm/tf_efficientnet_lite0"
 BATCHES, ROUNDS = 4, 3
-TEXTS, WORDS = 120, 12  # of a side
+LARGE = 512  # pictures a pass that a large card needs to have enough to do
+TEXTS, WORDS = 240, 12  # of a side
 SMALLER = (torch.bfloat16, torch.float16)
 
 
@@ -69,18 +70,18 @@ class Pictures(Case):
 
     def under(self, masks: Sequence[Mask | None], found: SelectivityMap) -> None:
         """All batches under all masks, as an evaluation does it."""
-        evaluate_all(self.model, self.pixels, BATCH, masks, found)
+        evaluate_all(self.model, self.pixels, self.batch, masks, found)
 
 
-def pictures(dtype: torch.dtype = torch.float32) -> Pictures:
+def pictures(dtype: torch.dtype = torch.float32, batch: int = BATCH) -> Pictures:
     """The network in a type of numbers; weights and pixels are the same in each."""
     model = load_model(NETWORK, untrained=True, device="cuda", dtype=dtype)
-    shape = (BATCH * BATCHES, *model.example().shape[1:])
+    shape = (batch * BATCHES, *model.example().shape[1:])
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, shape, dtype=np.uint8)
     half = len(pixels) // 2
     pixels[:half] = pixels[:half] // 2 + 64  # two sides that differ in contrast
-    return Pictures(model, pixels, find_sites(model))
+    return Pictures(model, pixels, find_sites(model), batch)
 
 
 @dataclass(frozen=True)
@@ -137,14 +138,21 @@ def dice(one: SelectivityMap, other: SelectivityMap) -> float:
 
 def say(model: str, what: str, goal: str, found: str) -> None:
     """One line, as soon as it is known."""
-    print(f"{model:28} {what:42} {goal:8} {found}", flush=True)
+    print(f"{model:42} {what:42} {goal:8} {found}", flush=True)
 
 
-def of_pictures() -> None:
+def a_pass(way: Callable[[], object], passes: int) -> str:
+    """Milliseconds of one pass, where all of them are made."""
+    return f"{1000 * statistics.median(seconds(way) for _ in range(ROUNDS)) / passes:.1f} ms"
+
+
+def of_pictures(batch: int) -> None:
     """The rows of the network, in float32."""
-    case = pictures()
+    case = pictures(batch=batch)
     found = case.localize()
     masks, early = planned(found), begins_in(found, "blocks.0.", 20)
+    name = f"{NETWORK}, {batch} a pass"
+    say(name, "a bare pass", "", a_pass(case.bare, BATCHES))
     rows = [
         ("localize / bare passes, channel", "<= 1.05", case.localize, 1),
         ("localize / bare passes, neuron", "<= 1.15", partial(case.localize, "neuron"), 1),
@@ -157,19 +165,22 @@ def of_pictures() -> None:
         ("20 early masks / 20 passes", "<= 1.03", partial(case.under, early, found), len(early)),
     ]
     for what, goal, way, share in rows:
-        say(NETWORK, what, goal, spread(ratios(way, case.bare, share)))
+        say(name, what, goal, spread(ratios(way, case.bare, share)))
     each = waits(case.localize) / BATCHES
-    say(NETWORK, "waits for the GPU a batch, localizing", "0", f"{each:.2f}")
+    say(name, "waits for the GPU a batch, localizing", "0", f"{each:.2f}")
 
 
 def of_texts() -> None:
     """The rows of the language model, in float32."""
     texts = reading()
     name = texts.model.name
+    say(name, "bare passes, all", "", a_pass(texts.bare, 1))
     what = f"localize {2 * TEXTS} texts / bare passes"
     say(name, what, "<= 1.05", spread(ratios(texts.localize, texts.bare)))
     loop = spread(ratios(texts.one_by_one, texts.localize))
     say(name, "published loop / localize", ">= 2.7", loop)
+    each = waits(texts.localize) * BATCH / (2 * TEXTS)
+    say(name, "waits for the GPU a batch, localizing", "0", f"{each:.2f}")
 
 
 def smaller(make: Callable[[torch.dtype], Pictures | Reading]) -> None:
@@ -191,7 +202,8 @@ def main() -> None:
         sys.exit("bench-gpu: there is no GPU that CUDA sees on this machine; nothing was measured")
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, batches of {BATCH}")
     print("Ratios: median (range). Weights are random, so overlaps are of noise that is ranked.")
-    of_pictures()
+    for batch in (BATCH, LARGE):
+        of_pictures(batch)
     of_texts()
     smaller(pictures)
     smaller(reading)

@@ -24,7 +24,8 @@ from common.base.errors import FunclocError
 from common.base.memory import freed_memory_given_back, keep_freed_memory
 from common.measure.layout import fastest_layout, in_layout
 from common.measure.masks import Mask, units_mask
-from common.measure.prefix import Passes, first_site
+from common.measure.passes import Passes
+from common.measure.prefix import first_site
 from common.measure.scores import SelectivityMap
 from common.study.drawing import Drawing
 from common.study.plan import DEFAULT_CONTROLS, Plan

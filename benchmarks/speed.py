@@ -50,20 +50,21 @@ class Case:
     model: VisionModel
     pixels: np.ndarray
     sites: list[Site]
+    batch: int = BATCH
 
     def bare(self) -> None:
         """Only the forward passes."""
         with torch.inference_mode():
-            for start in range(0, len(self.pixels), BATCH):
-                self.model.logits(torch.from_numpy(self.pixels[start : start + BATCH]))
+            for start in range(0, len(self.pixels), self.batch):
+                self.model.logits(torch.from_numpy(self.pixels[start : start + self.batch]))
 
     def localize(self, unit: Unit = "channel") -> SelectivityMap:
         """Forward passes, moments and the map."""
         groups = np.repeat(np.arange(4), len(self.pixels) // 4)
         with torch.inference_mode(), record(self.model.module, self.sites, unit=unit) as recorder:
-            for start in range(0, len(self.pixels), BATCH):
-                recorder.expect(groups[start : start + BATCH])
-                self.model.logits(torch.from_numpy(self.pixels[start : start + BATCH]))
+            for start in range(0, len(self.pixels), self.batch):
+                recorder.expect(groups[start : start + self.batch])
+                self.model.logits(torch.from_numpy(self.pixels[start : start + self.batch]))
         return selectivity_map(recorder, [1.0], {})
 
     def keep_all(self, unit: Unit) -> np.ndarray:

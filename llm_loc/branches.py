@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from common.base.device import sent
 from common.base.errors import DataError
-from common.measure.prefix import Passes
+from common.measure.passes import Passes
 from llm_loc.models import Ids, LanguageModel
 
 WORTH = 0.9  # of the tokens may be left: otherwise texts are read one by one
@@ -160,7 +161,7 @@ def _batch(model: LanguageModel, rows: Sequence[Row], width: int) -> dict[str, T
         "position_ids": torch.from_numpy(positions),
         "attention_mask": attends[:, None],
     }
-    return {name: value.to(model.device) for name, value in found.items()}
+    return {name: sent(value, model.device) for name, value in found.items()}
 
 
 def rows_of(ids: Sequence[Ids], sizes: Sequence[int], starts: np.ndarray) -> list[Row]:

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from common.base.device import sent
 from common.base.errors import DataError, ModelError, SettingError
 from common.base.progress import Progress, silent
 from common.effects.described import TokenLengths
@@ -204,11 +205,12 @@ def read(
 
 
 def _batch(model: LanguageModel, ids: Sequence[Ids], where: np.ndarray, padding: Side) -> Batch:
-    texts = model.batch([ids[i] for i in where], padding)
+    filled = model.filled([ids[i] for i in where], padding)
+    texts = {name: sent(value, model.device) for name, value in filled.items()}
     return Batch(
         where,
         partial(model.base, **texts, **model.quiet),
-        texts["attention_mask"],
+        filled["attention_mask"],  # what is padding is looked at before the pass
         lambda which: _batch(model, ids, where[which], padding),
         partial(own_loss, model, texts),
     )

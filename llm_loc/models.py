@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from common.base.device import sent
 from common.base.errors import DataError, ModelError
 from common.base.files import digest_of
 from common.models.load import LoadedModel
@@ -179,7 +180,17 @@ class LanguageModel(LoadedModel):
             )
 
     def batch(self, ids: Sequence[Ids], side: Side = "right") -> dict[str, Tensor]:
-        """Texts of any length in one batch, filled up on one side.
+        """Texts of any length in one batch, filled up on one side, on the model's device.
+
+        Returns
+        -------
+        dict
+            As from :meth:`filled`.
+        """
+        return {name: sent(value, self.device) for name, value in self.filled(ids, side).items()}
+
+    def filled(self, ids: Sequence[Ids], side: Side = "right") -> dict[str, Tensor]:
+        """The same on the processor.
 
         Returns
         -------
@@ -197,7 +208,7 @@ class LanguageModel(LoadedModel):
         found = {"input_ids": rows, "attention_mask": mask}
         if not mask[:, 0].all() and self._takes_positions:
             found["position_ids"] = (mask.cumsum(dim=1) - 1).clamp_(min=0)
-        return {name: value.to(self.device) for name, value in found.items()}
+        return found
 
     @cached_property
     def _takes_positions(self) -> bool:

@@ -15,7 +15,7 @@ from common.effects.items import Outcome
 from common.measure.ablate import Ablation
 from common.measure.donors import Donors, offered, read_donors
 from common.measure.masks import Mask
-from common.measure.prefix import Passes
+from common.measure.passes import Passes
 from common.measure.scores import SelectivityMap
 from common.study.batches import Batches, under_masks
 from common.study.journal import Arrays

@@ -29,6 +29,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
+from common.base.device import sent
 from common.base.errors import ModelError
 from common.base.hub import hub_or_cache
 from common.models.load import LoadedModel, Loader, check_whole, load, local_config, on_the_hub
@@ -77,14 +78,14 @@ class VisionModel(LoadedModel):
 
     def logits(self, pixels: Tensor) -> Tensor:
         """Class logits in float32 of shape (B, n_classes) from uint8 pixels (B, 3, H, W)."""
-        out = self.module(self.preprocess.normalize(pixels.to(self.device), self.dtype))
+        out = self.module(self.preprocess.normalize(sent(pixels, self.device), self.dtype))
         logits: Tensor = out if isinstance(out, Tensor) else out.logits
         return logits.float()
 
     def example(self) -> Tensor:
         """One normalised picture, for finding sites: shape (1, 3, H, W)."""
         pixels = torch.tensor(self.preprocess.geometry(noise(256, 256))).permute(2, 0, 1)[None]
-        return self.preprocess.normalize(pixels.to(self.device), self.dtype)
+        return self.preprocess.normalize(sent(pixels, self.device), self.dtype)
 
     def describe(self) -> dict[str, Any]:
         """The part of ``results.json`` that says which model this is."""

@@ -23,7 +23,7 @@ from torch import Tensor
 from common.measure.ablate import Ablation
 from common.measure.masks import Mask
 from common.measure.moments import Array
-from common.measure.prefix import Passes
+from common.measure.passes import Passes
 from common.measure.scores import SelectivityMap
 from vision_loc.evaluate import margins_of
 from vision_loc.models import VisionModel

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from common.base.device import sent
 from common.base.errors import ModelError
 
 Geometry = Callable[[Image.Image], np.ndarray]
@@ -43,8 +44,7 @@ class Preprocess:
     def normalize(self, pixels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """From uint8 pixels of shape (B, 3, H, W) to what the model takes."""
         values = pixels.to(torch.float32).div_(self.scale)
-        mean = torch.tensor(self.mean, device=pixels.device).view(-1, 1, 1)
-        std = torch.tensor(self.std, device=pixels.device).view(-1, 1, 1)
+        mean, std = sent(torch.tensor([self.mean, self.std]), pixels.device)[..., None, None]
         return values.sub_(mean).div_(std).to(dtype)
 
 

@@ -61,6 +61,18 @@ def round_nothing() -> None:
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
 
 
+def sent(values: torch.Tensor, device: torch.device | str) -> torch.Tensor:
+    """A tensor on a device, without waiting for what that has still to do.
+
+    A plain copy to a GPU waits until all earlier work is done there, and the processor, that could
+    prepare the next batch meanwhile, with it.
+    """
+    device = torch.device(device)
+    if device.type == "cuda" and values.device.type == "cpu":
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
+
+
 def choose_dtype(name: str = "float32") -> torch.dtype:
     """The floating-point type of that name.
 

@@ -239,3 +239,17 @@ def tensor_of(site: Site, value: Any) -> Tensor:
     if tensor is None:
         raise SiteError(f"{site}: gave no tensor")
     return tensor
+
+
+class Enough(BaseException):
+    """Every site was read, and nobody wants the rest; never leaves ``Recorder.run``.
+
+    No ``Exception``, which a model may catch.
+    """
+
+
+def nobody_waits(called: nn.Module) -> bool:
+    """Whether no hook but our own acts when the pass has ended."""
+    # Weights that accelerate keeps elsewhere go back there when a module has ended.
+    offloads = any(hasattr(module, "_hf_hook") for module in called.modules())
+    return len(called._forward_hooks) == 1 and not offloads

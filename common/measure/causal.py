@@ -23,7 +23,7 @@ from common.measure.rules import Contrast, Score, ScoreRule, ScoreWords, Watchin
 
 if TYPE_CHECKING:  # masks are of maps, which know all rules: imported where they are made
     from common.measure.masks import Mask
-    from common.measure.prefix import Passes
+    from common.measure.passes import Passes
 
 MASKS = 1024
 TOGETHER = 8  # groups that are halved before the next are chosen: their masks share passes
@@ -139,7 +139,7 @@ def ablate_all(where: Watching) -> Tried:
     SettingError
         If there are fewer masks than sites.
     """
-    from common.measure.prefix import Passes
+    from common.measure.passes import Passes
 
     budget, found = where.effort or MASKS, Tried(where.n_units)
     ends = np.cumsum([0, *(site.n_units(where.unit) for site in where.sites)])

@@ -18,6 +18,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from common.base.device import sent
+
 Array = npt.NDArray[np.float64]
 Statistic = Literal["magnitude", "signed", "mean-magnitude"]
 
@@ -63,9 +65,9 @@ class Membership:
         numbers, first, counts = np.unique(groups, return_index=True, return_counts=True)
         self.numbers, self.counts = numbers.tolist(), counts.tolist()
         indicator = torch.as_tensor(np.asarray(groups) == numbers[:, None]).double()
-        self._first = torch.as_tensor(first, device=device)
-        self._count = torch.as_tensor(counts[:, None], dtype=torch.float64, device=device)
-        self._sum = indicator.to(device)
+        self._first = sent(torch.as_tensor(first), device)
+        self._count = sent(torch.as_tensor(counts[:, None], dtype=torch.float64), device)
+        self._sum = sent(indicator, device)
         self._average = self._sum / self._count
         self._of_stimulus = self._sum.T.contiguous()
 
@@ -75,7 +77,11 @@ class Membership:
 
     def largest(self, values: Tensor) -> Tensor:
         """Maximum over each group's stimuli, of shape (n_groups, n_units)."""
-        return torch.stack([values[own > 0].amax(dim=0) for own in self._sum])
+        if values.device.type == "cpu":
+            return torch.stack([values[own > 0].amax(dim=0) for own in self._sum])
+        # How many rows a choice has is not known on the processor until a GPU has counted them.
+        others = self._sum.eq(0)[:, :, None]
+        return torch.stack([values.masked_fill(rest, -torch.inf).amax(dim=0) for rest in others])
 
     def mean_and_m2(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and M2 over each group's stimuli; `values` are overwritten.

@@ -19,7 +19,7 @@ empty tensors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ from torch.utils._pytree import tree_map_only
 
 from common.measure.ablate import Ablation, under
 from common.measure.boundaries import Boundary, Plan, study
-from common.measure.donors import Donated, Donors
+from common.measure.donors import Donated
 from common.measure.forms import Lost
 from common.measure.masks import Mask
 from common.measure.passing import running
@@ -36,7 +36,6 @@ from common.measure.scores import SelectivityMap
 from common.measure.sites import WEIGHT, Site
 
 MEMORY = 1 << 30  # bytes kept of one batch; masks that begin beyond it begin at an earlier site
-FEWEST = 4  # masks from which on the two intact passes pay
 
 Result = TypeVar("Result")
 
@@ -174,83 +173,6 @@ class Prefix(Generic[Result]):
 
     def _replay(self, boundary: Boundary) -> _Replay:
         return _Replay(self._plan, boundary, self._kept[boundary.at], self._said)
-
-
-class Passes:
-    """Computes something of a model under each of many masks, one batch after another.
-
-    Parameters
-    ----------
-    model : nn.Module
-        The model.
-    masks : sequence of Mask or None
-        In the order of the results; ``None`` is the intact model.
-    by, found
-        As in :func:`common.measure.ablate.under`.
-    memory : int, default=MEMORY
-        Bytes to keep at most; see :class:`Prefix`.
-    donors : Donors, optional
-        For ``by="resample"``; then each batch says which items it holds.
-    """
-
-    def __init__(
-        self,
-        model: nn.Module,
-        masks: Sequence[Mask | None],
-        by: Ablation = "zero",
-        found: SelectivityMap | None = None,
-        memory: int = MEMORY,
-        donors: Donors | None = None,
-    ) -> None:
-        self.model, self.masks, self.by, self.found, self.memory = model, masks, by, found, memory
-        self.donors = donors
-        self._sites = _begins(masks)
-        self._plans: dict[Hashable, Plan] = {}
-
-    def of(self, masks: Sequence[Mask | None]) -> Passes:
-        """The same for other masks, with what is known of the model's passes."""
-        other = Passes(self.model, masks, self.by, self.found, self.memory, self.donors)
-        other._plans = self._plans
-        if set(other._sites) <= set(self._sites):
-            other._sites = self._sites
-        return other
-
-    def __call__(
-        self,
-        compute: Callable[[], Result],
-        key: Hashable = None,
-        items: Sequence[str] = (),
-    ) -> Iterator[Result]:
-        """What `compute` gives under each mask.
-
-        Parameters
-        ----------
-        compute, key
-            As in :class:`Prefix`.
-        items : sequence of str
-            The name of what each row of the batch belongs to, which says who its donor is.
-        """
-        donated = None if self.donors is None else self.donors.to(items)
-        if len(self.masks) < FEWEST:
-            for mask in self.masks:
-                with under(self.model, mask, self.by, self.found, donated):
-                    yield compute()
-            return
-        prefix = Prefix(
-            self.model, compute, self._sites, memory=self.memory, plans=self._plans, key=key
-        )
-        for mask in self.masks:
-            if mask is None:
-                yield prefix.intact
-            else:
-                yield prefix.under(mask, self.by, self.found, donated)
-
-
-def _begins(masks: Sequence[Mask | None]) -> tuple[Site, ...]:
-    """Where masks begin, in running order, whatever order the masks are in."""
-    first = {first_site(mask) for mask in masks if mask is not None} - {None}
-    every = next((mask.sites for mask in masks if mask is not None), ())
-    return tuple(site for site in every if site in first)
 
 
 def first_site(mask: Mask) -> Site | None:

@@ -5,46 +5,46 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn, get_args
+from functools import partial
+from typing import Any, get_args
 
 import numpy as np
 from torch import Tensor, nn
 
 from common.base import team
+from common.base.device import sent
 from common.base.errors import DataError, SettingError, SiteError
 from common.measure.attach import (
+    Enough,
     Once,
     after_pass,
     attach,
     attached,
     before_call,
     modules_of,
+    nobody_waits,
     part_of,
     tensor_of,
 )
 from common.measure.moments import Moments, Statistic, batch_rows, resolution_of
+from common.measure.resident import Resident
 from common.measure.sinks import LeftOut, counted
 from common.measure.sites import Pooling, Site, Unit, check_pooling, check_signs
 from common.measure.standing import tokens_of
 from common.measure.tally import (
+    Cell,
     Cells,
     Part,
     Pooled,
     Reduced,
     Tally,
+    blame,
     in_order,
     is_finite,
     lies,
     on_cpu,
     together,
 )
-
-
-class Enough(BaseException):
-    """Every site was read, and nobody wants the rest; never leaves :meth:`Recorder.run`.
-
-    No ``Exception``, which a model may catch.
-    """
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,8 @@ class Recorder:
     _pooled: dict[Site, Pooled] = field(default_factory=dict)
     _reduced: list[Reduced] = field(default_factory=list)
     _tally: Tally = field(default_factory=Tally)
+    _resident: Resident = field(default_factory=Resident)
+    _counted: dict[Pooling, Tensor | None] = field(default_factory=dict)
     _own: list[tuple[list[Reduced], Cells]] | None = None
     _seen_whole: bool = False
     _enough: bool = False
@@ -155,7 +157,7 @@ class Recorder:
         DataError
             If no batch has gone through the model yet.
         """
-        found = self._tally.over(lambda _cell: True)
+        found = self._over(lambda _cell: True)
         if not found:
             raise DataError("nothing was recorded: no batch went through the model")
         return self._in_order(found)
@@ -166,11 +168,16 @@ class Recorder:
 
     def groups(self, numbers: Collection[int]) -> dict[Site, Moments]:
         """Moments of some groups together, by site; empty if nothing went into them."""
-        return self._in_order(self._tally.over(lambda cell: cell[0] in numbers))
+        return self._in_order(self._over(lambda cell: cell[0] in numbers))
 
     def finer_group(self, number: int) -> dict[Site, Moments]:
         """Moments of one group of the second kind, by site; empty if nothing went into it."""
-        return self._in_order(self._tally.over(lambda cell: cell[1] == number))
+        return self._in_order(self._over(lambda cell: cell[1] == number))
+
+    def _over(self, chosen: Callable[[Cell], bool]) -> dict[Site, Moments]:
+        for reduced, cells in self._resident.take():
+            self._tally.add(reduced, cells)
+        return self._tally.over(chosen)
 
     def _in_order(self, found: dict[Site, Moments]) -> dict[Site, Moments]:
         return {site: found[site] for site in self.sites if site in found}
@@ -179,7 +186,7 @@ class Recorder:
 
     def begin(self, tokens: Tensor | None = None) -> None:
         # An announcement holds for one pass, whether that ends well or not.
-        self._cells, self._pooled, self._reduced = None, {}, []
+        self._cells, self._pooled, self._reduced, self._counted = None, {}, [], {}
         self._now, self._next = self._next, Announcement()
         if self._now.tokens is None:
             self._now = replace(self._now, tokens=tokens)
@@ -187,6 +194,10 @@ class Recorder:
     def read(self, site: Site, value: Any) -> None:
         tensor = tensor_of(site, value)
         self._check_size(site, tensor)
+        tokens = self._now.tokens
+        if tokens is not None and tokens.device != tensor.device:
+            self._now = replace(self._now, tokens=sent(tokens, tensor.device))
+            self._counted = {}
         if self.pooling == "none":  # as large as the feature maps: nothing of it is kept
             self._reduce_neurons(site, tensor)
             return
@@ -213,8 +224,9 @@ class Recorder:
         return Pooled(values, level, resolution_of(tensor.dtype), first, peak)
 
     def _pool(self, site: Site, tensor: Tensor, pooling: Pooling) -> Tensor:
-        tokens = counted(self._now.tokens, pooling, self.left_out)
-        pooled = site.pool(tensor.detach(), self.unit, pooling, tokens)
+        if pooling not in self._counted:
+            self._counted[pooling] = counted(self._now.tokens, pooling, self.left_out)
+        pooled = site.pool(tensor.detach(), self.unit, pooling, self._counted[pooling])
         # MPS has no float64.
         return pooled.cpu() if pooled.device.type == "mps" else pooled
 
@@ -238,19 +250,26 @@ class Recorder:
         return batch_rows(pooled.values, self.statistic, members, *besides)
 
     def finish(self) -> None:
-        """Merge what the hooks read in this pass; one transfer from each device."""
+        """Merge what the hooks read in this pass: on a GPU if it lies there, else on the CPU."""
         for part, pooled in together(self.sites, self._pooled):
             self._reduced.append(Reduced(part, self._rows(pooled), pooled.resolution))
-        for each in (done := on_cpu(self._reduced)):
-            if not is_finite(each.rows):
-                self._blame(each)
-        assert self._cells is not None  # made with the first rows
-        if self._own is None:
-            self._add(done, self._cells)
+        done, cells = self._reduced, self._cells
+        assert cells is not None  # made with the first rows
+        insist = partial(blame, done, self._pooled, self._now.names)
+        if self._own is None and self._resident.takes(done):
+            self._resident.add(done, cells, insist)
         else:
-            self._own.append((done, self._cells))
+            self._merge(on_cpu(done), cells, insist)
         self._cells, self._pooled, self._reduced = None, {}, []
         self._seen_whole = True
+
+    def _merge(self, done: list[Reduced], cells: Cells, insist: Callable[[], None]) -> None:
+        if not all(is_finite(each.rows) for each in done):
+            insist()
+        if self._own is None:
+            self._add(done, cells)
+        else:
+            self._own.append((done, cells))
 
     def _add(self, done: list[Reduced], cells: Cells) -> None:
         for each in done:
@@ -286,27 +305,6 @@ class Recorder:
             self._own = before
         for done, cells in own:
             self._add(done, cells)
-
-    def _blame(self, reduced: Reduced) -> NoReturn:
-        finite = reduced.rows.isfinite().all(dim=0).all(dim=0)
-        site, unit = reduced.part.at(int(finite.int().argmin()))
-        sums = self._pooled[site].sums if reduced.sums is None else reduced.sums
-        rows = np.flatnonzero(~np.isfinite(sums.cpu().numpy())).tolist()
-        names = self._now.names
-        which = [names[row] if names else f"stimulus {row} of the batch" for row in rows]
-        others = f" and {len(which) - 1} others of the batch" if len(which) > 1 else ""
-        raise DataError(
-            f"{site}: activations are NaN or infinite for {which[0] if which else 'the batch'}"
-            f"{others}; are the weights whole (unit {unit} is the first), and does `dtype` float32 "
-            "help?"
-        )
-
-
-def _nobody_waits(called: nn.Module) -> bool:
-    """Whether no hook but our own acts when the pass has ended."""
-    # Weights that accelerate keeps elsewhere go back there when a module has ended.
-    offloads = any(hasattr(module, "_hf_hook") for module in called.modules())
-    return len(called._forward_hooks) == 1 and not offloads
 
 
 @contextmanager
@@ -386,7 +384,7 @@ def record(
         def read(value: Any) -> None:
             once.fire(site)
             recorder.read(site, value)
-            if recorder.ends_early and once.complete and _nobody_waits(called):
+            if recorder.ends_early and once.complete and nobody_waits(called):
                 end()
                 raise Enough
 

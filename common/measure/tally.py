@@ -16,10 +16,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from common.base.errors import DataError
 from common.measure.moments import Membership, Moments, merged
 from common.measure.sites import Site
 
 Cell = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How many stimuli there are in each cell."""
+
+    cells: Sequence[Cell]
+    counts: Sequence[int]
 
 
 class Cells:
@@ -223,13 +232,48 @@ def on_cpu(parts: Sequence[Reduced]) -> list[Reduced]:
     return [replace(each, rows=rows) for each, rows in zip(parts, split, strict=True)]
 
 
+def blame(
+    batch: Sequence[Reduced], pooled: Mapping[Site, Pooled], names: Sequence[str] | None
+) -> None:
+    """Say which site and which stimuli of a batch are not finite.
+
+    Parameters
+    ----------
+    batch : sequence of Reduced
+        What became of it.
+    pooled : mapping of Site to Pooled
+        The batch itself, where it is still there.
+    names : sequence of str, optional
+        Of the stimuli.
+
+    Raises
+    ------
+    DataError
+        If any are.
+    """
+    for reduced in on_cpu(batch):
+        if is_finite(reduced.rows):
+            continue
+        finite = reduced.rows.isfinite().all(dim=0).all(dim=0)
+        site, unit = reduced.part.at(int(finite.int().argmin()))
+        sums = pooled[site].sums if reduced.sums is None else reduced.sums
+        rows = np.flatnonzero(~np.isfinite(sums.cpu().numpy())).tolist()
+        which = [names[row] if names else f"stimulus {row} of the batch" for row in rows]
+        others = f" and {len(which) - 1} others of the batch" if len(which) > 1 else ""
+        raise DataError(
+            f"{site}: activations are NaN or infinite for {which[0] if which else 'the batch'}"
+            f"{others}; are the weights whole (unit {unit} is the first), and does `dtype` float32 "
+            "help?"
+        )
+
+
 @dataclass
 class Tally:
     """Moments of every cell, by site."""
 
     _kept: dict[Cell, dict[Part, Moments]] = field(default_factory=lambda: defaultdict(dict))
 
-    def add(self, batch: Reduced, cells: Cells) -> None:
+    def add(self, batch: Reduced, cells: Cells | Counted) -> None:
         """Merge one batch, whose rows lie on the CPU."""
         for cell, count, rows in zip(cells.cells, cells.counts, batch.rows.numpy(), strict=True):
             kept, moments = self._kept[cell], Moments(count, *rows, resolution=batch.resolution)

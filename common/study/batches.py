@@ -14,7 +14,7 @@ from common.base import team
 from common.base.progress import PART, Progress, silent
 from common.effects.items import Outcome
 from common.measure.masks import Mask
-from common.measure.prefix import FEWEST, Passes
+from common.measure.passes import FEWEST, Passes
 from common.measure.shortage import is_shortage, no_room, release
 from common.study.estimate import Left, Rates
 from common.study.journal import Arrays, Journal, mask_key

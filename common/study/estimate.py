@@ -18,7 +18,8 @@ from typing import Any
 
 from common.base.progress import LEFT, NOTE, Progress, spoken_seconds
 from common.measure.masks import Mask
-from common.measure.prefix import FEWEST, first_site
+from common.measure.passes import FEWEST
+from common.measure.prefix import first_site
 from common.measure.sites import Site
 
 WORTH = 30.0  # seconds from which on an estimate is told

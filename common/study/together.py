@@ -29,7 +29,8 @@ from common.measure.ablate import Ablation
 from common.measure.donors import Donors
 from common.measure.layout import LAYOUTS, Layout, fastest_layout, in_layout, layouts_of
 from common.measure.masks import Mask
-from common.measure.prefix import FEWEST, Passes, first_site
+from common.measure.passes import FEWEST, Passes
+from common.measure.prefix import first_site
 from common.measure.scores import SelectivityMap
 from common.measure.shortage import FEW, most_at_once
 from common.measure.sites import Site

@@ -12,7 +12,7 @@ import torch
 
 from common.base.errors import DataError
 from common.measure.masks import top_percent
-from common.measure.prefix import Passes
+from common.measure.passes import Passes
 from llm_loc.branches import RowPart, branches, parts_of_rows, pays, rows_of
 from llm_loc.evaluate import (
     TextBatches,

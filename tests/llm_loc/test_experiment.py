@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from common.base.errors import DataError, FunclocError, RunError, SettingError
 from common.effects.results import Results
 from common.measure.masks import load_masks
-from common.measure.prefix import Passes
+from common.measure.passes import Passes
 from common.measure.scores import CONTRACT, SelectivityMap
 from common.study.journal import Arrays
 from common.study.settings import read_controls

@@ -15,7 +15,7 @@ from common import Site, ablate
 from common.base.errors import SettingError, SiteError
 from common.measure import donors as module_of
 from common.measure.donors import Donors, read_donors
-from common.measure.prefix import Passes
+from common.measure.passes import Passes
 from tests.common.measure.hooked import BLOCKS, SECOND, hooks_of, images, mask_of, plain, small
 
 NAMES = [f"picture {number}" for number in range(6)]

@@ -19,7 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from common.measure.ablate import ablate
 from common.measure.masks import units_mask
-from common.measure.prefix import Passes, Prefix
+from common.measure.passes import Passes
+from common.measure.prefix import Prefix
 from common.measure.record import record
 from common.measure.scores import SelectivityMap, welch
 from common.measure.sites import Site

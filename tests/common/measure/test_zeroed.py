@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from common import Mask, ablate
 from common.base.errors import SettingError
 from common.measure import zeroed
-from common.measure.prefix import Passes, Prefix
+from common.measure.passes import Passes
+from common.measure.prefix import Prefix
 from common.measure.sites import WEIGHT
 from common.measure.weights import weight_sites
 from tests.common.measure.hooked import Tied, images, small

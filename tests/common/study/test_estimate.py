@@ -14,7 +14,8 @@ from common.base.progress import LEFT, NOTE, spoken_seconds
 from common.effects.described import DescribedEvaluation
 from common.effects.items import Items, Outcome
 from common.measure.masks import Mask, units_mask
-from common.measure.prefix import Passes, first_site
+from common.measure.passes import Passes
+from common.measure.prefix import first_site
 from common.measure.scores import SelectivityMap
 from common.study import estimate, together
 from common.study.batches import Batches

@@ -22,7 +22,7 @@ from common.effects.described import DescribedEvaluation
 from common.effects.items import Items, Outcome
 from common.measure.layout import LAYOUTS
 from common.measure.masks import Mask, units_mask
-from common.measure.prefix import Passes
+from common.measure.passes import Passes
 from common.measure.record import record
 from common.measure.scores import SelectivityMap, welch
 from common.measure.survey import Survey
