@@ -51,26 +51,6 @@ class Resampler:
         parts = [values[rng.integers(0, n, (rows, n))].mean(axis=1) for rows in self._rows(n)]
         return np.concatenate(parts)
 
-    def cluster_means(self, values: Floats, clusters: Ints) -> Floats:
-        """Means of resamples of whole clusters, shape (draws,).
-
-        Parameters
-        ----------
-        values : array of shape (n_items,)
-            What is averaged over the items.
-        clusters : array of int of shape (n_items,)
-            Cluster of each item, numbered from 0 without gaps.
-        """
-        sizes = np.bincount(clusters)
-        sums = np.bincount(clusters, weights=values)
-        n = len(sizes)
-        rng = np.random.default_rng(self.seed)
-        parts = []
-        for rows in self._rows(n):
-            drawn = rng.integers(0, n, (rows, n))
-            parts.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
-        return np.concatenate(parts)
-
     def counts(self, strata: Ints) -> Floats:
         """How often each cluster comes in resamples within strata, shape (draws, n_clusters).
 
