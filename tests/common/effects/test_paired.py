@@ -93,3 +93,11 @@ def test_interaction_is_a_difference_of_drops() -> None:
     assert gap == pytest.approx(0.5)
     assert low == pytest.approx(0.5 - np.hypot(0.5 - first.ci[0], second.ci[1]), rel=1e-12)
     assert high == pytest.approx(0.5 + np.hypot(first.ci[1] - 0.5, second.ci[0]), rel=1e-12)
+
+
+def test_an_interaction_subtracts_what_the_other_group_lost() -> None:
+    first = paired.drop(bools(20, 30), bools(5, 30))
+    second = paired.drop(bools(80, 100), bools(60, 100))
+    gap, between = paired.interaction(first, second)
+    assert gap == pytest.approx(0.5 - 0.2)
+    assert between == pytest.approx(paired.mover(0.5, first.ci, 0.2, second.ci))
