@@ -172,7 +172,7 @@ class Stopping:
 
 def _reach(draws: Floats, top: float) -> Bools:
     """Which draws are at least the top's; a difference by rounding alone is a tie."""
-    spread = float(np.max(np.abs(np.append(draws, top)), initial=0.0))
+    spread = float(np.max(np.abs(np.append(draws, top))))
     return np.asarray(draws >= top - TIE * spread)
 
 
@@ -201,5 +201,5 @@ def _exceedances(rows: Floats) -> npt.NDArray[np.intp]:
 
 def _scaled(rows: Floats) -> Floats:
     spread = rows.std(axis=0)
-    flat = spread <= TIE * np.max(np.abs(rows), axis=0, initial=0.0)
+    flat = spread <= TIE * np.max(np.abs(rows), axis=0)
     return np.where(flat, 0.0, (rows - rows.mean(axis=0)) / np.where(flat, 1.0, spread))

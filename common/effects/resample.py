@@ -70,7 +70,7 @@ class Resampler:
         return found
 
     def _rows(self, n: int) -> list[int]:
-        step = max(1, CELLS // max(n, 1))
+        step = max(1, CELLS // n)
         return [min(step, self.draws - done) for done in range(0, self.draws, step)]
 
 

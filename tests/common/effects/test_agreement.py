@@ -25,7 +25,7 @@ JUDGED = [
 
 def test_numbers_are_those_of_a_plain_loop(make_map: MapMaker) -> None:
     first, rng = make_map(), np.random.default_rng(0)
-    maps = [rescored(first, first.t + rng.normal(0, 3, 100)) for _ in range(3)]
+    maps = [rescored(first, (first.t + rng.normal(0, 3, 100)) / 1000) for _ in range(3)]
     found = agreement(maps, JUDGED, 10.0)
     tops = [set(np.argsort(-each.t)[:10].tolist()) for each in maps]
     pairs = [*combinations(range(3), 2)]

@@ -17,7 +17,8 @@ FIELDS = np.array(["syntax", "morphology"])[[0, 1, 1] * 20]
 ITEMS = Items([str(i) for i in range(60)], np.array(["x"] * 60), "x", None, None, {"field": FIELDS})
 ABOUT = [
     ("top", 1.0, None), ("matched-part", 1.0, None), ("massive", 1.0, None), ("top", 2.0, None),
-    *(("random", 1.0, seed) for seed in range(4)), ("bottom", 1.0, None), ("bottom", 2.0, None),
+    *(("random", 1.0, seed) for seed in range(4)),
+    *(("layer-matched", 1.0, seed) for seed in range(2)), ("bottom", 1.0, None), ("bottom", 2.0, None),
 ]  # fmt: skip
 MASKS = [Mask(*about, SITES, "channel", np.array([1])) for about in ABOUT]
 
@@ -43,7 +44,7 @@ def test_numbers_are_those_of_a_plain_loop() -> None:
         assert (each.n, each.drop) == (inside.sum(), lost.effect)
         assert (each.drop_ci, each.mcnemar_p) == (lost.ci, lost.mcnemar_p)
         assert (each.intact.accuracy, each.top.accuracy) == (intact.mean(), top.mean())
-        rules = ["random", "bottom"] if each.percent == 1 else ["bottom"]
+        rules = ["random", "layer-matched", "bottom"] if each.percent == 1 else ["bottom"]
         assert [*each.controls] == rules  # neither the top nor a part of it
         for rule, told in each.controls.items():
             own = [m for m in MASKS if m.rule == rule and m.percent == each.percent]

@@ -18,6 +18,7 @@ def test_rank_stops_at_the_tenth_exceedance() -> None:
     found = rank(0.0, draws)
     assert (found.p, found.draws, found.exceeded) == (10 / 19, 19, 10)
     assert found.stopped
+    assert found.least == 1 / 20
     assert rank(0.0, draws[:19]) == found
 
 
@@ -61,6 +62,14 @@ def test_scaling_a_dose_changes_nothing() -> None:
     assert scaled == ranks_over_doses(tops, draws)
 
 
+def test_a_dose_of_small_numbers_is_not_flat_beside_one_of_large() -> None:
+    rng = np.random.default_rng(8)
+    draws, tops = rng.normal(size=(50, 2)), np.array([1.5, 0.4])
+    scaled = ranks_over_doses(tops * [1e-12, 1], draws * [1e-12, 1])
+    assert scaled == ranks_over_doses(tops, draws)
+    assert scaled[0].p < 1
+
+
 def test_p_over_doses_is_no_less_than_alone_and_no_more_than_bonferroni_like() -> None:
     rng = np.random.default_rng(4)
     for _ in range(50):
@@ -85,6 +94,21 @@ def test_a_flat_dose_ties() -> None:
     )
     assert first.p == pytest.approx(1 / 21)
     assert second.p == 1.0  # ten ties in ten draws
+
+
+def test_a_flat_dose_leaves_the_p_of_one_that_is_a_little_beyond_its_draws() -> None:
+    rng = np.random.default_rng(9)
+    draws = np.column_stack([rng.normal(size=40), np.zeros(40)])
+    one, flat = ranks_over_doses([0.6, 0.0], draws)
+    assert one.p == rank(0.6, draws[:, 0]).p < 0.5
+    assert flat.p == 1.0
+
+
+def test_no_rule_is_drawn_fewer_than_19_times() -> None:
+    stopping = Stopping({"layer-matched": [0.0]})
+    for made in range(1, 20):
+        stopping.add("layer-matched", [1.0])
+        assert stopping.enough("layer-matched") == (made == 19)
 
 
 def test_stopping_asks_for_no_more_than_needed() -> None:

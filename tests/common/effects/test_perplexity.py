@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from common.effects.items import Outcome
-from common.effects.perplexity import MeasuredText, describe_text
+from common.effects.perplexity import MeasuredText, TextPerplexity, describe_text
 from common.effects.resample import Resampler
 from common.measure.masks import Mask
 from common.measure.sites import Site
@@ -22,8 +22,13 @@ LOST = {name: INTACT + RNG.normal(cost, 0.1, N) for name, cost in COST.items()}
 BYTES = RNG.integers(20, 50, N)
 TEXT = MeasuredText("prose", WINDOW, BYTES)
 MASKS = [
-    Mask(*about, SITES, "channel", np.array([1]))
-    for about in (("top", 2.0, None), ("top", 1.0, None), ("random", 1.0, 0), ("random", 1.0, 1))
+    Mask(rule, percent, seed, SITES, "channel", np.array([1]))
+    for rule, percent, seed in (
+        ("top", 2.0, None),
+        ("top", 1.0, None),
+        ("random", 1.0, 0),
+        ("random", 1.0, 1),
+    )  # fmt: skip
 ]
 
 
@@ -32,7 +37,11 @@ def outcome(nats: np.ndarray) -> Outcome:
 
 
 OUTCOMES = {"intact": outcome(INTACT), **{name: outcome(nats) for name, nats in LOST.items()}}
-FOUND = describe_text(TEXT, MASKS, OUTCOMES, Resampler())
+
+
+@pytest.fixture
+def told() -> TextPerplexity:
+    return describe_text(TEXT, MASKS, OUTCOMES, Resampler())
 
 
 def bootstrap(*sums: np.ndarray) -> np.ndarray:
@@ -41,9 +50,9 @@ def bootstrap(*sums: np.ndarray) -> np.ndarray:
     return np.stack([values[drawn].sum(axis=1) for values in sums])
 
 
-def test_nats_and_perplexity_of_a_token() -> None:
-    found = FOUND.intact
-    assert (FOUND.text, FOUND.window, FOUND.n, FOUND.bytes) == ("prose", 9, N, BYTES.sum())
+def test_nats_and_perplexity_of_a_token(told: TextPerplexity) -> None:
+    found = told.intact
+    assert (told.text, told.window, told.n, told.bytes) == ("prose", 9, N, BYTES.sum())
     assert found.nats == pytest.approx(INTACT.mean())
     assert found.perplexity == pytest.approx(math.exp(INTACT.mean()))
     (sums,) = bootstrap(INTACT)
@@ -51,8 +60,8 @@ def test_nats_and_perplexity_of_a_token() -> None:
     assert found.perplexity_ci == pytest.approx(np.exp(found.nats_ci))
 
 
-def test_a_byte_costs_what_all_tokens_cost_over_all_bytes() -> None:
-    found = FOUND.intact.per_byte
+def test_a_byte_costs_what_all_tokens_cost_over_all_bytes(told: TextPerplexity) -> None:
+    found = told.intact.per_byte
     assert found is not None
     nats = INTACT * (WINDOW - 1)  # the first token of a window is not predicted
     assert found.nats == pytest.approx(nats.sum() / BYTES.sum())
@@ -62,9 +71,9 @@ def test_a_byte_costs_what_all_tokens_cost_over_all_bytes() -> None:
     assert found.perplexity_ci == pytest.approx(np.exp(found.nats_ci))
 
 
-def test_a_mask_is_compared_window_by_window() -> None:
-    assert [entry.mask for entry in FOUND.ablations] == [*COST]
-    for entry, nats in zip(FOUND.ablations, LOST.values(), strict=True):
+def test_a_mask_is_compared_window_by_window(told: TextPerplexity) -> None:
+    assert [entry.mask for entry in told.ablations] == [*COST]
+    for entry, nats in zip(told.ablations, LOST.values(), strict=True):
         alone = describe_text(TEXT, [], {"intact": outcome(nats)}, Resampler()).intact
         for name in ("nats", "nats_ci", "perplexity", "perplexity_ci", "per_byte"):
             assert getattr(entry, name) == getattr(alone, name)
@@ -74,10 +83,10 @@ def test_a_mask_is_compared_window_by_window() -> None:
         assert entry.rise_ci == pytest.approx((entry.rise - half, entry.rise + half), abs=0.004)
 
 
-def test_masks_are_found_by_dose_and_rule() -> None:
-    assert FOUND.doses == (2.0, 1.0)
-    assert [entry.percent for entry in FOUND.tops] == [1.0, 2.0]
-    drawn = FOUND.drawn(1.0)
+def test_masks_are_found_by_dose_and_rule(told: TextPerplexity) -> None:
+    assert told.doses == (2.0, 1.0)
+    assert [entry.percent for entry in told.tops] == [1.0, 2.0]
+    drawn = told.drawn(1.0)
     assert {rule: [each.seed for each in own] for rule, own in drawn.items()} == {
         "top": [None], "random": [0, 1],
     }  # fmt: skip

@@ -7,7 +7,9 @@ import pytest
 from scipy import stats
 from statsmodels.stats.meta_analysis import combine_effects
 
-from common.effects.pooled import Z, pooled
+from common.effects.pooled import pooled
+
+Z = float(stats.norm.ppf(0.975))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -57,3 +59,20 @@ def test_its_interval_holds_the_mean_as_often_as_it_says() -> None:
         assert found is not None
         held += found.ci[0] <= 0.5 <= found.ci[1]
     assert held / 1000 >= 0.94
+
+
+def test_models_that_agree_to_the_last_digit_share_no_variance() -> None:
+    found = pooled([0.3, 0.3, 0.3], [(0.2, 0.4), (0.1, 0.5), (0.0, 0.6)])
+    assert found is not None
+    assert (found.between, found.share) == (0, 0)
+    assert found.effect == pytest.approx(0.3, rel=1e-14)
+
+
+def test_variances_may_be_of_any_size() -> None:
+    effects, intervals = [3e-4, 5e-4, 9e-4], [(2e-4, 4e-4), (4e-4, 6e-4), (7e-4, 11e-4)]
+    small = pooled(effects, intervals)
+    large = pooled([1e4 * each for each in effects], [(1e4 * a, 1e4 * b) for a, b in intervals])
+    assert small is not None
+    assert large is not None
+    assert large.share == pytest.approx(small.share)
+    assert large.between == pytest.approx(1e4 * small.between)

@@ -67,6 +67,13 @@ def test_clusters_are_drawn_within_their_stratum() -> None:
     assert np.corrcoef(counts[:, 0], counts[:, 1])[0, 1] == pytest.approx(0, abs=0.06)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_cluster_that_no_resample_has_counts_as_none(seed: int) -> None:
+    counts = Resampler(seed, 2).counts(np.zeros(3, int))
+    assert counts.shape == (2, 3)
+    assert (counts.sum(axis=1) == 3).all()
+
+
 def test_percentiles_leave_as_much_on_either_side() -> None:
     values = np.arange(1001) / 1000
     assert percentile(values) == pytest.approx((0.025, 0.975))

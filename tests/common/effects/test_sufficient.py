@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from common.effects.claim import NO, UNTOLD, YES, Answer
 from common.effects.items import Items, Outcome
+from common.effects.margins import design
 from common.effects.paired import Rate, rate
+from common.effects.resample import Resampler
+from common.effects.studentized import Studentized
 from common.effects.sufficient import LeftAlone, Sufficient, keeps_it_going, left_alone
 from common.measure.masks import Mask
 from common.measure.sites import Site
@@ -53,8 +55,10 @@ def test_numbers_are_those_of_a_plain_loop() -> None:
         assert told.accuracy == pytest.approx(np.mean([d.correct[:N].mean() for d in draws]))
         beyond = kept.margin[:N] - margins.mean(axis=0)
         assert told.excess.effect == pytest.approx(beyond.mean())
-        student = stats.t.interval(0.95, N - 1, beyond.mean(), stats.sem(beyond))
-        assert told.excess.ci == pytest.approx(student, abs=0.05)
+        mean = Studentized(design(np.zeros(N), None, np.arange(N)), Resampler())
+        assert told.excess.ci == pytest.approx(mean.interval(beyond), rel=0.06)
+        lone = mean.interval(kept.margin[:N] - margins.mean())  # of one item, with all draws' mean
+        assert told.excess.ci != pytest.approx(lone, rel=1e-3)
 
 
 def test_whole_classes_are_resampled_where_there_are_enough() -> None:
@@ -107,6 +111,25 @@ def test_half_has_to_be_left_and_more_than_of_matched_units(
 ) -> None:
     intact = Rate(accuracy=0.9, ci=(0.8, 0.95), n=N)
     assert keeps_it_going(found, "face", intact, CHANCE)[0] == answer
+
+
+@pytest.mark.parametrize(
+    ("found", "answer"),
+    [
+        (left(0.4, (0.3, 0.5), GOOD), UNTOLD),
+        (left(0.7, (0.5, 0.8), GOOD), YES),
+        (left(0.7, (0.5, 0.8), against(0.02, excess=0.1)), UNTOLD),  # which may be nothing
+    ],
+)
+def test_half_is_enough_and_nothing_more_is_not(found: Sufficient, answer: Answer) -> None:
+    intact = Rate(accuracy=0.75, ci=(0.7, 0.8), n=N)
+    assert keeps_it_going(found, "face", intact, 0.25)[0] == answer
+
+
+def test_without_a_chance_half_of_the_accuracy_is_enough() -> None:
+    intact = Rate(accuracy=0.9, ci=(0.8, 0.95), n=N)
+    for low, answer in ((0.46, YES), (0.44, UNTOLD)):
+        assert keeps_it_going(left(0.7, (low, 0.8), GOOD), "face", intact, None)[0] == answer
 
 
 def test_a_model_that_guesses_tells_nothing() -> None:
