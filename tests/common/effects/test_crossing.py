@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -146,3 +146,27 @@ def test_overlaps_are_those_of_drawing_again_and_again() -> None:
     assert found.chance == pytest.approx(6 * 7 / 32)
     assert found.chance_within == pytest.approx(np.mean(within), abs=0.1)
     assert found.p == pytest.approx(np.mean(np.array(within) >= 3), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [([0, 1, 2], [2, 3]), ([0], [0, 1, 2, 3, 4]), ([0, 12], [12]), ([0, 1, 12, 13], [1, 13, 14])],
+)
+def test_p_of_an_overlap_is_that_of_counting_all_ways(one: list[int], other: list[int]) -> None:
+    """Every way to draw as many units of each site as the other mask has there."""
+    ways = []
+    for first, size in ((0, 12), (12, 20)):
+        own = {unit for unit in one if first <= unit < first + size}
+        n = sum(first <= unit < first + size for unit in other)
+        drawn = combinations(range(first, first + size), n)
+        ways.append([len(own.intersection(units)) for units in drawn])
+    found = shared(mask("top", one), mask("top", other))
+    assert found.n == len({*one} & {*other})
+    reached = [a + b >= found.n for a, b in product(*ways)]
+    assert found.p == pytest.approx(np.mean(reached), rel=1e-12)
+    assert found.chance_within == pytest.approx(np.mean([a + b for a, b in product(*ways)]))
+
+
+def test_masks_without_a_common_site_share_nothing() -> None:
+    found = shared(mask("top", [0, 1]), mask("top", [12]))
+    assert (found.n, found.chance_within, found.p) == (0, 0, 1.0)

@@ -153,3 +153,19 @@ def test_what_the_results_say() -> None:
     loud = replace(found, peak=found.magnitude * 2)
     assert describe_massive(loud, masks, 5.0).measure == PEAK
     assert describe_massive(found.without(30.0), masks, 5.0).threshold == 30
+
+
+def test_massive_is_from_the_threshold_on_and_the_loudest_come_first() -> None:
+    peak = np.ones(100)
+    peak[[8, 20, 70]] = 100, 300, 200
+    found = replace(made(), peak=peak)
+    assert massive_units(found).tolist() == [20, 70, 8]
+    assert np.flatnonzero(found.without(200.0).excluded).tolist() == [20, 70]
+    assert massive_units(found.without(200.0)).tolist() == [20, 70]
+    alike = replace(found, peak=np.where(np.arange(100) % 3 > 0, 1.0, 500.0))
+    assert massive_units(alike).tolist() == [*range(0, 100, 3)]
+
+
+def test_silent_and_quiet_units_have_a_median_of_their_own() -> None:
+    loudness = np.array([0.0, 0.25, 0.5])
+    np.testing.assert_allclose(times_median(loudness, np.array([0, 3])), [0, 2 / 3, 4 / 3])

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
 
-from common.measure.moments import BLOCK, Membership, Moments, Statistic, batch_rows, merged
+from common.measure.moments import (
+    BLOCK,
+    Membership,
+    Moments,
+    Statistic,
+    batch_rows,
+    merged,
+    resolution_of,
+)
 
 BATCHES = (1, 7, 64)
 N, UNITS = 150, 6
@@ -167,3 +176,57 @@ def test_merging_leaves_its_parts_alone() -> None:
 
 def test_one_stimulus_has_no_variance() -> None:
     assert (Moments.of(activations(n=1)).variance == 0).all()
+
+
+def test_two_stimuli_have_a_variance() -> None:
+    assert Moments.of([[1.0], [3.0]]).variance.tolist() == [2.0]
+
+
+def test_of_texts_the_first_token_is_averaged_and_the_peak_is_the_largest() -> None:
+    rng = np.random.default_rng(0)
+    pooled, first, peak = (torch.as_tensor(rng.normal(size=(7, 3))) for _ in range(3))
+    groups = np.array([4, 2, 4, 4, 2, 2, 4])
+    rows = batch_rows(pooled, "signed", Membership(groups), None, first, peak)
+    assert rows.shape == (2, 6, 3)
+    for number, got in zip((2, 4), rows, strict=True):
+        own = groups == number
+        np.testing.assert_allclose(got[0], pooled[own].mean(0))
+        np.testing.assert_allclose(got[4], first[own].mean(0))
+        np.testing.assert_array_equal(got[5], peak[own].amax(0))
+
+
+def of_texts(n: int, resolution: float, *rows: str) -> Moments:
+    rng = np.random.default_rng(n)
+    more = {name: rng.normal(size=2) for name in rows}
+    return replace(Moments.of(rng.normal(size=(n, 2))), resolution=resolution, **more)
+
+
+def test_what_texts_have_is_merged_too() -> None:
+    one, two = of_texts(3, 1e-7, "first", "peak"), of_texts(9, 1e-16, "first", "peak")
+    for a, b in ((one, two), (two, one)):
+        both = a.merge(b)
+        np.testing.assert_allclose(both.first, one.first / 4 + two.first * 3 / 4)
+        np.testing.assert_array_equal(both.peak, np.maximum(one.peak, two.peak))
+        assert both.resolution == 1e-7
+        some = both.between(1, 2)
+        assert (some.first, some.peak, some.resolution) == (both.first[1], both.peak[1], 1e-7)
+        assert (some.mean, some.count) == (both.mean[1], 12)
+
+
+@pytest.mark.parametrize("there", ["first", "peak"])
+def test_what_one_side_was_not_asked_for_both_do_not_have(there: str) -> None:
+    one, two = of_texts(3, 1e-7, "first", "peak"), of_texts(9, 1e-7, there)
+    gone = {"first", "peak"} - {there}
+    for both in (one.merge(two), two.merge(one)):
+        assert getattr(both, there) is not None
+        assert all(getattr(both, name) is None for name in gone)
+
+
+def test_whole_numbers_have_the_steps_of_doubles_and_halves_those_of_singles() -> None:
+    doubles, singles = (float(np.finfo(kind).eps) for kind in (np.float64, np.float32))
+    for kind, step in (
+        (torch.int64, doubles), (torch.float64, doubles), (torch.float32, singles),
+        (torch.float16, singles), (torch.bfloat16, singles),
+    ):  # fmt: skip
+        assert resolution_of(kind) == step
+        assert Moments.of(torch.ones((3, 1), dtype=kind)).resolution == step
