@@ -23,6 +23,7 @@ from common.effects.margins import RANK, Design
 from common.effects.resample import LEVEL, Resampler
 
 RIDGE = 1e-8  # keeps a resample solvable that lost the items of a whole spline piece
+ONE = 1 - 1e-6  # degree of freedom: what two items have, but for rounding
 
 Floats = npt.NDArray[np.float64]
 Interval = tuple[float, float]
@@ -41,7 +42,7 @@ def one_sided(of: Design, losses: Floats) -> float:
         Margin losses, or differences of two masks' losses.
     """
     largest = float(np.max(np.abs(losses)))
-    if of.freedom < 1 or largest == 0:
+    if of.freedom < ONE or largest == 0:
         return 1.0
     error = float(of.errors(losses))
     if error <= RANK * largest:  # all alike: as for an interval, one more item off by the largest
@@ -83,12 +84,12 @@ class Studentized:
             Coverage.
         """
         design = self.design
-        if design.freedom < 1:
+        if design.freedom < ONE:
             return -math.inf, math.inf
         effect, error = float(design.effects(losses)), float(design.errors(losses))
         student = float(stats.t.ppf(0.5 + level / 2, design.freedom))
         largest = float(np.max(np.abs(losses)))
-        if error <= RANK * largest or largest == 0:
+        if error <= RANK * largest:  # with nothing lost at all, too: both are 0
             half = student * design.one_item * (largest or design.spread or 1.0)
             return effect - half, effect + half
         ratios, plain = self.ratios(losses)

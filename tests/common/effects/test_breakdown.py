@@ -18,7 +18,8 @@ ITEMS = Items([str(i) for i in range(60)], np.array(["x"] * 60), "x", None, None
 ABOUT = [
     ("top", 1.0, None), ("matched-part", 1.0, None), ("massive", 1.0, None), ("top", 2.0, None),
     *(("random", 1.0, seed) for seed in range(4)),
-    *(("layer-matched", 1.0, seed) for seed in range(2)), ("bottom", 1.0, None), ("bottom", 2.0, None),
+    *(("layer-matched", 1.0, seed) for seed in range(2)),
+    ("bottom", 1.0, None), ("bottom", 2.0, None),
 ]  # fmt: skip
 MASKS = [Mask(*about, SITES, "channel", np.array([1])) for about in ABOUT]
 

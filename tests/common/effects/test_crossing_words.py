@@ -8,8 +8,16 @@ import pytest
 
 from common.effects.claim import NO, UNTOLD, YES
 from common.effects.crossing_words import (
-    DOUBLE, NONE, SINGLE, UNKNOWN, cautions, outcome, plainly, said, sentences,
-)  # fmt: skip
+    DOUBLE,
+    NONE,
+    SINGLE,
+    UNKNOWN,
+    cautions,
+    outcome,
+    plainly,
+    said,
+    sentences,
+)
 from common.effects.dissociation import Dissociation
 from tests.common.made import EVALUATION, LOCALIZER, MODEL, SELECTIVITY, estimate
 
@@ -49,7 +57,9 @@ def made(answers: tuple[str, ...], running: bool = False, **changes: Any) -> Dis
     ]
     return Dissociation.model_validate({
         "model": MODEL, "localizers": mapped, "evaluation": EVALUATION, "by": "group",
-        "groups": [{"name": "x", "n": 50, "intact": SURE}, {"name": "y", "n": 50, "intact": CHANCE}],
+        "groups": [
+            {"name": name, "n": 50, "intact": of} for name, of in (("x", SURE), ("y", CHANCE))
+        ],
         "percent": 1.0, "ablation": "zero", "overlaps": [], "doubles": doubles,
         "cells": [
             cell(*place, answer, running) for place, answer in zip(PLACES, answers, strict=True)
@@ -67,10 +77,6 @@ def made(answers: tuple[str, ...], running: bool = False, **changes: Any) -> Dis
         ((YES, NO, NO, NO), SINGLE,
          "Single dissociation: x loses most without the units of A (+20.0 points; next is B with "
          "+2.5). No other mask singles out another group."),
-        ((YES, NO, YES, NO), SINGLE,
-         "Single dissociation: x loses most without the units of A (+20.0 points; next is B with "
-         "+2.5); x loses most without the units of B (+20.0 points; next is B with +2.5). No other "
-         "mask singles out another group."),
         ((YES, YES, NO, NO), NONE,
          "No dissociation: every group loses most without the units of A, so these are no single "
          "group’s own."),

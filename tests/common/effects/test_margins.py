@@ -156,3 +156,43 @@ def test_hundreds_of_masks_at_once_are_each_by_itself() -> None:
     together = solved.effects(many)
     for each in (0, 1, 200, 399):
         assert together[each] == pytest.approx(float(solved.effects(many[:, each])), rel=1e-10)
+
+
+def test_margins_are_held_equal_by_cubics_that_meet_at_the_quartiles() -> None:
+    """The same by truncated powers, a basis of the same splines."""
+    target, margin, losses, _ = items()
+    powers = [margin**k for k in range(4)]
+    pieces = [np.maximum(margin - np.quantile(margin, q), 0) ** 3 for q in (0.25, 0.5, 0.75)]
+    fit = sm.OLS(losses, np.column_stack([target, *powers, *pieces])).fit()
+    solved = design(margin, target, np.arange(len(margin)))
+    assert float(solved.effects(losses)) == pytest.approx(fit.params[0], rel=1e-8)
+    assert float(solved.errors(losses)) == pytest.approx(fit.HC2_se[0], rel=1e-8)
+    left = sm.OLS(target.astype(float), np.column_stack([*powers, *pieces])).fit()
+    assert solved.tolerance == pytest.approx(1 - left.rsquared, rel=1e-8)
+    assert solved.spread == pytest.approx(np.std(margin))
+
+
+def test_two_margins_are_held_equal_by_a_line() -> None:
+    target, _, losses, _ = items()
+    margin = np.where(np.arange(200) % 5 < 1 + target, 1.0, 3.0)
+    fit = sm.OLS(losses, np.column_stack([target, np.ones(200), margin])).fit()
+    assert float(design(margin, target, np.arange(200)).effects(losses)) == pytest.approx(
+        fit.params[0]
+    )
+
+
+def test_clusters_are_drawn_within_those_of_the_same_groups() -> None:
+    target = np.array([True, True, False, False, True, False, True])
+    clusters = np.array([0, 0, 1, 2, 2, 3, 4])
+    assert design(np.arange(7.0), target, clusters).strata.tolist() == [1, 0, 2, 0, 1]
+    assert design(np.arange(7.0), None, clusters).strata.tolist() == [0] * 5
+
+
+def test_one_item_more_in_each_group_is_the_least_error() -> None:
+    target = np.arange(12) < 4
+    solved = design(np.zeros(12), target, np.arange(12))
+    assert solved.one_item == pytest.approx(math.hypot(1 / 6, 1 / 10))
+    assert design(np.zeros(12), None, np.arange(12)).one_item == pytest.approx(1 / 14)
+    pair = design(np.zeros(12), np.arange(12) < 2, np.arange(12))
+    assert pair.freedom > 0
+    assert design(np.zeros(12), np.arange(12) < 1, np.arange(12)).freedom == 0

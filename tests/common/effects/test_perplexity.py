@@ -21,15 +21,8 @@ COST = {"top-2": 0.8, "top-1": 0.4, "random-1-s00": 0.1, "random-1-s01": 0.2}
 LOST = {name: INTACT + RNG.normal(cost, 0.1, N) for name, cost in COST.items()}
 BYTES = RNG.integers(20, 50, N)
 TEXT = MeasuredText("prose", WINDOW, BYTES)
-MASKS = [
-    Mask(rule, percent, seed, SITES, "channel", np.array([1]))
-    for rule, percent, seed in (
-        ("top", 2.0, None),
-        ("top", 1.0, None),
-        ("random", 1.0, 0),
-        ("random", 1.0, 1),
-    )  # fmt: skip
-]
+ABOUT = [("top", 2.0, None), ("top", 1.0, None), ("random", 1.0, 0), ("random", 1.0, 1)]
+MASKS = [Mask(*about, SITES, "channel", np.array([1])) for about in ABOUT]  # type: ignore[call-arg]
 
 
 def outcome(nats: np.ndarray) -> Outcome:

@@ -28,7 +28,7 @@ class Kept:
         parts = np.split(own, [30], axis=1)
         return {site: Moments.of(part) for site, part in zip(SITES, parts, strict=True)}
 
-    def finer_group(self, number: int) -> dict[Site, Moments]:
+    def finer_group(self, _: int) -> dict[Site, Moments]:
         return {}
 
 
