@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -97,3 +99,106 @@ def test_few_classes_have_no_correlation() -> None:
     given = (margin, outcome(margin), TOP, {TOP.name: outcome(margin)}, [TOP])
     assert by_class(few, *given) is None
     assert by_class(Items(ITEMS.names, ITEMS.groups, "face", "object"), *given) is None
+
+
+@pytest.mark.parametrize(("rho", "n"), [(0.5, 10), (-0.8, 24), (0.0, 6)])
+def test_its_interval_is_bonett_and_wrights(rho: float, n: int) -> None:
+    reach = stats.norm.ppf(0.975) * math.sqrt((1 + rho**2 / 2) / (n - 3))
+    wanted = math.tanh(math.atanh(rho) - reach), math.tanh(math.atanh(rho) + reach)
+    assert interval(rho, n) == pytest.approx(wanted, rel=1e-12)
+    low, high = interval(1.0, n)
+    assert 0.9 < low < high <= 1
+
+
+def some(
+    sizes: dict[tuple[str, str], int], masks: list[Mask] | None = None, scale: float = 1.0
+) -> ByClass | None:
+    """Classes of so many items each, a response and losses by chance."""
+    keys = [key for key, n in sizes.items() for _ in range(n)]
+    rng = np.random.default_rng(4)
+    intact = rng.normal(4, 1, len(keys)) * scale
+    items = Items(
+        [str(i) for i in range(len(keys))], np.array([group for group, _ in keys]), "face",
+        "object", np.array([label for _, label in keys]),
+    )  # fmt: skip
+    masks = [TOP, *DRAWS] if masks is None else masks
+    outcomes = {mask.name: outcome(intact - scale * rng.normal(size=len(keys))) for mask in masks}
+    response = rng.normal(size=len(keys))
+    return by_class(items, response, outcome(intact), TOP, outcomes, masks)
+
+
+def classes(faces: int, objects: int, each: int = 2) -> dict[tuple[str, str], int]:
+    return {
+        (group, f"{i:02d}"): each
+        for group, n in (("face", faces), ("object", objects)) for i in range(n)
+    }  # fmt: skip
+
+
+def test_six_classes_of_two_items_are_enough_and_five_are_not() -> None:
+    assert some(classes(3, 2)) is None
+    found = some(classes(3, 3))
+    assert found is not None
+    assert [each.n for each in found.classes] == [(1, 1)] * 6
+    assert [each.among for each in found.correlations] == ["all"]
+    assert some(classes(3, 2) | {("object", "of one item"): 1}) is None
+    larger = some(classes(7, 6))
+    assert larger is not None
+    assert [each.among for each in larger.correlations] == ["all", "face", "object"]
+    alone = some(classes(6, 0) | classes(0, 6, each=1))
+    assert alone is not None
+    assert [each.among for each in alone.correlations] == ["all"]  # the faces are all there is
+    few = some(classes(7, 5))
+    assert few is not None
+    assert [each.among for each in few.correlations] == ["all", "face"]
+
+
+def test_the_first_half_has_the_item_that_is_over() -> None:
+    found = some(classes(6, 0, each=5) | classes(0, 1, each=1))
+    assert found is not None
+    assert {each.n for each in found.classes} == {(3, 2)}
+
+
+def test_matched_losses_are_those_of_every_draw() -> None:
+    part = Mask("matched-part", 1.0, None, TOP.sites, "channel", np.array([1]))
+    loud = [
+        Mask("magnitude-matched", 1.0, seed, TOP.sites, "channel", np.array([2])) for seed in (0, 1)
+    ]
+    single = Mask("layer-matched", 1.0, 0, TOP.sites, "channel", np.array([2]))
+    found = some(classes(7, 7), [TOP, part, single, *loud])
+    assert found is not None
+    (told,) = found.correlations[0].matched  # of a single draw there is no rank
+    assert (told.rule, told.draws) == ("magnitude-matched", 2)
+    assert -1 <= told.mean <= 1
+    keys = [key for key, n in classes(7, 7).items() for _ in range(n)]
+    rng = np.random.default_rng(4)
+    rng.normal(size=len(keys))  # the intact margins, which come first
+    split = _Split(keys, 0)
+    losses = [rng.normal(size=len(keys)) for _ in range(5)]
+    response, rows = rng.normal(size=len(keys)), [*range(14)]
+    own, *drawn = (
+        float(split.correlations(response, np.round(loss, 9)[:, None], rows)[0])
+        for loss in (losses[1], *losses[3:])
+    )
+    assert told.mean == pytest.approx(np.mean(drawn))
+    assert told.p == (1 + sum(each >= own for each in drawn)) / 3  # against its own part
+
+
+def test_a_response_that_is_not_finite_is_none() -> None:
+    response = np.ones(len(KEYS))
+    response[5] = np.nan
+    outcomes = {mask.name: outcome(np.ones(len(KEYS))) for mask in [TOP, *DRAWS]}
+    assert by_class(ITEMS, response, outcome(np.ones(len(KEYS))), TOP, outcomes, [TOP]) is None
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_the_unit_of_the_margin_does_not_count(scale: float) -> None:
+    found, wanted = some(classes(7, 7), scale=scale), some(classes(7, 7))
+    assert found is not None
+    assert wanted is not None
+    assert found.correlations[0] == wanted.correlations[0]
+
+
+def test_margins_that_are_all_0_rank_nothing() -> None:
+    found = some(classes(7, 7), scale=0.0)
+    assert found is not None
+    assert found.correlations[0].correlation == 0

@@ -11,6 +11,7 @@ from statsmodels.stats.multitest import multipletests
 
 from common.effects.claim import NO, UNTOLD, YES
 from common.effects.crossing import Column, Row, crossed, doubles, holm, overlaps
+from common.effects.paired import rate
 from common.measure.masks import Mask
 from common.measure.overlap import shared
 from common.measure.sites import Site
@@ -170,3 +171,73 @@ def test_p_of_an_overlap_is_that_of_counting_all_ways(one: list[int], other: lis
 def test_masks_without_a_common_site_share_nothing() -> None:
     found = shared(mask("top", [0, 1]), mask("top", [12]))
     assert (found.n, found.chance_within, found.p) == (0, 0, 1.0)
+
+
+def test_of_two_localizers_each_has_to_single_out_a_group_of_its_own() -> None:
+    own = columns()
+    rows = [row("A", own, {"x": 2, "y": 2}), row("B", own, {"z": 2})]
+    groups, cells = crossed(own, rows)
+    out = [(cell.localizer, cell.group) for cell in cells if cell.singled_out == YES]
+    assert out == [("A", "x"), ("A", "y"), ("B", "z")]
+    assert [(each.one, each.other) for each in doubles(cells)] == [
+        (("A", "x"), ("B", "z")), (("A", "y"), ("B", "z")),
+    ]  # fmt: skip
+    assert [group.intact for group in groups] == [rate(each.correct) for each in own]
+    same = [cell.model_copy(update={"group": "x"}) for cell in cells]
+    assert doubles(same) == []
+
+
+def test_a_lead_is_the_same_from_either_side() -> None:
+    own = columns()
+    rows = [row("A", own, {"x": 2}), row("B", own, {"x": 1})]
+    _, cells = crossed(own, rows)
+    ahead, behind = (cells[place].leads[0].loss for place in (0, 3))
+    more = rows[1].margins["top-10"][0] - rows[0].margins["top-10"][0]
+    assert ahead.effect == pytest.approx(more.mean())
+    assert behind.effect == -ahead.effect
+    assert behind.ci == (-ahead.ci[1], -ahead.ci[0])
+    assert ahead.ci[0] < ahead.effect < ahead.ci[1]
+    assert behind.p == pytest.approx(stats.ttest_1samp(-more, 0, alternative="greater").pvalue)
+
+
+def test_running_text_has_no_accuracy() -> None:
+    text = [Column(c.name, c.margin, None, c.labels) for c in columns()]
+    rows = [
+        Row(r.localizer, r.masks, r.margins, {name: [None] * 3 for name in r.corrects})
+        for r in (row("A", text, {"x": 2}), row("B", text, {"y": 2}))
+    ]
+    groups, cells = crossed(text, rows)
+    assert {group.intact for group in groups} == {None}
+    assert {(cell.ablated, cell.drop) for cell in cells} == {(None, None)}
+    assert len(doubles(cells)) == 1
+
+
+def test_draws_stand_against_their_part_as_many_as_all_have() -> None:
+    own = columns()
+    part = mask("matched-part", [0])
+    rows = []
+    for name, n in (("A", 2), ("B", 4)):
+        base, rng = row(name, own, {"x": 1}), np.random.default_rng(n)
+        loud = [mask("magnitude-matched", [2], seed) for seed in range(n)]
+        more = {m.name: [c.margin - rng.normal(0.5, 0.1, 40) for c in own] for m in (part, *loud)}
+        margins = {**base.margins, **more}
+        corrects = {key: [m > 0 for m in kept] for key, kept in margins.items()}
+        rows.append(Row(name, [base.masks[0], part, *loud], margins, corrects))
+    assert rows[0].rival("magnitude-matched") is part
+    assert rows[0].rival("layer-matched") is rows[0].top
+    _, cells = crossed(own, rows)
+    for cell, (at, column) in zip(cells, product(range(2), range(3)), strict=True):
+        (told,) = cell.drawn
+        assert (told.against, told.draws, told.least) == ("matched-part", 2, 1 / 3)
+        drawn = [
+            (own[column].margin - rows[at].margins[f"magnitude-matched-10-s0{i}"][column]).mean()
+            for i in range(2)
+        ]
+        assert told.mean == pytest.approx(np.mean(drawn))
+
+
+def test_thirty_items_are_enough() -> None:
+    for n, told in ((29, UNTOLD), (30, YES)):
+        own = columns(n)
+        _, cells = crossed(own, [row("A", own, {"x": 2}), row("B", own, {"y": 2})])
+        assert cells[0].singled_out == told
