@@ -10,10 +10,13 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from common.effects.bench import Bench
 from common.effects.claim import NO, UNTOLD, YES
 from common.effects.judge import judge
 from common.effects.kinds_compared import compared
+from common.effects.resample import Resampler
 from common.effects.site_kinds import AskedKinds
+from common.effects.table import read_table
 
 N, DRAWS = 40, 20
 BY_RULE = {"layer-matched": DRAWS}
@@ -161,3 +164,35 @@ def test_a_rule_that_one_kind_lacks_is_not_what_all_are_held_against() -> None:
     # Two that cost as much are neither of them the largest.
     assert [each.more_than_matched for each in found.kinds] == [YES, YES]
     assert [each.largest for each in found.kinds] == [NO, NO]
+
+
+def test_draws_are_as_many_as_every_kind_has() -> None:
+    tables = {
+        kind: table(kind, 4.0, draws={"layer-matched": n, "random": 3, "magnitude-matched": m})
+        for kind, n, m in (("block", 4, 1), ("attn", 2, 2))
+    }
+    found = compared("items", tables, "face", "object")
+    assert found.rule == "layer-matched"  # of the closer one the block has a single draw
+    for each, rules in zip(found.kinds, (["layer"], ["layer", "magnitude"]), strict=True):
+        assert [told.rule for told in each.drawn] == [f"{rule}-matched" for rule in rules]
+        assert [len(told.effects) for told in each.drawn] == [2] * len(rules)
+        for told in each.drawn:
+            assert told.mean == pytest.approx(np.mean(told.effects))
+            assert told.least == 1 / 3
+    bench = Bench(read_table(tables["block"], "face", "object"), "face", "object", Resampler())
+    wanted = bench.coefficients[bench.table.at("layer-matched", 1.0)][:2]
+    assert found.kinds[0].drawn[0].effects == pytest.approx(wanted)
+
+
+def test_a_lead_is_the_same_from_either_side(three: AskedKinds) -> None:
+    block, attn, _ = three.kinds
+    ahead = next(lead for lead in attn.leads if lead.other == "block")
+    behind = next(lead for lead in block.leads if lead.other == "attn")
+    for one, other in ((ahead.more, behind.more), (ahead.beyond, behind.beyond)):
+        assert one is not None
+        assert other is not None
+        assert one.effect == -other.effect > 0
+        assert one.ci == (-other.ci[1], -other.ci[0])
+        assert one.ci[0] < one.effect < one.ci[1]
+        assert one.p is not None
+        assert one.p + other.p == pytest.approx(1)  # type: ignore[operator]

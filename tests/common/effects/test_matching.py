@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
@@ -83,3 +85,43 @@ def test_groups_that_nowhere_meet_are_an_error() -> None:
 def test_one_group_has_no_pairs() -> None:
     with pytest.raises(DataError, match="face is compared with no other group"):
         matched_items(Items(list("ab"), np.array(["face", "face"]), "face"), np.ones(2), 0)
+
+
+@pytest.mark.parametrize("wide", [1.5, 0.5])  # sd within the first group; of the other it is 1
+@pytest.mark.parametrize(("away", "paired"), [(0.199, 1), (0.201, 0)])
+def test_a_pair_is_at_most_a_fifth_of_the_pooled_deviation_apart(
+    wide: float, away: float, paired: int
+) -> None:
+    pooled = math.sqrt((wide**2 + 1) / 2)
+    target = 100 + wide * np.array([-1.0, 1.0])
+    other = np.array([-1.0, 1.0])
+    margins = np.r_[target, other + target[1] + away * pooled - 1]
+    pairs = matched(margins, np.array([True, True, False, False]))
+    assert len(pairs) == paired
+    assert not paired or pairs.tolist() == [[1, 3]]
+
+
+def test_the_nearest_that_is_free_is_taken_and_of_two_as_near_the_lower() -> None:
+    margins = np.array([0.0, -1.0, 2.0, 5.0, 0.5, -0.5, 9.0])
+    is_target = np.arange(7) == 0
+    for free, nearest in ((range(1, 7), 5), ((1, 2), 1), ((2, 3), 2), ((3, 6), 3)):
+        some = np.array([0, *free])
+        pairs = matched(margins[some], is_target[some], caliper=100)
+        assert some[pairs].tolist() == [[0, nearest]]
+    assert matched(np.array([-3.0, 4.0, -5.0]), is_target[:3], caliper=100).tolist() == [[0, 2]]
+
+
+def test_the_first_of_the_smaller_group_is_as_good_as_any() -> None:
+    margins, is_target = drawn(30, 30)
+    pairs = matched(margins, is_target, caliper=100)
+    assert sorted(pairs[:, 0].tolist()) == [*range(30)]
+    assert sorted(pairs[:, 1].tolist()) == [*range(30, 60)]
+
+
+def test_gaps_are_means_over_pairs() -> None:
+    groups = np.array(["face", "face", "face", "car", "car", "car"])
+    items = Items(list("abcdef"), groups, "face", "car")
+    margins = np.array([1.0, 5.0, 9.0, 1.2, 5.4, -30.0])
+    _, told = matched_items(items, margins, 0)
+    assert (told.n_pairs, told.n_left_out, told.caliper) == (2, 2, 0.2)
+    assert told.gap == pytest.approx((5.0 - (1.2 + 5.4 - 30) / 3, -0.3))

@@ -169,3 +169,16 @@ def test_massive_is_from_the_threshold_on_and_the_loudest_come_first() -> None:
 def test_silent_and_quiet_units_have_a_median_of_their_own() -> None:
     loudness = np.array([0.0, 0.25, 0.5])
     np.testing.assert_allclose(times_median(loudness, np.array([0, 3])), [0, 2 / 3, 4 / 3])
+
+
+def test_channels_are_counted_over_sites_and_the_loudest_are_listed() -> None:
+    peak = np.ones(100)
+    peak[np.r_[0:15, 40:50]] = 1000.0 - np.arange(25)  # channels 0 to 14, and 0 to 9 again
+    found = replace(made(loud=()), peak=peak)
+    told = describe_massive(found, [], 1.0)
+    assert (told.n, told.n_sites, len(told.units)) == (25, 2, 20)
+    assert list(told.channels.values()) == [2] * 10 + [1] * 5
+    assert [*told.channels][:10] == [str(channel) for channel in range(10)]
+    assert [each.loudness for each in told.units] == [*np.arange(1000.0, 980.0, -1)]
+    neurons = replace(found, unit="neuron")
+    assert describe_massive(neurons, [], 1.0).channels == {}
