@@ -10,6 +10,8 @@ from typing import Any
 import gradio as gr
 
 from browser.address import Remembered
+from browser.events import QUIET
+from common.base.heavy import warm_up
 
 MOUNTED = "() => new Promise((go) => setTimeout(go, 300))"
 
@@ -64,9 +66,8 @@ def begin(demo: gr.Blocks, pages: Sequence[Page]) -> None:
             gr.skip() if here is not None or page.first is None else page.first()
             for page, here in zip(pages, found, strict=True)
         ]
+        warm_up()  # what a press needs, once there is something to read
         return each[0] if len(each) == 1 else each
 
     states: list[Any] = [page.found for page in pages]
-    demo.load(None, None, None, js=MOUNTED).then(
-        first, states, states, show_progress="hidden", api_visibility="private"
-    )
+    demo.load(None, None, None, js=MOUNTED).then(first, states, states, **QUIET)

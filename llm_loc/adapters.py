@@ -6,13 +6,15 @@ import json
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import safe_open
-from torch import nn
 
 from common.base.errors import ModelError
 from common.base.files import digest_of, digest_of_file
+
+if TYPE_CHECKING:
+    from torch import nn
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 INSIDE = "base_model.model."  # before the paths of a model's modules in an adapter's file

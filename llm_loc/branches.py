@@ -10,20 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from common.base.device import sent
 from common.base.errors import DataError
+from common.base.heavy import torch
 from common.measure.passes import Passes
 from llm_loc.models import Ids, LanguageModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WORTH = 0.9  # of the tokens may be left: otherwise texts are read one by one
 ROUNDING = 64  # times the resolution of the largest logit: what other kernels may differ by
 PADDED = 64  # predictions of a pass are filled up to a multiple, so that passes are alike
-EXACT = (torch.float32, torch.float64)  # in halves a trial could not tell rounding from error
+EXACT = ("float32", "float64")  # in halves a trial could not tell rounding from error
 REFUSALS = (AssertionError, IndexError, RuntimeError, TypeError, ValueError)
 
 
@@ -224,7 +227,9 @@ def branches(model: LanguageModel, rows: Sequence[Row]) -> bool:
     """
     longest = max(rows, key=lambda row: (len(row.choices) > 1, row.length))
     context = model.context
-    if model.dtype not in EXACT or (context is not None and longest.length > context):
+    if str(model.dtype).removeprefix("torch.") not in EXACT or (
+        context is not None and longest.length > context
+    ):
         return False
     batch = _batch(model, [longest], longest.length)
     with torch.inference_mode():

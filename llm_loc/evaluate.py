@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from common.base.errors import DataError
+from common.base.heavy import functional
 from common.base.progress import Progress, silent
 from common.effects.items import Outcome
 from common.measure.ablate import Ablation
@@ -24,6 +23,9 @@ from llm_loc.branches import RowPart, branches, parts_of_rows, pays, rows_of
 from llm_loc.models import Ids, LanguageModel
 from llm_loc.stimuli import Benchmark
 from llm_loc.windows import window_bytes, windows
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ITEMS = ""  # what the items are called beside the running texts
 LOGITS_A_PASS = 1 << 26  # as many numbers as one pass may give, whatever the vocabulary
@@ -215,7 +217,9 @@ class TextPart:
 
         def compute() -> Tensor:
             logits = model.logits(batch, begin - 1)
-            return cross_entropy(logits.flatten(0, 1), following.flatten(), reduction="none")
+            return functional.cross_entropy(
+                logits.flatten(0, 1), following.flatten(), reduction="none"
+            )
 
         place = np.arange(begin, begin + following.shape[1])
         sizes = np.array([len(text) for text in own])

@@ -10,17 +10,18 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from common.base.errors import DataError, SettingError
+from common.base.heavy import torch
 from common.measure.ablate import Ablation, under
 from common.measure.donors import Donors
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
 from llm_loc.models import Ids, LanguageModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

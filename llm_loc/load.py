@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from common.base.errors import ModelError, SettingError
+from common.base.heavy import torch
 from common.models.load import Loader, load, local_config, on_the_hub
 from common.models.own import FORM, OWN, own_model
 from common.models.places import local_path
@@ -38,7 +38,6 @@ from llm_loc import phantom
 from llm_loc.adapters import merged
 from llm_loc.gguf import SUFFIX
 from llm_loc.models import LanguageModel
-from llm_loc.own import load_own
 from llm_loc.packages import PACKAGES
 from llm_loc.reading import read_model
 
@@ -51,7 +50,7 @@ def load_model(
     untrained: bool = False,
     seed: int = 0,
     device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
     device_map: str | Mapping[str, str | int] | None = None,
     adapter: Path | None = None,
 ) -> LanguageModel:
@@ -65,8 +64,10 @@ def load_model(
         Random weights of the same architecture instead.
     seed : int, default=0
         Seed of the random weights.
-    device, dtype
-        Where it shall lie, and in which floating-point type.
+    device : torch.device or str, default="cpu"
+        Where it shall lie.
+    dtype : torch.dtype, optional
+        In which floating-point type; left out, float32.
     device_map : {"auto", "balanced", "balanced_low_0", "sequential"} or mapping, optional
         Instead of `device`, for a model larger than one: spread over all devices by accelerate, or
         as the mapping from module path to device says.
@@ -82,6 +83,7 @@ def load_model(
     """
     if device_map is not None:
         check_device_map(device_map, untrained)
+    dtype = dtype or torch.float32
     how = {"dtype": dtype, "device_map": device_map}
     loaders: dict[str, Loader[LanguageModel]] = {
         "hf": partial(_hub, how),
@@ -163,6 +165,8 @@ def _package(how: dict[str, Any], name: str, rest: str, untrained: bool) -> Lang
 def _own(how: dict[str, Any], name: str, _rest: str, untrained: bool) -> LanguageModel:
     if how["device_map"] is not None:
         raise SettingError("`device_map`: is for weights that are read; leave it out")
+    from llm_loc.own import load_own  # which needs torch at once
+
     model = load_own(own_model(name), untrained)
     model.module.to(dtype=how["dtype"])
     return model

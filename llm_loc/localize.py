@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from common.base.device import sent
 from common.base.errors import DataError, ModelError, SettingError
+from common.base.heavy import functional
 from common.base.progress import Progress, silent
 from common.effects.described import TokenLengths
 from common.measure.batch import Batch, Loss
@@ -24,6 +23,9 @@ from common.measure.survey import Survey
 from common.measure.weights import PARAMETER, Level, weight_sites
 from llm_loc.models import Ids, LanguageModel, Side
 from llm_loc.stimuli import Localizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 POOLINGS: tuple[Pooling, ...] = ("last", "mean", "sum")
 PROTOCOLS = ("full", "paper")
@@ -251,7 +253,7 @@ def own_loss(
     if not counted.any(dim=1).all():
         raise DataError("a text of the localizer is one token, so there is no next one to predict")
     logits = model.logits(texts)[:, :-1].transpose(1, 2)
-    nats = cross_entropy(logits, ids[:, 1:], reduction="none")
+    nats = functional.cross_entropy(logits, ids[:, 1:], reduction="none")
     return Loss(nats.masked_fill(~counted, 0.0).sum(dim=1) / counted.sum(dim=1))
 
 

@@ -7,16 +7,18 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from common.base.device import sent
 from common.base.errors import DataError, ModelError
 from common.base.files import digest_of
+from common.base.heavy import torch
 from common.models.load import LoadedModel
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 Side = Literal["right", "left"]
 Ids = Sequence[int]
@@ -258,7 +260,7 @@ class LanguageModel(LoadedModel):
         """
         if "logits_to_keep" not in self._takes:
             return False
-        batch = {k: v for k, v in self.example().items() if isinstance(v, Tensor)}
+        batch = {k: v for k, v in self.example().items() if isinstance(v, torch.Tensor)}
         with torch.inference_mode():
             places = torch.arange(EXAMPLE_TOKENS - 3, EXAMPLE_TOKENS, device=self.device)
             whole = self._logits(batch)[:, -3:]

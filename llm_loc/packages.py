@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
+from common.base.heavy import torch
 from common.models.packages import PREFIX, Package, Packages
 from llm_loc.gguf import check_gguf
 from llm_loc.reading import read_model

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from common.base.errors import DataError, ManifestError
 from common.base.files import write_atomically
+from common.base.heavy import torch
 from common.base.progress import Progress, silent
 from common.data.manifest import Manifest, find_folder, known_manifests, load_manifest
 from common.effects.resample import Resampler, percentile

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch.nn.functional import cross_entropy
 
 from common.base.errors import DataError
+from common.base.heavy import functional, torch
 from common.measure.ablate import Ablation, under
 from common.measure.donors import Donated, Donors
 from common.measure.masks import Mask
@@ -172,7 +171,11 @@ def _log_probabilities(
     batch = model.batch([ids[:-1]])  # the last token is predicted and predicts nothing
     following = torch.tensor(ids[1:], device=model.device)
     with torch.inference_mode(), under(model.module, mask, by, found, donated):
-        nats = cross_entropy(model.logits(batch)[0], following, reduction="none").cpu().double()
+        nats = (
+            functional.cross_entropy(model.logits(batch)[0], following, reduction="none")
+            .cpu()
+            .double()
+        )
     if not nats.isfinite().all():
         raise DataError(f"{model.name}: log-probabilities are NaN or infinite")
     return np.concatenate([[np.nan], -nats.numpy()])

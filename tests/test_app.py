@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +40,17 @@ PLANTED = {
     "doses": ["5"],
     "seed": 0,
 }
+
+
+SLOW = ("matplotlib", "scipy.stats", "sklearn", "timm", "torch", "torchvision", "transformers")
+FIRST_PAGE = f"import sys, app; app.build(); print(sorted(sys.modules.keys() & set({SLOW})))"
+
+
+def test_the_first_page_imports_nothing_that_is_slow_to_import() -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FIRST_PAGE]
+    here = {**os.environ, "PYTHONPATH": str(APP.parent)}
+    done = subprocess.run(command, cwd=APP.parent, env=here, capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
 
 
 def test_nobody_else_is_let_in_unless_asked() -> None:

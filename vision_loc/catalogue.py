@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from common.models.catalogue import WEIGHTS, Entry, Where, hub_repositories, in_hub_cache, listed
 from vision_loc import phantom
@@ -90,4 +89,7 @@ def _in_torch_cache(url: str) -> bool:
 
 
 def _torch_cache() -> Path:
-    return Path(torch.hub.get_dir()) / "checkpoints"
+    """Where ``torch.hub`` keeps weights, by what it documents: its import takes a second."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = os.environ.get("TORCH_HOME", f"{cache}/torch")
+    return Path(home).expanduser() / "hub" / "checkpoints"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from common.base.heavy import torch
 from common.base.progress import Progress, silent
 from common.effects.items import Outcome
 from common.measure.ablate import Ablation
@@ -21,6 +20,9 @@ from common.study.batches import Batches, under_masks
 from common.study.journal import Arrays
 from vision_loc.models import VisionModel
 from vision_loc.stimuli import Picture, Pixels, pixel_batches
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def evaluate(

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from common.base.files import save_bytes, save_json
+from common.base.heavy import torch
 from common.effects.items import Outcome
 from common.effects.measured import AGREEMENT, Measure
 from common.measure.masks import Mask

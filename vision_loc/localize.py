@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from common.base.errors import SettingError
+from common.base.heavy import functional, torch
 from common.base.progress import Progress, silent
 from common.measure.batch import Batch, Loss
 from common.measure.contrasts import Place, Sides, contrasts, shared_places
@@ -23,6 +21,9 @@ from common.measure.survey import Survey
 from common.measure.weights import PARAMETER, Level, weight_sites
 from vision_loc.models import VisionModel
 from vision_loc.stimuli import Localizer, Picture, Pixels, pixel_batches
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CLASS_TOKENS = ("cls_token", "class_token")
 
@@ -208,7 +209,7 @@ def own_loss(model: VisionModel, pixels: Tensor, right: Tensor | None = None) ->
     logits = model.logits(pixels)
     logits = logits if logits.device.type == "mps" else logits.double()
     right = logits.detach().argmax(dim=1) if right is None else right
-    return Loss(cross_entropy(logits, right, reduction="none"), right)
+    return Loss(functional.cross_entropy(logits, right, reduction="none"), right)
 
 
 def _batches(

@@ -22,15 +22,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image, ImageOps
-from torch import Tensor, nn
 
 from common.base.device import sent
 from common.base.errors import ModelError
+from common.base.heavy import torch
 from common.base.hub import hub_or_cache
 from common.models.load import LoadedModel, Loader, check_whole, load, local_config, on_the_hub
 from common.models.own import FORM, OWN, own_model
@@ -38,6 +37,9 @@ from vision_loc import phantom
 from vision_loc.classes import Classes, classes_of, timm_labels
 from vision_loc.packages import PACKAGES
 from vision_loc.preprocess import Preprocess, noise, plain, processing
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class VisionModel(LoadedModel):
     def logits(self, pixels: Tensor) -> Tensor:
         """Class logits in float32 of shape (B, n_classes) from uint8 pixels (B, 3, H, W)."""
         out = self.module(self.preprocess.normalize(sent(pixels, self.device), self.dtype))
-        logits: Tensor = out if isinstance(out, Tensor) else out.logits
+        logits: Tensor = out if isinstance(out, torch.Tensor) else out.logits
         return logits.float()
 
     def example(self) -> Tensor:
@@ -103,7 +105,7 @@ def load_model(
     untrained: bool = False,
     seed: int = 0,
     device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
+    dtype: torch.dtype | None = None,
 ) -> VisionModel:
     """Load a model by name.
 
@@ -115,8 +117,10 @@ def load_model(
         Random weights of the same architecture instead.
     seed : int, default=0
         Seed of the random weights.
-    device, dtype
-        Where it shall lie, and in which floating-point type.
+    device : torch.device or str, default="cpu"
+        Where it shall lie.
+    dtype : torch.dtype, optional
+        In which floating-point type; left out, float32.
 
     Raises
     ------
@@ -134,7 +138,13 @@ def load_model(
     }
     forms = f"phantom/…, torchvision/…, timm/…, hf/ORG/NAME, local/PATH, pip/NAME or {FORM}"
     return load(
-        name, loaders, forms=forms, untrained=untrained, seed=seed, device=device, dtype=dtype
+        name,
+        loaders,
+        forms=forms,
+        untrained=untrained,
+        seed=seed,
+        device=device,
+        dtype=dtype or torch.float32,
     )
 
 

@@ -15,11 +15,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
+from common.base.heavy import torch
 from common.measure.ablate import Ablation
 from common.measure.masks import Mask
 from common.measure.moments import Array
@@ -27,6 +27,9 @@ from common.measure.passes import Passes
 from common.measure.scores import SelectivityMap
 from vision_loc.evaluate import margins_of
 from vision_loc.models import VisionModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SQUARES = 8  # to a side
 GREY = 128  # of 255

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from common.base.errors import ModelError
+from common.base.heavy import torch
 from common.models.packages import Package, Packages
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 def convert(package: Package, weights: Path, folder: Path) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
 from common.base.device import sent
 from common.base.errors import ModelError
+from common.base.heavy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Geometry = Callable[[Image.Image], np.ndarray]
 
@@ -41,11 +43,11 @@ class Preprocess:
     scale: float = 255.0
     description: str = ""
 
-    def normalize(self, pixels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-        """From uint8 pixels of shape (B, 3, H, W) to what the model takes."""
+    def normalize(self, pixels: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """From uint8 pixels of shape (B, 3, H, W) to what the model takes; float32 left out."""
         values = pixels.to(torch.float32).div_(self.scale)
         mean, std = sent(torch.tensor([self.mean, self.std]), pixels.device)[..., None, None]
-        return values.sub_(mean).div_(std).to(dtype)
+        return values.sub_(mean).div_(std).to(dtype or torch.float32)
 
 
 def noise(width: int, height: int) -> Image.Image:

@@ -7,11 +7,10 @@ import warnings
 from functools import cache
 from pathlib import Path
 
-import torch
-
 from common.base.errors import SettingError
+from common.base.heavy import torch
 
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+DTYPES = ("float32", "float16", "bfloat16")
 
 MEMINFO = Path("/proc/meminfo")
 CONTAINER = Path("/sys/fs/cgroup")
@@ -83,7 +82,8 @@ def choose_dtype(name: str = "float32") -> torch.dtype:
     """
     if name not in DTYPES:
         raise SettingError(f"`dtype` {name}: choose one of {', '.join(DTYPES)}")
-    return DTYPES[name]
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
 
 
 def free_memory(device: torch.device) -> int:

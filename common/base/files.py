@@ -11,15 +11,17 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
-from torch import Tensor, nn
 
 from common.base.errors import RunError
+from common.base.heavy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 DIGEST = "digest"  # what a kept file calls that of its content
 

@@ -16,8 +16,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import TypeVar
 
-import torch
-from torch import distributed
+from common.base.heavy import torch
 
 T = TypeVar("T")
 
@@ -51,21 +50,21 @@ def joined() -> Iterator[None]:
     """
     global _ranks
     n = int(os.environ.get("WORLD_SIZE", "1"))
-    if n < 2 or "RANK" not in os.environ or distributed.is_initialized():
+    if n < 2 or "RANK" not in os.environ or torch.distributed.is_initialized():
         yield
         return
     if torch.cuda.is_available():
         local = int(os.environ.get("LOCAL_RANK", "0"))
         torch.cuda.set_device(local % torch.cuda.device_count())
-    distributed.init_process_group("gloo", timeout=PATIENCE)
-    _ranks = distributed.get_rank(), n
+    torch.distributed.init_process_group("gloo", timeout=PATIENCE)
+    _ranks = torch.distributed.get_rank(), n
     try:
         yield
     except Helped:
         pass
     finally:
         _ranks = 0, 1
-        distributed.destroy_process_group()
+        torch.distributed.destroy_process_group()
 
 
 def leave() -> None:
@@ -79,7 +78,7 @@ def exchanged(value: T) -> list[T]:
     if size() == 1:
         return [value]
     found: list[T | None] = [None] * size()
-    distributed.all_gather_object(found, value)
+    torch.distributed.all_gather_object(found, value)
     return found  # type: ignore[return-value]
 
 
@@ -88,7 +87,7 @@ def from_first(value: T) -> T:
     if size() == 1:
         return value
     found = [value]
-    distributed.broadcast_object_list(found)
+    torch.distributed.broadcast_object_list(found)
     return found[0]
 
 

@@ -8,8 +8,8 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
+from common.base.heavy import stats
 from common.effects.controls import Rank, rank, ranks_over_doses
 from common.effects.judgement import Comparison, Estimate, GroupEffect
 from common.effects.margins import Design, design

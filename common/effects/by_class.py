@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata
 
+from common.base.heavy import stats
 from common.effects.controls import rank
 from common.effects.items import Items, Outcome
 from common.effects.parts import Interval, Part
@@ -217,8 +217,8 @@ def spearman(one: Floats, others: Floats) -> Floats:
     one : array of shape (n,)
     others : array of shape (n, n_columns)
     """
-    first = rankdata(one) - (len(one) + 1) / 2
-    second = rankdata(others, axis=0) - (len(one) + 1) / 2
+    first = stats.rankdata(one) - (len(one) + 1) / 2
+    second = stats.rankdata(others, axis=0) - (len(one) + 1) / 2
     size = np.sqrt((first @ first) * np.sum(second**2, axis=0))
     found: Floats = np.divide(first @ second, size, out=np.zeros(len(size)), where=size > 0)
     return found

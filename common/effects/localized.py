@@ -7,8 +7,8 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-import scipy
 
+from common.base.heavy import scipy
 from common.effects.paired import mover, rate
 from common.effects.parts import Interval, OpenPart, Part
 from common.effects.words import percent as said_percent

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.preprocessing import SplineTransformer
+
+from common.base.heavy import preprocessing
 
 KNOTS = 5  # quantiles of the intact margin where the cubic pieces meet, both ends among them
 RANK = 1e-9  # a direction with a smaller share of the largest singular value is none
@@ -165,7 +166,8 @@ def _spline(margin: Floats, knots: int) -> Floats:
     if len(places) < 2:
         return np.empty((len(margin), 0))
     column = margin[:, None]
-    return np.asarray(SplineTransformer(knots=places[:, None], degree=3).fit_transform(column))
+    spline = preprocessing.SplineTransformer(knots=places[:, None], degree=3)
+    return np.asarray(spline.fit_transform(column))
 
 
 def _orthonormal(columns: Floats) -> Floats:

@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-import scipy  # its parts are loaded where they are first used
 
+from common.base.heavy import scipy
 from common.effects.parts import Interval, Part
 
 LEVEL = 0.95

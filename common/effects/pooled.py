@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy  # its parts are loaded where they are first used
+
+from common.base.heavy import scipy
 
 Z = 1.959963984540054  # half an interval of 95 % in standard errors
 

@@ -17,8 +17,8 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
 
+from common.base.heavy import stats
 from common.effects.margins import RANK, Design
 from common.effects.resample import LEVEL, Resampler
 

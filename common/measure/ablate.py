@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from common.base.errors import SettingError
+from common.base.heavy import torch
 from common.measure.attach import (
     Once,
     after_pass,
@@ -31,6 +30,9 @@ from common.measure.scores import SelectivityMap
 from common.measure.sites import WEIGHT, Site, Unit
 from common.measure.standing import by_token, places_of
 from common.measure.zeroed import zeroed
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 Ablation = Literal["zero", "mean", "resample"] | float
 NAMED = ("zero", "mean", "resample")

@@ -15,14 +15,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import copy
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any
 
 from common.base.errors import ModelError, SiteError
+from common.base.heavy import torch
 from common.measure.passing import aside
 from common.measure.sites import Site
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 def check_one_shape(tensor: Tensor) -> None:
@@ -48,7 +49,7 @@ def first_tensor(value: Any) -> Tensor | None:
     SiteError
         If it is a nested tensor, whose stimuli have no common shape.
     """
-    if isinstance(value, Tensor):
+    if isinstance(value, torch.Tensor):
         check_one_shape(value)
         return value
     if isinstance(value, Mapping):
@@ -97,13 +98,13 @@ def check_evaluates(model: nn.Module) -> None:
 
 def _trains(module: nn.Module) -> bool:
     """Whether a module computes something else while it is trained."""
-    if isinstance(module, nn.modules.dropout._DropoutNd):
+    if isinstance(module, torch.nn.modules.dropout._DropoutNd):
         return module.p > 0
-    if isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
+    if isinstance(module, (torch.nn.RNNBase, torch.nn.MultiheadAttention)):
         return module.dropout > 0
-    if isinstance(module, nn.modules.batchnorm._NormBase):
+    if isinstance(module, torch.nn.modules.batchnorm._NormBase):
         return module.track_running_stats
-    if type(module).__module__ == nn.modules.transformer.__name__:
+    if type(module).__module__ == torch.nn.modules.transformer.__name__:
         return False  # those that they are made of are asked
     code = getattr(type(module).forward, "__code__", None)
     return code is not None and "training" in code.co_names

@@ -12,13 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from common.base.errors import DataError, ModelError
+from common.base.heavy import torch
 from common.measure.attach import (
     attach,
     attached,
@@ -31,6 +30,9 @@ from common.measure.moments import Moments, batch_rows, resolution_of
 from common.measure.rules import Watching
 from common.measure.sites import Pooling, Site, Unit
 from common.measure.tally import Cells, Part, Reduced, Tally, is_finite, on_cpu
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 class Streamed:

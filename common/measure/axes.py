@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from torch import Tensor, nn
-
+from common.base.heavy import torch
 from common.measure.trace import Call
 
+if TYPE_CHECKING:
+    from torch import nn
+
 T = TypeVar("T")
-Modules = Mapping[str, nn.Module]
+Modules: TypeAlias = "Mapping[str, nn.Module]"
 Calls = Mapping[str, Call]
 Shape = tuple[int, ...]
 
@@ -42,7 +44,7 @@ def channel_axis(modules: Modules, calls: Calls, path: str, shape: Shape) -> int
 def _convolves(modules: Modules, calls: Calls, path: str, shape: Shape) -> bool | None:
     """Whether a 1-D or 3-D convolution made this shape: the module, or the last inside it."""
     weight = getattr(modules[path], "weight", None)
-    if isinstance(weight, Tensor) and (weight.ndim == 2 or weight.ndim == len(shape) >= 3):
+    if isinstance(weight, torch.Tensor) and (weight.ndim == 2 or weight.ndim == len(shape) >= 3):
         return weight.ndim != 2
     return _told_inside(_convolves, modules, calls, path, shape)
 
@@ -50,9 +52,9 @@ def _convolves(modules: Modules, calls: Calls, path: str, shape: Shape) -> bool 
 def _axis_told(modules: Modules, calls: Calls, path: str, shape: Shape) -> int | None:
     """What tells the channel axis: the layer's weight, a square map, the layers inside."""
     weight = getattr(modules[path], "weight", None)
-    if isinstance(weight, Tensor) and weight.ndim in (2, 4):
+    if isinstance(weight, torch.Tensor) and weight.ndim in (2, 4):
         return 1 if weight.ndim == 4 else 3
-    if isinstance(weight, Tensor) and weight.ndim == 1:  # a normalization: its channels
+    if isinstance(weight, torch.Tensor) and weight.ndim == 1:  # a normalization: its channels
         fitting = [axis for axis in (1, 3) if shape[axis] == len(weight)]
         if len(fitting) == 1:
             return fitting[0]

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-from torch import nn
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from common.measure.attach import attach, attached, modules_of, tensor_of
 from common.measure.passing import running
 from common.measure.row import Row, Step, memory_of, reads_unseen, tensors_of
 from common.measure.sites import Site
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Result = TypeVar("Result")
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from common.base.errors import SettingError
+from common.base.heavy import torch
 from common.measure.batch import Batch, Fitting, loss_of
 from common.measure.gradient import LOSS, rise
 from common.measure.moments import Array, Moments, merged

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
-from torch import nn
 
 from common.base import team
 from common.base.errors import DataError
+from common.base.heavy import torch
 from common.base.progress import NOTE, Progress, silent
 from common.measure.batch import Batch as Batch
 from common.measure.batch import Fitting as Fitting
@@ -37,6 +36,9 @@ from common.measure.scores import (
 )
 from common.measure.sinks import LeftOut
 from common.measure.sites import Pooling, Site, Unit, check_pooling
+
+if TYPE_CHECKING:
+    from torch import nn
 
 LEAST_STIMULI = 4  # of a condition that is tested by itself
 

@@ -12,13 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from common.base.errors import SettingError
+from common.base.heavy import torch
 from common.base.progress import Progress, silent
 from common.measure.batch import Batch
 from common.measure.contrast import (
@@ -43,6 +42,9 @@ from common.measure.sinks import LeftOut
 from common.measure.sites import Pooling, Site, Unit
 from common.measure.splits import SPLITS, stability
 from common.measure.weight_map import weight_map
+
+if TYPE_CHECKING:
+    from torch import nn
 
 NOWHERE = -1  # the group of a stimulus that a contrast does not use
 

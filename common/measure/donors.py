@@ -13,18 +13,20 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from common.base.errors import RunError, SettingError
 from common.base.files import digest_of
+from common.base.heavy import torch
 from common.measure.attach import attach, attached, modules_of, tensor_of
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site
 from common.measure.standing import by_token
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 MOST = 32  # donors
 CONTROL = "control_stimuli"  # what a map calls the fingerprint of its control stimuli

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+from common.base.heavy import torch
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def example_input(model: nn.Module) -> Any:
@@ -27,12 +29,12 @@ def example_input(model: nn.Module) -> Any:
 def n_tokens(example: Any) -> int | None:
     """How many tokens a text has; ``None`` for anything but a text."""
     ids = example.get("input_ids") if isinstance(example, Mapping) else None
-    return ids.shape[1] if isinstance(ids, Tensor) else None
+    return ids.shape[1] if isinstance(ids, torch.Tensor) else None
 
 
 def doubled(example: Any) -> Any:
     """The same stimulus twice, in one batch."""
-    if isinstance(example, Tensor):
+    if isinstance(example, torch.Tensor):
         return torch.cat([example, example])
     if isinstance(example, Mapping):
         return {name: doubled(value) for name, value in example.items()}

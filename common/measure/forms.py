@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
+from common.base.heavy import pytree, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.utils._pytree import TreeSpec
 
 
 class Lost(Exception):
@@ -45,13 +47,13 @@ class Form:
     def empty(self, args: Any, kwargs: Any) -> Any:
         """Such a result, without its numbers."""
         leaves = [self._part(part, args, kwargs) for part in self.parts]
-        return leaves[0] if self.nest is None else tree_unflatten(leaves, self.nest)
+        return leaves[0] if self.nest is None else pytree.tree_unflatten(leaves, self.nest)
 
     @staticmethod
     def _part(part: Blank | Given | None, args: Any, kwargs: Any) -> Any:
         if isinstance(part, Blank):
             return part.empty()
-        return None if part is None else tree_leaves((args, kwargs))[part.number]
+        return None if part is None else pytree.tree_leaves((args, kwargs))[part.number]
 
     @property
     def n_bytes(self) -> int:
@@ -81,17 +83,19 @@ def form_of(result: Any, args: Any, kwargs: Any) -> Form | None:
     Lost
         If it holds something besides plain tensors.
     """
-    leaves, nest = ([result], None) if isinstance(result, Tensor) else tree_flatten(result)
-    if not any(isinstance(leaf, Tensor) for leaf in leaves):
+    leaves, nest = (
+        ([result], None) if isinstance(result, torch.Tensor) else pytree.tree_flatten(result)
+    )
+    if not any(isinstance(leaf, torch.Tensor) for leaf in leaves):
         return None
-    given = [id(leaf) for leaf in tree_leaves((args, kwargs))]
+    given = [id(leaf) for leaf in pytree.tree_leaves((args, kwargs))]
     parts: list[Blank | Given | None] = []
     for leaf in leaves:
         if leaf is None:
             parts.append(None)
         elif id(leaf) in given:
             parts.append(Given(given.index(id(leaf))))
-        elif type(leaf) is Tensor and leaf.layout == torch.strided and not leaf.is_quantized:
+        elif type(leaf) is torch.Tensor and leaf.layout == torch.strided and not leaf.is_quantized:
             parts.append(Blank(tuple(leaf.shape), leaf.stride(), leaf.dtype, leaf.device))
         else:
             raise Lost

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from common.measure.sites import Site
+
+if TYPE_CHECKING:
+    from torch import nn
 
 COUNTS = ("num_heads", "num_attention_heads", "n_heads", "n_head", "num_head")
 DEPTHS = ("head_dim", "head_size", "attention_head_size", "v_head_dim")

@@ -10,11 +10,9 @@ anything.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
+from common.base.heavy import torch
 from common.measure.attach import (
     attach,
     attached,
@@ -31,6 +29,9 @@ from common.measure.rules import Contrast, Score, ScoreRule, ScoreWords, Watchin
 from common.measure.sites import Site
 from common.measure.tally import Cells, Part, Reduced
 from common.measure.welch import joined
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 STEPS = 8
 WORDS = ScoreWords(

@@ -8,19 +8,18 @@ operations themselves are watched.
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
-
+from common.base.heavy import torch
 from common.measure.attach import attached, part_of
 from common.measure.paths import parent
 from common.measure.trace import call_model
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def stages(
@@ -75,6 +74,8 @@ def joining(model: nn.Module, example: Any, through: str = "") -> set[str]:
     through : str, default=""
         Path of the part that is called instead of the whole model.
     """
+    from common.measure.modes import Joins
+
     found: set[str] = set()
     running: list[str] = []
 
@@ -104,53 +105,3 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, training in was_training.items():
             module.training = training
-
-
-def _tensors_in(values: Any) -> Iterator[Tensor]:
-    if isinstance(values, Tensor):
-        yield values
-    elif isinstance(values, Mapping):
-        yield from _tensors_in([*values.values()])
-    elif isinstance(values, (tuple, list)):
-        for value in values:
-            yield from _tensors_in(value)
-
-
-class Joins(TorchFunctionMode):
-    """While it is entered, tells of each operation on two or more tensors that follow the stimuli.
-
-    Parameters
-    ----------
-    given : object
-        What the model is called with.
-    tell : callable
-        Called at each such operation.
-    """
-
-    def __init__(self, given: Any, tell: Callable[[], None]) -> None:
-        super().__init__()
-        self._tell = tell
-        self._known: dict[int, weakref.ref[Tensor]] = {}
-        for tensor in _tensors_in(given):
-            self._follow(tensor)
-
-    def __torch_function__(
-        self, func: Any, _types: Any, args: Sequence[Any] = (), kwargs: Any = None
-    ) -> Any:
-        """Let an operation be done, and look at what went in."""
-        kwargs = kwargs or {}
-        follow = {id(each) for each in _tensors_in([args, kwargs]) if self._follows(each)}
-        out = func(*args, **kwargs)
-        if len(follow) > 1:
-            self._tell()
-        if follow:  # x[where] = y gives nothing, and x follows from now on
-            for tensor in _tensors_in(args[0] if out is None and args else out):
-                self._follow(tensor)
-        return out
-
-    def _follow(self, tensor: Tensor) -> None:
-        self._known[id(tensor)] = weakref.ref(tensor)
-
-    def _follows(self, tensor: Tensor) -> bool:
-        known = self._known.get(id(tensor))
-        return known is not None and known() is tensor

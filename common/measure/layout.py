@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-import torch
-from torch import nn
+from common.base.heavy import torch
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Layout = Literal["plain", "channels_last"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
@@ -25,7 +27,7 @@ ROUNDS = (2, 5)  # fewest and most
 
 def layouts_of(module: nn.Module) -> Sequence[Layout]:
     """The layouts that a model may be computed in: it needs convolutions for a second one."""
-    convolutions = (nn.Conv2d, nn.ConvTranspose2d)
+    convolutions = (torch.nn.Conv2d, torch.nn.ConvTranspose2d)
     return (
         LAYOUTS if any(isinstance(each, convolutions) for each in module.modules()) else ["plain"]
     )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from common.measure.sites import Site
+
+if TYPE_CHECKING:
+    from torch import nn
 
 OPERATIONS = "operations"  # what a map calls them, by site
 

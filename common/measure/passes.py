@@ -9,10 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import partial
 from time import perf_counter
-from typing import Any, TypeVar
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from common.base.device import synchronize
 from common.measure.ablate import Ablation, under
@@ -22,6 +19,10 @@ from common.measure.masks import Mask
 from common.measure.prefix import MEMORY, Prefix, first_site
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 FEWEST = 4  # masks from which on the two intact passes pay
 TRIED = 4  # masks that are tried both ways

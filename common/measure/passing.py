@@ -5,12 +5,10 @@ Hooks of this project stand aside: what they compute is not the model's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ParamSpec, Protocol, TypeVar
-
-from torch.utils._python_dispatch import TorchDispatchMode
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -66,38 +64,14 @@ def leave() -> None:
         see.leave()
 
 
-class _Mode(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Shows every operation of a pass to `see`, until that has ended."""
-
-    def __init__(self, see: Watcher) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.see = see
-
-
-def _shown(
-    mode: _Mode,
-    operation: Any,
-    _types: Sequence[type],
-    args: Sequence[Any] = (),
-    kwargs: Mapping[str, Any] | None = None,
-) -> Any:
-    # The mode stays to the end: it cannot be left inside what a model has entered since.
-    if mode.see.ended or _ASIDE.get():
-        return operation(*args, **(kwargs or {}))
-    return mode.see(operation, args, kwargs or {})
-
-
-# Given to the class afterwards: a method of its body is wrapped for torch's compiler, which costs
-# as much as the rest for every operation, and some seconds of imports for the first one.
-_Mode.__torch_dispatch__ = _shown  # type: ignore[method-assign, assignment]
-
-
 @contextmanager
 def running(see: Watcher) -> Iterator[None]:
     """Show the operations of this block to `see`."""
+    from common.measure.modes import Shown
+
     token = _PASS.set(see)
     try:
-        with _Mode(see):
+        with Shown(see):
             yield
     finally:
         _PASS.reset(token)

@@ -20,11 +20,9 @@ empty tensors.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
-
+from common.base.heavy import pytree, torch
 from common.measure.ablate import Ablation, under
 from common.measure.boundaries import Boundary, Plan, study
 from common.measure.donors import Donated
@@ -34,6 +32,9 @@ from common.measure.passing import running
 from common.measure.row import Places, Row, tensors_of
 from common.measure.scores import SelectivityMap
 from common.measure.sites import WEIGHT, Site
+
+if TYPE_CHECKING:
+    from torch import nn
 
 MEMORY = 1 << 30  # bytes kept of one batch; masks that begin beyond it begin at an earlier site
 
@@ -223,7 +224,7 @@ class _Keep(Row):
         while self._next and self._next[0].at <= place:
             boundary = self._next.pop(0)
             self.kept[boundary.at] = {
-                each: tree_map_only(Tensor, Tensor.clone, self._held[each])
+                each: pytree.tree_map_only(torch.Tensor, torch.Tensor.clone, self._held[each])
                 if changes
                 else self._held[each]
                 for each, changes in boundary.crossing.items()
@@ -268,8 +269,8 @@ class _Replay:
             return step.operation(*args, **kwargs)  # a view of a weight has its numbers anyway
         if place in self.crossing:
             # A tensor of its own each time: torch keeps its book of views in the object.
-            copy = Tensor.clone if self.crossing[place] else Tensor.detach
-            return tree_map_only(Tensor, copy, self.kept[place])
+            copy = torch.Tensor.clone if self.crossing[place] else torch.Tensor.detach
+            return pytree.tree_map_only(torch.Tensor, copy, self.kept[place])
         # Torch keeps book of views; one of an empty tensor costs nothing.
         return step.operation(*args, **kwargs) if step.lends else step.form.empty(args, kwargs)
 

@@ -11,19 +11,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from common.base.errors import DataError, SettingError
+from common.base.heavy import torch
 from common.measure.attach import attach, attached, modules_of, tensor_of
 from common.measure.batch import Batch, Fitting
 from common.measure.moments import Array
 from common.measure.rules import Contrast, Score, ScoreRule, ScoreWords, Watching
 from common.measure.sinks import counted
 from common.measure.sites import Site
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ROOM = 1 << 30  # bytes of activations that are kept at once
 FOLDS = 5

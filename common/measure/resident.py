@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from common.base.device import sent
+from common.base.heavy import torch
 from common.measure.tally import Cell, Cells, Counted, Part, Reduced
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DEVICES = frozenset({"cuda"})  # float64 is fast enough there, and waiting is not
 PEAK = 5  # the row of `batch_rows` that holds maxima

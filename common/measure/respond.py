@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from common.base.errors import SiteError
+from common.base.heavy import torch
 from common.measure.attach import (
     Once,
     after_pass,
@@ -27,6 +26,9 @@ from common.measure.scores import SelectivityMap
 from common.measure.sinks import counted
 from common.measure.sites import WEIGHT, Site
 from common.measure.standing import tokens_of
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @contextmanager

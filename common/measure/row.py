@@ -6,22 +6,19 @@ memory it writes into and what it gave.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
-from torch.utils.weak import WeakIdKeyDictionary
-
+from common.base.heavy import pytree, torch, weak
 from common.measure.forms import Form, Lost, form_of
-from common.measure.passing import running, stands_aside
+from common.measure.passing import running
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Root = tuple[Any, ...]
-UNSEEN = {Tensor.tolist, Tensor.numpy, Tensor.__array__, Tensor.data_ptr}  # read past the mode
 
 
 def reads_unseen(compute: Callable[[], Any]) -> bool:
@@ -30,30 +27,13 @@ def reads_unseen(compute: Callable[[], Any]) -> bool:
     Looked for in a pass by itself: attention leaves its fast path while torch's functions are
     watched, and so gives other bits.
     """
+    from common.measure.modes import Reading
+
     row = Row()
-    watch = _Reading(row)
+    watch = Reading(row.place_of)
     with running(row), watch:
         compute()
     return watch.found
-
-
-class _Reading(TorchFunctionMode):
-    """Sees the functions that read numbers past the dispatch mode."""
-
-    def __init__(self, row: Row) -> None:
-        super().__init__()
-        self.row, self.found = row, False
-
-    def __torch_function__(
-        self,
-        function: Any,
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        if function in UNSEEN and not stands_aside() and self.row.place_of(args[0]) is not None:
-            self.found = True
-        return function(*args, **(kwargs or {}))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +81,7 @@ class Places:
     """Tells tensors by their place in the row: which operation gave them."""
 
     def __init__(self) -> None:
-        self._places: Any = WeakIdKeyDictionary()
+        self._places: Any = weak.WeakIdKeyDictionary()
         self.length = 0
 
     def given(self, args: Any, kwargs: Any) -> Any:
@@ -109,9 +89,9 @@ class Places:
         return self._told(args), self._told(list(kwargs.items())) if kwargs else None
 
     def _told(self, value: Any) -> Any:
-        if isinstance(value, Tensor):
+        if isinstance(value, torch.Tensor):
             # What no operation of the row gave is the model's own, or the input.
-            own = id(value) if isinstance(value, nn.Parameter) else (value.shape, value.dtype)
+            own = id(value) if isinstance(value, torch.nn.Parameter) else (value.shape, value.dtype)
             return self._places.get(value, own)
         if isinstance(value, (tuple, list)):
             return [self._told(each) for each in value]
@@ -124,7 +104,7 @@ class Places:
 
     def place(self, result: Any) -> None:
         """Give the results of the next operation their place."""
-        if isinstance(result, Tensor):
+        if isinstance(result, torch.Tensor):
             self._places[result] = (self.length, 0)
         else:
             for number, each in enumerate(tensors_of(result)):
@@ -152,7 +132,7 @@ class Row:
         self.sure: int | None = None
         self.own_reads: dict[int, int] = {}
         self._places = Places()
-        self._roots: Any = WeakIdKeyDictionary()
+        self._roots: Any = weak.WeakIdKeyDictionary()
 
     def place_of(self, value: Tensor) -> int | None:
         """The operation that gave a tensor; nothing if none of the row did."""
@@ -218,9 +198,9 @@ class Row:
 
 def tensors_of(value: Any) -> list[Tensor]:
     """All tensors of a nest."""
-    if isinstance(value, Tensor):
+    if isinstance(value, torch.Tensor):
         return [value]
-    return [each for each in tree_leaves(value) if isinstance(each, Tensor)]
+    return [each for each in pytree.tree_leaves(value) if isinstance(each, torch.Tensor)]
 
 
 def memory_of(tensor: Tensor) -> int:

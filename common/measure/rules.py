@@ -13,10 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from torch import Tensor, nn
 
 from common.base.errors import RunError
 from common.base.progress import Progress, silent
@@ -25,6 +24,9 @@ from common.measure.moments import Array, Moments, Statistic
 from common.measure.sinks import LeftOut
 from common.measure.sites import Pooling, Site, Unit
 from common.measure.weights import Level
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)

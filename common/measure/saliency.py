@@ -21,19 +21,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from common.base.device import free_memory
 from common.base.errors import DataError, ModelError
+from common.base.heavy import torch
 from common.measure.attribution import widened
 from common.measure.gradient import LOSS, PASSES, residual
 from common.measure.moments import Array
 from common.measure.rules import Contrast, Score, ScoreRule, ScoreWords
 from common.measure.sites import Site
 from common.measure.weights import PARAMETER, parameters_of
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 REFERENCES = (
     "LeCun, Y., Denker, J. S., & Solla, S. A. (1990). Optimal brain damage. NIPS 2, 598–605. (What "

@@ -10,10 +10,9 @@ import gc
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
 from common.base.device import free_memory, synchronize
 from common.base.errors import ModelError
+from common.base.heavy import torch
 from common.base.memory import give_back_freed_memory
 
 SHARE = 0.5  # of the memory that is free, for one pass

@@ -8,12 +8,13 @@ statement about that one, and a value that the unit takes at no token.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
-
+from common.base.heavy import torch
 from common.measure.sites import Pooling
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LeftOut = Literal["first token"]
 FIRST: LeftOut = "first token"

@@ -15,12 +15,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal, get_args
 
 from common.base.errors import SettingError, SiteError
+from common.base.heavy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Kind = Literal["block", "attn", "head", "mlp", "mlp_hidden", "op"]
 Unit = Literal["channel", "neuron", "weight"]

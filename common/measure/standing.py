@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from common.base.errors import SiteError
+from common.base.heavy import torch
 from common.measure.attach import first_tensor
 from common.measure.sites import EACH_TOKEN, Site
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CACHES = ("cache", "past_key_values", "cache_params", "state")  # what was read is kept in
 
@@ -34,9 +35,9 @@ def places_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
     if ids is None or ids.ndim != 2:
         return None
     told, mask = kwargs.get("position_ids"), kwargs.get("attention_mask")
-    if isinstance(told, Tensor) and told.ndim == 2:
+    if isinstance(told, torch.Tensor) and told.ndim == 2:
         return told.expand(ids.shape[0], -1)
-    if isinstance(mask, Tensor) and mask.ndim == 2:
+    if isinstance(mask, torch.Tensor) and mask.ndim == 2:
         return (mask.long().cumsum(dim=1) - 1)[:, -ids.shape[1] :]
     begin = _read_before(kwargs)
     return torch.arange(begin, begin + ids.shape[1], device=ids.device).expand(ids.shape)
@@ -56,7 +57,7 @@ def tokens_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Tensor | None:
         1 for a real token, 0 for padding; nothing, where the call does not say it.
     """
     mask = kwargs.get("attention_mask")
-    if not isinstance(mask, Tensor) or mask.ndim != 2:
+    if not isinstance(mask, torch.Tensor) or mask.ndim != 2:
         return None
     ids = kwargs.get("input_ids")
     ids = first_tensor(args) if ids is None else ids

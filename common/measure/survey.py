@@ -36,11 +36,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any, Literal
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING, Any, Literal
 
 from common.base.errors import SiteError
+from common.base.heavy import torch
 from common.measure.axes import channel_axis
 from common.measure.example import doubled, example_input, n_tokens
 from common.measure.heads import in_heads
@@ -48,6 +47,9 @@ from common.measure.joins import evaluating, joining, stages
 from common.measure.paths import inside, nested, outermost, parent, place
 from common.measure.sites import EACH_TOKEN, HEADS, KINDS, Kind, Site
 from common.measure.trace import Call, TensorKey, is_pipeline, trace
+
+if TYPE_CHECKING:
+    from torch import nn
 
 ATTENTION = re.compile(r"attn|attention", re.IGNORECASE)
 NORM = re.compile(r"norm", re.IGNORECASE)
@@ -130,12 +132,13 @@ class Survey:
         by_path: dict[str, list[Call]] = defaultdict(list)
         for call in calls:
             by_path[call.module].append(call)
-        for path in self.modules:
+        lists = (torch.nn.ModuleList, torch.nn.ModuleDict)
+        for path, module in self.modules.items():
             times = len(by_path[path])
             if through and not path.startswith(f"{through}."):
                 if path not in ("", through):
                     self.left_out[path] = f"lies outside {through}, the part that is called"
-            elif times == 0 and not isinstance(self.modules[path], (nn.ModuleList, nn.ModuleDict)):
+            elif times == 0 and not isinstance(module, lists):
                 self.left_out[path] = "never fires in a forward pass"
             elif times > 1:
                 self.left_out[path] = f"fires {times} times in a forward pass"
@@ -349,7 +352,7 @@ class Survey:
 
     def _is_linear(self, path: str) -> bool:
         weight = getattr(self.modules[path], "weight", None)
-        if self.calls[path].inner or not isinstance(weight, Tensor):
+        if self.calls[path].inner or not isinstance(weight, torch.Tensor):
             return False
         pointwise = weight.ndim == 4 and weight.shape[2:] == (1, 1)
         return weight.ndim == 2 or (pointwise and bool(FEED_FORWARD.search(path)))

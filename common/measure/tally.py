@@ -10,15 +10,17 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from common.base.errors import DataError
+from common.base.heavy import torch
 from common.measure.moments import Membership, Moments, merged
 from common.measure.sites import Site
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Cell = tuple[int, int]
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
-
+from common.base.heavy import torch
 from common.measure.attach import attached, check_one_shape, first_tensor, part_of
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def trace(model: nn.Module, example: Any, through: str = "") -> list[Call]:
         return TensorKey(id(tensor), version, tuple(tensor.shape))
 
     def tensors(values: Any) -> list[Tensor]:
-        if isinstance(values, Tensor):
+        if isinstance(values, torch.Tensor):
             return [values]
         if isinstance(values, Mapping):
             values = list(values.values())

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import torch
-from torch import nn
 
 from common.base.device import free_memory
 from common.base.errors import DataError, SettingError
+from common.base.heavy import torch
 from common.base.progress import NOTE, Progress, silent
 from common.measure.batch import Batch, loss_of
 from common.measure.halves import CONTROL_HALVES, TARGET_HALVES, assign_groups, keep_agreement
@@ -22,6 +21,9 @@ from common.measure.scores import SelectivityMap, check_level, nothing, score_ru
 from common.measure.shortage import is_shortage, no_room
 from common.measure.sites import WEIGHT, Site
 from common.measure.weights import PARAMETER, learning
+
+if TYPE_CHECKING:
+    from torch import nn
 
 BYTES = 100  # a weight; 94 at most were seen: four sums, the map's columns, what they are made in
 

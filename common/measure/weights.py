@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
-from typing import Literal, get_args
-
-from torch import nn
+from typing import TYPE_CHECKING, Literal, get_args
 
 from common.base.errors import ModelError, SiteError
 from common.measure.attach import check_evaluates
 from common.measure.sites import WEIGHT, Site
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Level = Literal["unit", "parameter"]
 LEVELS: tuple[Level, ...] = get_args(Level)  # what is scored and zeroed: outputs, or weights

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import scipy  # its parts are loaded where they are first used
 
 from common.base.errors import DataError, SettingError
+from common.base.heavy import scipy
 from common.measure.moments import Array, Moments
 from common.measure.rules import BySite, Contrast, Score, ScoreRule, ScoreWords
 from common.measure.sites import Site

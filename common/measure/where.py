@@ -11,12 +11,11 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
+from common.base.heavy import torch
 from common.measure.attach import (
     Once,
     after_pass,
@@ -30,6 +29,9 @@ from common.measure.masks import Mask
 from common.measure.moments import Array
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 MOST_BESIDE = 8  # tokens that stand for no patch, at most
 

@@ -16,18 +16,20 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.error import URLError
 
-import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
 
 from common.base.errors import ModelError
 from common.base.files import digest_of, digest_of_module
+from common.base.heavy import torch
 from common.base.hub import hub_or_cache, hub_reason
 from common.models.own import NOTEBOOK, OWN, is_own
 from common.models.places import local_path
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)

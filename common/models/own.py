@@ -20,15 +20,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from common.base.errors import FunclocError, ModelError
 from common.base.files import digest_of, digest_of_file
+from common.base.heavy import torch
 from common.models.structure import structure_of
+
+if TYPE_CHECKING:
+    from torch import nn
 
 OWN = "python:"
 NOTEBOOK = "notebook/"
@@ -225,8 +227,8 @@ def own_of(made: Any, name: str | None = None) -> Own:
     name : str, optional
         What it is called; left out, as its class or function is.
     """
-    module = made if isinstance(made, nn.Module) else getattr(made, "module", None)
-    if isinstance(module, nn.Module):
+    module = made if isinstance(made, torch.nn.Module) else getattr(made, "module", None)
+    if isinstance(module, torch.nn.Module):
         called = name or type(module).__name__
         return Own(f"{NOTEBOOK}{called}", lambda: copy.deepcopy(made), _code_of(module))
     called = name or getattr(made, "__name__", type(made).__name__).strip("<>")
@@ -235,9 +237,9 @@ def own_of(made: Any, name: str | None = None) -> Own:
 
 def _code_of(made: Any) -> str:
     """Fingerprint of a function's code, or of the classes of a module's parts."""
-    parts = [*made.modules()] if isinstance(made, nn.Module) else [made]
+    parts = [*made.modules()] if isinstance(made, torch.nn.Module) else [made]
     parts += [made.whole] if hasattr(made, "whole") else []  # a wrapper keeps what it wraps there
-    kinds = {type(each) if isinstance(each, nn.Module) else each for each in parts}
+    kinds = {type(each) if isinstance(each, torch.nn.Module) else each for each in parts}
     own = [each for each in kinds if not str(each.__module__).startswith("torch.")]
     texts = []
     for each in own:
@@ -264,9 +266,9 @@ def module_in(name: str, made: Any) -> nn.Module:
         found = made[0]
     elif isinstance(made, dict):
         found = made.get("module")
-    elif hasattr(made, "module") and not isinstance(made, nn.Module):
+    elif hasattr(made, "module") and not isinstance(made, torch.nn.Module):
         found = made.module
-    if not isinstance(found, nn.Module):
+    if not isinstance(found, torch.nn.Module):
         raise ModelError(
             f"`model` {name}: its function returns {type(made).__name__}; let it return an "
             "nn.Module, or a tuple or a dict that begins with one"
@@ -282,7 +284,7 @@ def _with_module(made: Any, module: nn.Module) -> Any:
         return (module, *made[1:])
     if isinstance(made, dict):
         return {**made, "module": module}
-    if isinstance(made, nn.Module):
+    if isinstance(made, torch.nn.Module):
         return module
     changed = copy.copy(made)
     object.__setattr__(changed, "module", module)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from common.base.files import digest_of, digest_of_module
+from common.base.heavy import torch
+
+if TYPE_CHECKING:
+    from torch import nn
 
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # in the usual text of an object, another each time
 PLAIN = (bool, int, float, str, type(None))
@@ -29,7 +31,7 @@ def structure_of(module: nn.Module) -> str:
         A wrapper says what it wraps as `whole`.
     """
     whole = getattr(module, "whole", None)
-    parts = [("", whole)] if isinstance(whole, nn.Module) else []
+    parts = [("", whole)] if isinstance(whole, torch.nn.Module) else []
     told = [_told(path, part) for path, part in (*parts, *module.named_modules())]
     kept = module.state_dict().keys()
     fixed = [(name, each) for name, each in module.named_buffers() if name not in kept]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
-import torch
-from torch import nn
 
 from common.base import team
+from common.base.heavy import torch
 from common.base.progress import PART, Progress, silent
 from common.effects.items import Outcome
 from common.measure.masks import Mask
@@ -18,6 +17,9 @@ from common.measure.passes import FEWEST, Passes
 from common.measure.shortage import is_shortage, no_room, release
 from common.study.estimate import Left, Rates
 from common.study.journal import Arrays, Journal, mask_key
+
+if TYPE_CHECKING:
+    from torch import nn
 
 P = TypeVar("P")
 

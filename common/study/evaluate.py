@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor, nn
 
 from common.base.errors import DataError
+from common.base.heavy import torch
 from common.effects.items import Items, Outcome
 from common.measure.ablate import Ablation, under
 from common.measure.attach import check_evaluates
 from common.measure.masks import Mask, check_names
 from common.measure.scores import SelectivityMap
 from common.study.experiment import item_tables, mask_name
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def evaluate(
@@ -111,12 +113,12 @@ def _outcome(logits: np.ndarray, right: np.ndarray) -> Outcome:
 
 
 def _logits(show: Callable[..., Any], batch: Any) -> np.ndarray:
-    if isinstance(batch, Mapping) and isinstance(show, nn.Module):
+    if isinstance(batch, Mapping) and isinstance(show, torch.nn.Module):
         out = show(**batch)
     else:
         out = show(*batch) if isinstance(batch, tuple) else show(batch)
-    logits = out if isinstance(out, Tensor) else getattr(out, "logits", None)
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
+    logits = out if isinstance(out, torch.Tensor) else getattr(out, "logits", None)
+    if not isinstance(logits, torch.Tensor) or logits.ndim != 2:
         raise DataError("the model gives no logits of shape (B, n_classes)")
     array: np.ndarray = logits.float().cpu().numpy()
     return array

@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
-import torch
-from torch import nn
 
 from common.base.errors import MaskError, RunError, SiteError
+from common.base.heavy import torch
 from common.base.progress import Progress, silent
 from common.effects.masked import MaskEffects, mask_effects
 from common.effects.measured import Measure
@@ -25,6 +24,9 @@ from common.measure.rules import ScoreWords
 from common.measure.scores import SelectivityMap
 from common.measure.sites import WEIGHT, Site, Unit
 from common.study.front import FrontEnd, Model, S
+
+if TYPE_CHECKING:
+    from torch import nn
 
 UNTOLD = ("p", "apart", "t_category", "p_category", "q_category")  # for files alone
 COLUMN_HEADS = {"d_prime": "d′", "index": "selectivity index"}  # as a reader meets them

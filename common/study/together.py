@@ -16,12 +16,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import torch
-
 from common.base import team
 from common.base.device import free_memory
 from common.base.errors import RunError
 from common.base.files import read_sealed, save_sealed
+from common.base.heavy import torch
 from common.base.progress import Progress, silent
 from common.effects.items import Outcome
 from common.effects.measured import AGREEMENT

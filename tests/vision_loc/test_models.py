@@ -20,7 +20,7 @@ from timm.models import save_for_hf
 from torch import Tensor, nn
 
 from common.base.errors import DataError, ModelError
-from vision_loc.catalogue import catalogue
+from vision_loc.catalogue import _torch_cache, catalogue
 from vision_loc.models import VisionModel, load_model
 
 SIZES = ((37, 91), (300, 200), (64, 64), (33, 32), (16, 500))
@@ -227,6 +227,17 @@ def torch_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "torch" / "hub" / "checkpoints"
     folder.mkdir(parents=True)
     return folder
+
+
+@pytest.mark.parametrize("named", ["TORCH_HOME", "XDG_CACHE_HOME", None])
+def test_the_cache_of_torch_is_where_torch_says(
+    named: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    if named is not None:
+        monkeypatch.setenv(named, str(tmp_path))
+    assert _torch_cache() == Path(torch.hub.get_dir()) / "checkpoints"
 
 
 @pytest.mark.parametrize(

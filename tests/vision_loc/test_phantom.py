@@ -26,7 +26,7 @@ from vision_loc.phantom import (
     draw_planted,
 )
 from vision_loc.phantom.faces import IDENTITIES
-from vision_loc.phantom.nets import WEIGHTS
+from vision_loc.phantom.known import WEIGHTS
 from vision_loc.phantom.train import normalise, train
 
 PER_CLASS = 16

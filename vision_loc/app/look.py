@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
 
+from common.base.heavy import torch
 from common.measure.ablate import Ablation
 from common.measure.masks import Mask, top_percent
 from common.measure.prefix import Prefix
@@ -22,6 +22,9 @@ from common.measure.respond import relative, respond_each
 from common.measure.scores import SelectivityMap
 from common.study.single_unit import UnitRow, describe_unit
 from vision_loc.models import VisionModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BEST = 5
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
-import torch
 
 from browser import fragments, pictures
 from browser.events import QUIET, told
 from common.base.errors import DataError, SettingError
+from common.base.heavy import torch
 from common.measure.masks import Mask, top_percent, units_mask
 from common.measure.sites import WEIGHT
 from common.measure.where import Where, answers_by_place

@@ -23,6 +23,8 @@ What it does not say
     answer to every face and kept the units beside it silent on faces; finding it is no discovery.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from .draw import (
     CLASSES,
     CONDITIONS,
@@ -32,20 +34,10 @@ from .draw import (
     draw,
     draw_planted,
 )
-from .nets import (
-    AREA,
-    INPUT_SIZE,
-    MEAN,
-    NAMES,
-    PLANTED,
-    STD,
-    PhantomCNN,
-    Planted,
-    PlantedBlock,
-    build,
-    load,
-    phantom_vit,
-)
+from .known import AREA, INPUT_SIZE, MEAN, NAMES, PLANTED, STD
+
+if TYPE_CHECKING:
+    from .nets import PhantomCNN, Planted, PlantedBlock, build, load, phantom_vit
 
 __all__ = [
     "AREA",
@@ -68,3 +60,12 @@ __all__ = [
     "load",
     "phantom_vit",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The networks, once one is asked for: they need torch, and the pictures do not."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import nets
+
+    return getattr(nets, name)

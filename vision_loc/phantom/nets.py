@@ -11,22 +11,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 from .draw import CLASSES, FACE_CLASSES, OBJECT_CLASSES, PATCH, planted_pattern
+from .known import AREA_WIDTH, DEPTH, NAMES, PATHWAYS, PLANTED, STD, WEIGHTS, WIDTH, WIRE
 from .pen import SIZE
 
 if TYPE_CHECKING:
     from timm.models.vision_transformer import VisionTransformer
-
-MEAN: tuple[float, float, float] = (0.5, 0.5, 0.5)
-STD: tuple[float, float, float] = (0.5, 0.5, 0.5)
-INPUT_SIZE: tuple[int, int, int] = (3, SIZE, SIZE)
-
-WEIGHTS = Path(__file__).parent / "weights"
-
-_AREA_WIDTH = 16
-_PATHWAYS = 16
-
-AREA: dict[str, range] = {"stage3.0": range(_AREA_WIDTH), "stage3.1": range(_AREA_WIDTH)}
-"""The face area of the CNN: block's module path to the channels that belong to it."""
 
 
 class Block(nn.Module):
@@ -71,15 +60,15 @@ class PhantomCNN(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        width = _AREA_WIDTH * _PATHWAYS
+        width = AREA_WIDTH * PATHWAYS
         self.stem = nn.Sequential(
             nn.Conv2d(3, 12, 3, 2, 1, bias=False), nn.BatchNorm2d(12), nn.ReLU()
         )
         self.stage1 = nn.Sequential(Block(12, 20, stride=2))
         self.stage2 = nn.Sequential(Block(20, 40, stride=2), Block(40, 40))
         self.stage3 = nn.Sequential(
-            Block(40, width, stride=2, groups=_PATHWAYS, entry=True),
-            Block(width, width, groups=_PATHWAYS),
+            Block(40, width, stride=2, groups=PATHWAYS, entry=True),
+            Block(width, width, groups=PATHWAYS),
         )
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
@@ -101,7 +90,7 @@ class PhantomCNN(nn.Module):
 def _forbidden(weight: torch.Tensor) -> torch.Tensor:
     """The classifier's weights that are zero by construction, boolean of its shape."""
     channels = torch.arange(weight.shape[1], device=weight.device)
-    in_area = channels < _AREA_WIDTH
+    in_area = channels < AREA_WIDTH
     forbidden = torch.zeros_like(weight, dtype=torch.bool)
     forbidden[OBJECT_CLASSES.start : OBJECT_CLASSES.stop] = in_area
     forbidden[FACE_CLASSES.start : FACE_CLASSES.stop] = ~in_area
@@ -123,18 +112,6 @@ def phantom_vit() -> VisionTransformer:
     )
 
 
-_WIDTH = 64
-_DEPTH = 4
-_WIRE = 0
-_PER_BLOCK = 3
-
-PLANTED: dict[str, tuple[int, ...]] = {
-    f"blocks.{block}": (_WIRE, *range(7 + 11 * block, 7 + 11 * block + _PER_BLOCK))
-    for block in range(_DEPTH)
-}
-"""The planted units: block's module path to its channels (channel 0 is the wire)."""
-
-
 class PlantedBlock(nn.Module):
     """A residual MLP that hands the planted signal on.
 
@@ -144,23 +121,23 @@ class PlantedBlock(nn.Module):
 
     def __init__(self, before: tuple[int, ...], own: tuple[int, ...], rng: torch.Generator) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(_WIDTH, _WIDTH)
+        self.fc1 = nn.Linear(WIDTH, WIDTH)
         self.act = nn.ReLU()
-        self.fc2 = nn.Linear(_WIDTH, _WIDTH)
+        self.fc2 = nn.Linear(WIDTH, WIDTH)
         self._wire(before, own, rng)
 
     @torch.no_grad()
     def _wire(self, before: tuple[int, ...], own: tuple[int, ...], rng: torch.Generator) -> None:
-        signal = {_WIRE, *(channel for path in PLANTED.values() for channel in path)}
-        noise = [channel for channel in range(_WIDTH) if channel not in signal]
+        signal = {WIRE, *(channel for path in PLANTED.values() for channel in path)}
+        noise = [channel for channel in range(WIDTH) if channel not in signal]
         for parameter in self.parameters():
             parameter.zero_()
         # Hidden unit 0 carries the wire's signal, the others random mixtures of pure noise.
-        self.fc1.weight[0, _WIRE] = 1.0
-        mixing = torch.randn(_WIDTH - 1, len(noise), generator=rng, dtype=torch.float32)
+        self.fc1.weight[0, WIRE] = 1.0
+        mixing = torch.randn(WIDTH - 1, len(noise), generator=rng, dtype=torch.float32)
         self.fc1.weight[1:, noise] = (mixing / len(noise) ** 0.5).to(self.fc1.weight.dtype)
-        mixing = torch.randn(len(noise), _WIDTH - 1, generator=rng, dtype=torch.float32)
-        self.fc2.weight[noise, 1:] = (0.5 * mixing / _WIDTH**0.5).to(self.fc2.weight.dtype)
+        mixing = torch.randn(len(noise), WIDTH - 1, generator=rng, dtype=torch.float32)
+        self.fc2.weight[noise, 1:] = (0.5 * mixing / WIDTH**0.5).to(self.fc2.weight.dtype)
         for channel in before:
             self.fc2.weight[channel, 0] -= 1.0
         for channel in own:
@@ -187,13 +164,13 @@ class Planted(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         rng = torch.Generator().manual_seed(0)
-        self.patch_embed = nn.Conv2d(3, _WIDTH, PATCH, PATCH, bias=False)
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, _WIDTH))
+        self.patch_embed = nn.Conv2d(3, WIDTH, PATCH, PATCH, bias=False)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, WIDTH))
         own = [channels[1:] for channels in PLANTED.values()]
         self.blocks = nn.Sequential(
             *(PlantedBlock(a, b, rng) for a, b in zip([(), *own], own, strict=False))
         )
-        self.head = nn.Linear(_WIDTH, 2)
+        self.head = nn.Linear(WIDTH, 2)
         self._wire_ends(rng)
         self.requires_grad_(False)
 
@@ -201,14 +178,14 @@ class Planted(nn.Module):
     def _wire_ends(self, rng: torch.Generator) -> None:
         pattern = torch.from_numpy(planted_pattern()).permute(2, 0, 1).flatten().float()
         pattern = pattern / pattern.norm()
-        filters = torch.randn(_WIDTH, pattern.numel(), generator=rng, dtype=torch.float32)
+        filters = torch.randn(WIDTH, pattern.numel(), generator=rng, dtype=torch.float32)
         filters -= (filters @ pattern)[:, None] * pattern
         filters /= filters.norm(dim=1, keepdim=True)
-        filters[_WIRE] = pattern
+        filters[WIRE] = pattern
         # Scaled so that a picture's noise, of 20 grey levels, gives each filter a deviation of 1.
         scale = 255.0 * STD[0] / 20.0
         self.patch_embed.weight.copy_((scale * filters).view_as(self.patch_embed.weight))
-        read = list(PLANTED[f"blocks.{_DEPTH - 1}"])
+        read = list(PLANTED[f"blocks.{DEPTH - 1}"])
         self.head.weight.zero_()
         self.head.bias.zero_()
         self.head.weight[1, read] = 1.0 / len(read)
@@ -228,7 +205,6 @@ _BUILD: dict[str, Callable[[], nn.Module]] = {
     "vit": phantom_vit,
     "planted": Planted,
 }
-NAMES: tuple[str, ...] = tuple(_BUILD)
 
 
 def build(name: str) -> nn.Module:

@@ -27,7 +27,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from .draw import CLASSES, FACE_CLASSES, draw
-from .nets import AREA, MEAN, STD, WEIGHTS, Block, PhantomCNN, build
+from .known import AREA, MEAN, STD, WEIGHTS
+from .nets import Block, PhantomCNN, build
 from .pen import SIZE
 
 _VALIDATION_START = 1_000_000

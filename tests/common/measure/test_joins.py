@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from common.measure.joins import Joins, joining
+from common.measure.joins import joining
+from common.measure.modes import Joins
 from common.measure.survey import Survey
 
 PICTURE = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
