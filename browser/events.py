@@ -17,7 +17,10 @@ from common.base.paths import without_paths
 
 BAR = gr.Progress()  # stands for the bar of the event that is running
 VISITORS = Visitors()
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+# Nowhere: Gradio tells each place of an event that ever ran how every other one goes, and a place
+# that holds others reads all of them anew for it (seen in 6.31). A step of a slider took 0.2 s.
+HIDDEN: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": []}
+QUIET: dict[str, Any] = {**HIDDEN, "api_visibility": "private"}
 
 LOOK_EVERY = 2  # seconds between looks for what is known of a run that goes on
 

@@ -98,8 +98,6 @@ def follow_history(
     """
     asked = gr.Textbox(visible=False, label="Address", info="What the page's address asks for.")
     back = gr.Button("Read the address again", elem_id=BACK, visible="hidden")
-    # Queued: a notice of an event that is not never reaches the page.
-    shown: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
     @told
     def first(request: gr.Request) -> list[Any]:
@@ -109,7 +107,8 @@ def follow_history(
     def again(address: str | None) -> list[Any]:
         return restore(dict(parse_qsl((address or "").removeprefix("?"))), True)
 
-    read = back.click(again, asked, list(outputs), js="() => [location.search]", **shown)
+    # Queued: a notice of an event that is not never reaches the page.
+    read = back.click(again, asked, list(outputs), js="() => [location.search]", **QUIET)
     for event in (read.success, read.failure):
         event(None, None, None, js=READY, **QUIET)
-    return demo.load(first, None, list(outputs), **shown).then(None, None, None, js=READY)
+    return demo.load(first, None, list(outputs), **QUIET).then(None, None, None, js=READY)

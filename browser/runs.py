@@ -14,7 +14,7 @@ import gradio as gr
 
 from browser import fragments, naming, pictures
 from browser.address import LONGEST, Remembered
-from browser.events import QUIET, told
+from browser.events import HIDDEN, QUIET, told
 from browser.outcome import FILES, downloads, files_of
 from browser.page import Page
 from common.base.errors import FunclocError, SettingError
@@ -122,7 +122,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, pages: Sequence[Page], may_delete: boo
     opened = [frame, row, *files, again, delete, question, *states, *itertools.chain(*forms)]
     beside = [compared, *curves]
     looking = gr.Timer(LOOK_EVERY)
-    demo.load(refresh, None, listed, show_progress="hidden", queue=False, api_name="runs")
+    demo.load(refresh, None, listed, **HIDDEN, queue=False, api_name="runs")
     for trigger in (tab.select, looking.tick):
         trigger(look_again, kept, listed, queue=False, **QUIET)
     for trigger in (words.change, order.change):
@@ -144,11 +144,18 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, pages: Sequence[Page], may_delete: boo
     again.click(
         told(partial(repeat, pages=pages)), chosen,
         [tabs, *(each for page in pages for each in page.form)], api_name="repeat",
+        show_progress_on=frame,
     )  # fmt: skip
     if may_delete:
         delete.click(ask, chosen, [question, asking], queue=False, **QUIET)
         no.click(lambda: gr.Group(visible=False), None, question, queue=False, **QUIET)
-        yes.click(told(delete_chosen), chosen, [*listed, question], api_name="delete")
+        yes.click(
+            told(delete_chosen),
+            chosen,
+            [*listed, question],
+            api_name="delete",
+            show_progress_on=table,
+        )
     here = {"run": lambda: _names(list_runs()), "rival": lambda: _finished(list_runs())}
     return Remembered({"runs": tab}, {"run": chosen, "rival": rival}, here)
 

@@ -16,6 +16,7 @@ from browser import chart, fragments, pictures, unit_fragments
 from browser.alone import alone_button, shown_alone, start_alone
 from browser.events import (
     BAR,
+    HIDDEN,
     QUIET,
     VISITORS,
     may_no_longer_stop,
@@ -161,7 +162,7 @@ class UnitPages(Generic[Model, S]):
         )
         layers.input(
             pick_layer, [layers, found], [listed, units, *unit_page, opened],
-            show_progress="hidden", api_name=f"layer{self.suffix}",
+            **HIDDEN, api_name=f"layer{self.suffix}",
         )  # fmt: skip
         # In a queue of its own: a unit of a layer that was read before waits for nobody's run.
         picked = units.input(may_stop, None, stop, queue=False, **QUIET).then(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,25 @@ def test_every_control_has_a_label_and_a_line_of_help(url: str) -> None:
     public = [each for each in config["dependencies"] if each["api_visibility"] == "public"]
     # A number behind a name says that another function took the name before it.
     assert not [each["api_name"] for each in public if re.search(r"_\d+$", each["api_name"])]
+
+
+def _holding(node: dict[str, Any]) -> Iterator[int]:
+    """The places of the page that hold others."""
+    if node.get("children"):
+        yield node["id"]
+    for each in node.get("children", ()):
+        yield from _holding(each)
+
+
+def test_no_event_tells_a_place_that_holds_others_how_it_goes(url: str) -> None:
+    # Gradio's page would read all that is in there anew at every step of every event.
+    with urllib.request.urlopen(f"{url}/config") as answer:
+        config = json.load(answer)
+    holding = set(_holding(config["layout"]))
+    assert len(holding) > 20
+    for event in config["dependencies"]:
+        told = event["outputs"] if event["show_progress_on"] is None else event["show_progress_on"]
+        assert not (event["backend_fn"] and holding & set(told)), event["api_name"]
 
 
 def call(url: str, name: str, *data: Any) -> str:

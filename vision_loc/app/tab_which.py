@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from browser.events import told
+from browser.events import QUIET, told
 from browser.shipped import CALLED
 from common.base.errors import FunclocError
 from common.effects.measured import AGREEMENT
@@ -51,11 +51,10 @@ def follow(
     picture, gallery
         The picture that is looked at, and those to choose from.
     """
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    trying.select(entered, [found, picture], [which, gallery, picture], **quiet)
-    found.change(fitted, found, [which, gallery], **quiet)
-    which.input(told(chosen), which, [found, picture], **quiet)
-    gallery.select(told(pick_example), found, picture, **quiet)
+    trying.select(entered, [found, picture], [which, gallery, picture], **QUIET)
+    found.change(fitted, found, [which, gallery], **QUIET)
+    which.input(told(chosen), which, [found, picture], **QUIET)
+    gallery.select(told(pick_example), found, picture, **QUIET)
 
 
 def entered(found: Found | None, picture: str | None) -> list[Any]:
