@@ -18,7 +18,8 @@ from typing import Any
 from unittest.mock import patch
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["app", "torch._dynamo", "transformers", "timm"])
+SLOW = ["torch._dynamo", "scipy.stats", "sklearn.preprocessing", "transformers", "timm"]
+CONTEXT.set_forkserver_preload(["app", *SLOW])
 
 
 def forked(
