@@ -144,8 +144,8 @@ def judged_groups(
 
 def numbered(labels: npt.NDArray[np.object_]) -> Ints:
     """Clusters of items: those of one label together, one without a label on its own."""
-    own = np.where(labels == "", np.arange(len(labels)).astype(str), "")
-    keys = np.char.add(np.char.add(labels.astype(str), "\0"), own.astype(str))
+    kinds, items = labels.astype(str), np.arange(len(labels)).astype(str)
+    keys = np.where(labels == "", np.char.add("item ", items), np.char.add("label ", kinds))
     return np.unique(keys, return_inverse=True)[1].astype(np.intp)
 
 
