@@ -8,7 +8,14 @@ import pytest
 import torch
 
 from common.base import device
-from common.base.device import choose_device, free_memory, round_nothing
+from common.base.device import (
+    choose_device,
+    described_device,
+    free_memory,
+    round_nothing,
+    synchronize,
+)
+from common.base.errors import SettingError
 
 CPU = torch.device("cpu")
 
@@ -45,3 +52,48 @@ def test_float32_is_not_rounded_on_a_gpu(name: str) -> None:
     choose_device(name)
     assert not torch.backends.cudnn.allow_tf32
     assert not torch.backends.cuda.matmul.allow_tf32
+
+
+CUDA, MPS = torch.device("cuda"), torch.device("mps")
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [(True, True, CUDA), (True, False, CUDA), (False, True, MPS), (False, False, CPU)],
+)
+def test_the_fastest_device_that_is_there_is_taken(
+    cuda: bool, mps: bool, expected: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert choose_device("auto") == expected
+
+
+def test_a_card_is_asked_for_its_own_name_and_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[object] = []
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda of: f"Card of {of}")
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (7, 9))
+    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: waited.append(MPS))
+    assert described_device(CUDA) == "cuda (Card of cuda)"
+    assert described_device(MPS) == "mps"
+    assert described_device(CPU).startswith("cpu (")
+    assert free_memory(CUDA) == 7
+    for each in (CPU, CUDA, MPS):
+        synchronize(each)
+    assert waited == [CUDA, MPS]
+
+
+def test_where_nothing_says_how_much_memory_there_is_a_little_is_supposed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(device, "MEMINFO", tmp_path / "none")
+    monkeypatch.setattr(device, "CONTAINER", tmp_path)
+    monkeypatch.delattr(device.os, "sysconf")
+    assert free_memory(CPU) == device.UNKNOWN
+
+
+def test_a_device_that_is_not_there_is_one_line() -> None:
+    with pytest.raises(SettingError, match="`device` nosuch: not on this machine") as caught:
+        choose_device("nosuch")
+    assert "\n" not in str(caught.value)

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import platform
 import resource
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from common.base.memory import TUNED, give_back_freed_memory, keep_freed_memory
+from common.base.memory import (
+    KEPT,
+    LARGEST,
+    OWN_KEPT,
+    OWN_LARGEST,
+    TUNED,
+    _function,
+    freed_memory_given_back,
+    give_back_freed_memory,
+    keep_freed_memory,
+)
 from tests.forked import CONTEXT
 
 SIZE = 2**26  # bytes of a tensor, more than the C library keeps by itself
@@ -62,3 +73,23 @@ def test_another_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("common.base.memory._function", lambda _: None)
     assert not keep_freed_memory()
     give_back_freed_memory()
+
+
+def test_for_a_comparison_the_library_does_what_it_does_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[int, ...]] = []
+
+    def function(name: str) -> Callable[..., int]:
+        return lambda *given: asked.append((name == "mallopt", *given)) or 1  # type: ignore[func-returns-value]
+
+    for name in TUNED:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("common.base.memory._function", function)
+    with freed_memory_given_back():
+        assert asked == [(True, -3, OWN_LARGEST), (True, -1, OWN_KEPT), (False, 0)]
+    assert asked[3:] == [(True, -3, LARGEST), (True, -1, KEPT)]
+
+
+def test_a_function_that_no_library_has_is_none() -> None:
+    assert _function("no_library_has_this") is None

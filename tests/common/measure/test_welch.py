@@ -60,7 +60,7 @@ def test_alone_it_is_as_many_steps_of_rounding() -> None:
 @pytest.mark.parametrize(("away", "told"), [(0.5, False), (1.5, True)])
 def test_the_coarser_side_says_what_rounding_is(coarse: int, away: float, told: bool) -> None:
     step = ROUNDING * SINGLE
-    sides = [Moments.of([[1.0 + away * step], [1.0 + away * step]]), Moments.of([[1.0]] * 3)]
+    sides = [Moments.of(np.full((2, 1), 1 + away * step)), Moments.of(np.ones((3, 1)))]
     sides[coarse] = replace(sides[coarse], resolution=SINGLE)
     site = Site("a", shape=(1,))
     found = scored(Contrast({site: sides[0]}, {site: sides[1]}), WELCH)
@@ -107,7 +107,7 @@ def test_means_of_categories_are_as_coarse_as_what_they_are_means_of(single: int
     conditions: list[list] = [[], []]
     for side, of in enumerate(levels):
         for place, level in enumerate(of):
-            moments = Moments.of([[level], [level]])
+            moments = Moments.of(np.full((2, 1), level))
             coarse = SINGLE if place == single else DOUBLE
             conditions[side].append({SITE: replace(moments, resolution=coarse)})
     whole = [{SITE: each[0][SITE].merge(each[1][SITE])} for each in conditions]
