@@ -162,7 +162,7 @@ def by_class(
         return None
 
     margin = intact.margin[inside].astype(float)
-    step = ROUNDING * float(np.max(np.abs(margin), initial=0.0)) or 1.0
+    step = ROUNDING * float(np.max(np.abs(margin))) or 1.0
 
     def lost(mask: Mask) -> Floats:
         # What differs by the rounding of single floats alone shall not be ranked.

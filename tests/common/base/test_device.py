@@ -89,7 +89,7 @@ def test_where_nothing_says_how_much_memory_there_is_a_little_is_supposed(
 ) -> None:
     monkeypatch.setattr(device, "MEMINFO", tmp_path / "none")
     monkeypatch.setattr(device, "CONTAINER", tmp_path)
-    monkeypatch.delattr(device.os, "sysconf")
+    monkeypatch.delattr("os.sysconf")
     assert free_memory(CPU) == device.UNKNOWN
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from common.effects.bench import FEWEST_LABELS, Bench, whole_labels
+from common.effects.bench import Bench, whole_labels
 from common.effects.controls import rank, ranks_over_doses
 from common.effects.judge import judge, judge_bench
 from common.effects.margins import design
@@ -90,6 +90,27 @@ def test_a_comparison_is_what_a_loop_over_its_draws_says() -> None:
             assert entry.interaction_p == rank(drops[own], [drops[name] for name in names]).p
 
 
+@pytest.mark.parametrize("other", ["object", None])
+def test_the_interaction_is_of_drops_and_its_p_the_largest_of_matched_rules(
+    other: str | None,
+) -> None:
+    known = bench(other)
+    drops = [
+        [(INTACT[inside] > 0).mean() - ((INTACT - LOSS[name])[inside] > 0).mean() for name in LOSS]
+        for inside in GROUPS.values()
+    ]
+    wanted = np.array(drops[0]) - (np.array(drops[1]) if other else 0)
+    assert known.interactions is not None
+    by_name = dict(zip(known.table.masks["mask"], known.interactions, strict=True))
+    assert [by_name[name] for name in LOSS] == pytest.approx(wanted.tolist())
+    verdict = judge_bench(known).doses[0]
+    assert verdict.interaction is not None
+    assert verdict.interaction.effect == pytest.approx(wanted[0])
+    ps = [entry.interaction_p for entry in verdict.comparisons if entry.matched]
+    assert verdict.interaction.p == max(p for p in ps if p is not None)
+    assert verdict.adjusted.p == max(entry.p for entry in verdict.comparisons if entry.matched)
+
+
 def test_doses_of_a_rule_are_ranked_together() -> None:
     found = judge_bench(bench())
     names = [[f"l{dose:g}-s{i:02d}" for i in range(4)] for dose in (1, 2)]  # in common
@@ -158,7 +179,7 @@ def test_one_group_and_running_text_have_what_they_have() -> None:
 
 def test_labels_are_clusters_where_each_group_has_six() -> None:
     assert bench().clusters.tolist() == numbered(LABELS).tolist()
-    for n, together in ((FEWEST_LABELS, True), (FEWEST_LABELS - 1, False)):
+    for n, together in ((6, True), (5, False)):
         labels = np.array([f"c{i % n}" for i in range(12)], dtype=object)
         assert (len(np.unique(whole_labels(labels))) == n) is together
         whole = table()

@@ -111,11 +111,14 @@ def test_its_interval_is_bonett_and_wrights(rho: float, n: int) -> None:
 
 
 def some(
-    sizes: dict[tuple[str, str], int], masks: list[Mask] | None = None, scale: float = 1.0
+    sizes: dict[tuple[str, str], int],
+    masks: list[Mask] | None = None,
+    scale: float = 1.0,
+    seed: int = 4,
 ) -> ByClass | None:
     """Classes of so many items each, a response and losses by chance."""
     keys = [key for key, n in sizes.items() for _ in range(n)]
-    rng = np.random.default_rng(4)
+    rng = np.random.default_rng(seed)
     intact = rng.normal(4, 1, len(keys)) * scale
     items = Items(
         [str(i) for i in range(len(keys))], np.array([group for group, _ in keys]), "face",
@@ -164,23 +167,24 @@ def test_matched_losses_are_those_of_every_draw() -> None:
         Mask("magnitude-matched", 1.0, seed, TOP.sites, "channel", np.array([2])) for seed in (0, 1)
     ]
     single = Mask("layer-matched", 1.0, 0, TOP.sites, "channel", np.array([2]))
-    found = some(classes(7, 7), [TOP, part, single, *loud])
+    found = some(classes(7, 7), [TOP, part, single, *loud], seed=6)
     assert found is not None
     (told,) = found.correlations[0].matched  # of a single draw there is no rank
     assert (told.rule, told.draws) == ("magnitude-matched", 2)
     assert -1 <= told.mean <= 1
     keys = [key for key, n in classes(7, 7).items() for _ in range(n)]
-    rng = np.random.default_rng(4)
+    rng = np.random.default_rng(6)
     rng.normal(size=len(keys))  # the intact margins, which come first
     split = _Split(keys, 0)
     losses = [rng.normal(size=len(keys)) for _ in range(5)]
     response, rows = rng.normal(size=len(keys)), [*range(14)]
-    own, *drawn = (
+    top, own, *drawn = (
         float(split.correlations(response, np.round(loss, 9)[:, None], rows)[0])
-        for loss in (losses[1], *losses[3:])
+        for loss in (*losses[:2], *losses[3:])
     )
     assert told.mean == pytest.approx(np.mean(drawn))
-    assert told.p == (1 + sum(each >= own for each in drawn)) / 3  # against its own part
+    p_of_top, p_of_part = ((1 + sum(each >= r for each in drawn)) / 3 for r in (top, own))
+    assert told.p == p_of_part != p_of_top
 
 
 def test_a_response_that_is_not_finite_is_none() -> None:
@@ -202,3 +206,12 @@ def test_margins_that_are_all_0_rank_nothing() -> None:
     found = some(classes(7, 7), scale=0.0)
     assert found is not None
     assert found.correlations[0].correlation == 0
+
+
+def test_halves_of_a_seed_are_those_of_runs_before() -> None:
+    split = _Split([("face", str(i // 5)) for i in range(15)], 2)
+    assert [np.flatnonzero(row).tolist() for row in split.means[0]] == [
+        [0, 2, 4],
+        [6, 7, 8],
+        [10, 13, 14],
+    ]

@@ -174,7 +174,7 @@ def test_margins_are_held_equal_by_cubics_that_meet_at_the_quartiles() -> None:
 
 def test_two_margins_are_held_equal_by_a_line() -> None:
     target, _, losses, _ = items()
-    margin = np.where(np.arange(200) % 5 < 1 + target, 1.0, 3.0)
+    margin = np.where(np.arange(200) % 4 < 1 + target, 1.0, 3.0)
     fit = sm.OLS(losses, np.column_stack([target, np.ones(200), margin])).fit()
     assert float(design(margin, target, np.arange(200)).effects(losses)) == pytest.approx(
         fit.params[0]

@@ -63,7 +63,7 @@ def test_a_single_mask_without_a_rule_is_named() -> None:
         read_table(given, "face", "object")
 
 
-@pytest.mark.parametrize("row", [0, 20, -1])
+@pytest.mark.parametrize("row", [0, 20, 11, -1])  # 11: the last item under the last mask
 def test_the_row_that_is_missing_is_named_the_last_one_too(row: int) -> None:
     given = table()
     gone = given.iloc[row]

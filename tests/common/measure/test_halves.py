@@ -7,7 +7,7 @@ import pytest
 
 from common.measure.halves import assign_groups, selectivity_map
 from common.measure.moments import Moments
-from common.measure.shares import in_top
+from common.measure.shares import headline_of, in_top, split_half
 from common.measure.sites import Site
 
 SITES = (Site("a", shape=(30,)), Site("b", shape=(20,)))
@@ -87,3 +87,22 @@ def test_top_units_are_lower_where_their_output_is_and_not_where_it_is_the_same(
 def test_halves_of_a_seed_are_those_of_runs_before() -> None:
     found = assign_groups(list("aaaabbbb") + list("cccc"), [True] * 8 + [False] * 4, 3)
     assert found.tolist() == [0, 1, 0, 1, 1, 0, 0, 1, 3, 2, 2, 3]
+
+
+def test_the_unit_of_the_score_does_not_count() -> None:
+    one, two = np.random.default_rng(0).normal(size=(2, 40))
+    small = split_half(1e-3 * one, 1e-3 * two, [10]).correlation
+    assert small == pytest.approx(np.corrcoef(one, two)[0, 1])
+    for flat in ((one, np.ones(40)), (np.ones(40), two)):
+        assert split_half(*flat, [10]).correlation == 0
+
+
+def test_of_those_that_tie_with_the_last_no_more_are_taken_than_there_is_room_for() -> None:
+    score = np.array([2.0, 3.0, 2.0, 1.0, 2.0, 2.0])
+    for k, units in ((1, [1]), (2, [0, 1]), (3, [0, 1, 2]), (5, [0, 1, 2, 4, 5]), (6, [*range(6)])):
+        assert np.flatnonzero(in_top(score, k)).tolist() == units
+
+
+def test_the_headline_is_one_percent_where_it_was_tried_or_the_first() -> None:
+    assert headline_of([0.5, 1.0, 2.0]) == 1.0
+    assert headline_of([2.0, 0.5]) == 2.0
