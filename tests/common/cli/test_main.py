@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from common.cli.main import run_command
+from common.base.errors import SettingError
+from common.cli.main import STOPPED, run_command
 from common.cli.printing import print_place, print_sites
 
 
@@ -62,3 +63,66 @@ def test_a_name_that_looks_like_markup_is_printed_as_it_is(
     out = capsys.readouterr().out
     assert "Run folder: runs/x[/y]\n" in out
     assert "local/x[/y]" in out
+
+
+def stopped() -> None:
+    raise KeyboardInterrupt
+
+
+def aborted() -> None:
+    raise typer.Abort
+
+
+def misused() -> None:
+    raise typer.BadParameter("no such thing")
+
+
+def refused() -> None:
+    raise SettingError("`batch_size` 0: give 1 or more")
+
+
+def interrupted() -> None:
+    raise typer.Exit(130)
+
+
+def failed() -> None:
+    raise typer.Exit(3)
+
+
+@pytest.mark.parametrize(
+    ("work", "status", "said"),
+    [
+        (stopped, 1, f"vision-loc: {STOPPED}\n"),
+        (interrupted, 1, f"vision-loc: {STOPPED}\n"),
+        (aborted, 1, "vision-loc: aborted\n"),
+        (misused, 1, "vision-loc: Invalid value: no such thing (see vision-loc --help)\n"),
+        (refused, 1, "vision-loc: `batch_size` 0: give 1 or more\n"),
+        (failed, 3, ""),
+        (lambda: None, 0, ""),
+        (lambda: 2, 2, ""),
+    ],
+)
+def test_each_way_to_end_has_its_line_and_its_status(
+    work: Callable[[], object],
+    status: int,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def command(**_: object) -> object:
+        try:
+            return work()
+        except typer.Exit as ended:  # as click does where it does not end the process
+            return ended.exit_code
+
+    with pytest.raises(SystemExit) as ended:
+        run_command(command, "vision-loc")
+    assert ended.value.code == status
+    assert capsys.readouterr().err == said
+
+
+def test_what_nobody_foresaw_is_a_traceback() -> None:
+    def broken(**_: object) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_command(broken, "vision-loc")
