@@ -10,7 +10,7 @@ TWO := -n 2 --dist loadfile
 DEPRECATED := -W error::DeprecationWarning -W error::FutureWarning -W error::PendingDeprecationWarning
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-real app test test-browser test-slow test-newest test-oldest constraints check bench bench-more bench-gpu bench-peers calibrate errors faults faults-short clean docs notebooks test-notebooks
+.PHONY: help setup demo demo-real app test test-browser test-slow test-newest test-oldest constraints check bench bench-more bench-gpu bench-peers calibrate errors faults faults-short mutants clean docs notebooks test-notebooks
 
 help:
 	@echo 'make demo         the face and language experiments on the bundled phantoms, offline'
@@ -28,6 +28,7 @@ help:
 	@echo 'make test-notebooks  whether they run, each from its first cell to its last'
 	@echo 'make calibrate    how often the verdict is wrong where the truth is known'
 	@echo 'make faults       a run broken off at each of its file operations; 10,000 inputs of all kinds'
+	@echo 'make mutants      small changes of the statistics that no test of them would notice'
 	@echo 'make errors       docs/errors.md from the code and docs/errors.yaml'
 	@echo 'make constraints  let make setup install what make test-newest was run with'
 
@@ -108,6 +109,10 @@ faults: $(READY)
 
 faults-short: $(READY)
 	@$(RUN) $(BIN)/python -m tests.faults --short
+
+# All of them take half an hour; python -m tests.mutation --only paired tries those of one module.
+mutants: $(READY)
+	@$(RUN) $(BIN)/python -m tests.mutation
 
 errors: $(READY)
 	@$(BIN)/python -m tests.messages

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -30,7 +32,7 @@ def test_where_nobody_counts_nothing_is_computed(
 ) -> None:
     done: list[int] = []
     assert peak(MPS, lambda: done.append(1)) is None
-    monkeypatch.setattr(shortage, "FORGET", shortage.Path(f"{tmp_path}/none/of/it"))
+    monkeypatch.setattr(shortage, "FORGET", Path(f"{tmp_path}/none/of/it"))
     assert peak(CPU, lambda: done.append(1)) is None
     assert done == []
 
