@@ -12,6 +12,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import vision_loc.cli
+from common.base.errors import SettingError
 from common.cli import compare_sites, dissociate, tables
 from common.cli.version import add_version
 from common.effects.agreement import Agreement
@@ -123,3 +125,52 @@ def test_the_version_names_what_numbers_rest_on() -> None:
     assert ": funcloc " in said
     assert "(Python 3." in said
     assert ", torch 2." in said
+
+
+def test_seeds_are_run_one_after_another_and_by_a_single_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Any] = []
+
+    def work(*given: Any) -> tuple[Runs, Agreement, Path]:
+        asked.extend(given)
+        return Runs(), AGREED, FOLDER
+
+    monkeypatch.setattr("common.cli.verbs.run_seeds", work)
+    words = ["run", *ASKED, "--seeds", "3", "--out", "runs/mine"]
+    done = CliRunner().invoke(vision_loc.cli.app, words, catch_exceptions=False)
+    assert "Over 3 seeds, at 1 %" in done.output
+    assert asked[2:4] == [3, FOLDER]
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(SettingError, match="`seeds`: several processes make one run"):
+        CliRunner().invoke(vision_loc.cli.app, words, catch_exceptions=False)
+
+
+def test_each_mask_of_a_list_is_evaluated_in_a_folder_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    listed = tmp_path / "units.csv"
+    listed.write_text("mask,site,unit\none,a,1\ntwo/2,a,2\n")
+    asked: list[tuple[Any, Any]] = []
+
+    def work(_front: Any, _map: Any, place: Any, _progress: Any, **given: Any) -> tuple:
+        asked.append((place, given["mask"]))
+        return SimpleNamespace(as_json=dict), FOLDER, False
+
+    monkeypatch.setattr("common.cli.verbs.evaluate_map", work)
+    monkeypatch.setattr("common.cli.verbs._print", lambda *_: None)
+    words = ["evaluate", "--map", str(tmp_path), "--units", str(listed), "--quiet"]
+    done = CliRunner().invoke(vision_loc.cli.app, words, catch_exceptions=False)
+    assert asked == [(None, "one"), (None, "two/2")]
+    assert "2 masks were judged, each by itself" in " ".join(done.output.split())
+    asked.clear()
+    CliRunner().invoke(vision_loc.cli.app, [*words, "--out", "o"], catch_exceptions=False)
+    assert [mask for _, mask in asked] == ["one", "two/2"]
+    assert len({place for place, _ in asked}) == 2
+    assert all(place.parent == Path("o") for place, _ in asked)
+    asked.clear()
+    CliRunner().invoke(vision_loc.cli.app, [*words, "--mask", "one"], catch_exceptions=False)
+    assert asked == [(None, "one")]
+    monkeypatch.setenv("RANK", "0")
+    with pytest.raises(SettingError, match="`mask` is missing: several processes evaluate one"):
+        CliRunner().invoke(vision_loc.cli.app, words, catch_exceptions=False)
