@@ -258,7 +258,7 @@ def results_table(results: Results, intervals: bool = True, beside: bool = False
     """
     table = Table(
         title=escape(f"{results.model.name} · {results.localizer.name}"),
-        caption=outcome_table.note(results),
+        caption=outcome_table.note(results, beside),
         box=box.SIMPLE,
         show_edge=False,
         padding=(0, 1 if intervals else 0, 0, 0),

@@ -24,7 +24,7 @@ from common.effects.judgement import (
     Outcome,
     Verdict,
 )
-from common.effects.measured import WORDS
+from common.effects.measured import changed_told
 from common.effects.resample import Resampler
 from common.effects.table import read_table
 from common.measure.shares import headline_of
@@ -152,9 +152,8 @@ def _reason(bench: Bench, matched: list[Comparison], changed: int) -> str:
         if n < FEWEST_ITEMS:
             return f"{group} has {n} items, and {FEWEST_ITEMS} are needed"
     if changed < FEWEST_CHANGED:
-        said = WORDS[bench.table.measure].changed
-        what = said if bench.has_accuracy else "windows changed"
-        return f"{changed} {what}, and {FEWEST_CHANGED} are needed"
+        told = changed_told(changed, bench.table.measure, of_text=not bench.has_accuracy)
+        return f"{told}, and {FEWEST_CHANGED} are needed"
     if bench.design.tolerance < LEAST_TOLERANCE:
         return "hardly any intact margin occurs in both groups, so none can be held equal"
     if not matched:

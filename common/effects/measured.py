@@ -27,8 +27,8 @@ class MeasureWords:
         Before what each group lost of it.
     loses_more : str
         Between the target and the other group.
-    changed : str
-        After a number of items.
+    item, changed : str
+        What is counted, one of it, and what it did.
     margin : str
         What the margin is of.
     cells : str
@@ -38,6 +38,7 @@ class MeasureWords:
     name: str
     lost: str
     loses_more: str
+    item: str
     changed: str
     margin: str
     cells: str
@@ -48,7 +49,8 @@ WORDS: Mapping[Measure, MeasureWords] = {
         name="accuracy",
         lost="Accuracy lost",
         loses_more="loses more accuracy than",
-        changed="items became right or wrong",
+        item="item",
+        changed="became right or wrong",
         margin="of the right answer over the best wrong one",
         cells="Accuracy in %",
     ),
@@ -56,7 +58,8 @@ WORDS: Mapping[Measure, MeasureWords] = {
         name="agreement",
         lost="Predictions that changed",
         loses_more="changes more of its predictions than",
-        changed="predictions changed",
+        item="prediction",
+        changed="changed",
         margin="of the intact model's prediction over its strongest rival",
         cells="Agreement (predictions that stay the intact model's) in %",
     ),
@@ -66,3 +69,10 @@ BY_DEFINITION = (
     "Nothing here is right or wrong: what counts is how many of the intact model's own predictions "
     "stay, which for the intact model are all of them by definition."
 )
+
+
+def changed_told(n: int, measure: Measure, of_text: bool) -> str:
+    """How many items a mask changed; of running text, how many windows."""
+    words = WORDS[measure]
+    item, changed = ("window", "changed") if of_text else (words.item, words.changed)
+    return f"{n:,} {item}{'' if n == 1 else 's'} {changed}"

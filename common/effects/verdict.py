@@ -72,6 +72,19 @@ def _of_stimuli(results: Results) -> Iterator[str]:
     yield from made_alike(results.evaluation)
 
 
+def _few_selective(n_selective: int, n_units: int, symbol: str) -> str:
+    if not n_selective:
+        return (
+            f"No unit has {symbol} > 0 and q < 0.05: the {n_units} that were masked cannot be told "
+            "from chance."
+        )
+    have = "unit has" if n_selective == 1 else "units have"
+    return (
+        f"Only {n_selective} {have} {symbol} > 0 and q < 0.05: the others among the {n_units} that "
+        "were masked cannot be told from chance."
+    )
+
+
 def _of_units(results: Results) -> Iterator[str]:
     n_units, n_selective = results.top().n_units, results.selectivity.n_selective_q05
     symbol = results.selectivity.words.symbol
@@ -82,10 +95,7 @@ def _of_units(results: Results) -> Iterator[str]:
         )
         n_selective = listed.n_selective_q05
     if n_selective is not None and n_selective < n_units:
-        yield (
-            f"Only {n_selective} units have {symbol} > 0 and q < 0.05: the others among the "
-            f"{n_units} that were masked cannot be told from chance."
-        )
+        yield _few_selective(n_selective, n_units, symbol)
     lower = (results.selectivity.lower_signed or {}).get(f"{results.headline_percent:g}", 0)
     if lower:
         yield (

@@ -112,16 +112,16 @@ def columns(results: Results) -> list[Column]:
     return [*found, effect, Column("p", "p", "p")]
 
 
-def note(results: Results) -> str:
-    """What the numbers are."""
+def note(results: Results, beside: bool = True) -> str:
+    """What the numbers are; without `beside`, of a table without agreement beside accuracy."""
     if len(results.groups) == 1:
         effect = f"Margin loss: {WORDS[results.evaluation.measure].margin}"
     else:
         target, other = results.groups
         effect = f"Adjusted effect: margin that {target} lost more than {other} at equal intact one"
     cells = WORDS[results.evaluation.measure].cells
-    if _has_agreement(results):
-        cells += ", agreement: predictions that stay the intact model's, too"
+    if beside and _has_agreement(results):
+        cells += "; agreement, in % too: predictions that stay the intact model's"
     return (
         f"{cells}; drops (intact minus ablated) in points; [95 % intervals]. "
         f"{effect}. ×N: mean of N draws. p: rank of the top mask's effect among them."

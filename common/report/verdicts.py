@@ -20,7 +20,7 @@ from common.effects.judgement import (
     Outcome,
     Verdict,
 )
-from common.effects.measured import WORDS
+from common.effects.measured import changed_told
 from common.effects.nouns import all_in_words_of, in_words_of
 from common.effects.results import Results
 from common.effects.words import between, points
@@ -119,16 +119,12 @@ def _rests(judgement: Judgement, verdict: Verdict) -> str:
     if not matched:
         return "No matched control was drawn for the verdict to rest on."
     over = f" over {len(judgement.doses)} doses" if len(judgement.doses) > 1 else ""
+    of_text = any(group.intact is None for group in verdict.groups.values())
     largest = "the rank among them" if len(matched) == 1 else "the largest of the ranks among them"
     return (
         f"It rests on {' and '.join(map(_drawn, matched))}; p is {largest}{over}. Under the mask "
-        f"{verdict.n_changed:,} {_what_changed(judgement, verdict)}."
+        f"{changed_told(verdict.n_changed, judgement.measure, of_text)}."
     )
-
-
-def _what_changed(judgement: Judgement, verdict: Verdict) -> str:
-    of_text = any(group.intact is None for group in verdict.groups.values())
-    return "windows changed" if of_text else WORDS[judgement.measure].changed
 
 
 def _drawn(entry: Comparison) -> str:

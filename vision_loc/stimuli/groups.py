@@ -72,7 +72,7 @@ def groups_of(
     if not by_folder and len(inside) == 2:
         hint = (
             f" (its folders {inside[0]} and {inside[1]} are two groups without classes? `measure` "
-            "agreement asks for none)"
+            "agreement needs none)"
         )
     raise DataError(
         f"{folder}: nothing says which group each picture belongs to{hint}; give the column "

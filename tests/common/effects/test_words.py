@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from common.effects.finding import amount, finding, plainly
+from common.effects.measured import Measure, changed_told
 from common.effects.verdict import verdict, warnings
 from common.effects.words import between, percent, points
 from tests.common.made import LOCALIZER, ablation, effect, judgement, made
@@ -113,6 +114,33 @@ def test_every_reason_for_doubt_is_a_warning() -> None:
         "units as loud would do that are not selective.",
         "Labels are few.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("n", "told"),
+    [
+        (0, "No unit has t > 0 and q < 0.05: the 12 that were masked cannot"),
+        (1, "Only 1 unit has t > 0 and q < 0.05: the others among the 12 that were masked cannot"),
+    ],
+)
+def test_none_and_one_selective_unit_have_words_of_their_own(n: int, told: str) -> None:
+    found = results()
+    found["selectivity"] = {"n_selective_q05": n}
+    (doubt,) = doubts(found)
+    assert doubt == f"{told} be told from chance."
+
+
+@pytest.mark.parametrize(
+    ("n", "measure", "of_text", "told"),
+    [
+        (0, "accuracy", False, "0 items became right or wrong"),
+        (1, "accuracy", False, "1 item became right or wrong"),
+        (1, "agreement", False, "1 prediction changed"),
+        (1200, "accuracy", True, "1,200 windows changed"),
+    ],
+)
+def test_one_that_changed_is_one(n: int, measure: Measure, of_text: bool, told: str) -> None:
+    assert changed_told(n, measure, of_text) == told
 
 
 def test_each_group_has_the_chance_of_its_own_items() -> None:
