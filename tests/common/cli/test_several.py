@@ -101,10 +101,11 @@ class Runs:
 
 
 def test_several_seeds_are_a_row_each_and_what_they_agree_in(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     tables.print_seeds(Runs(), AGREED, FOLDER, False)  # type: ignore[arg-type]
-    said = capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
     assert "[seed-0]" in said
     assert "Over 3 seeds, at 1 %: no evidence in 3" in said
     assert "Run folders: runs/mine" in said
@@ -113,11 +114,14 @@ def test_several_seeds_are_a_row_each_and_what_they_agree_in(
     assert (read["runs"], read["agreement"]["n_all"]) == ([{"run": "seed-0"}], 4)
 
 
-def test_runs_side_by_side_end_with_their_mean(capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_side_by_side_end_with_their_mean(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     tables.print_sides(Runs())  # type: ignore[arg-type]
-    said = capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())  # however wide the terminal is
     assert "r: correlation of the maps" in said
-    assert said.endswith("Mean over [2] models.\n")
+    assert said.endswith("Mean over [2] models.")
 
 
 def test_the_version_names_what_numbers_rest_on() -> None:
