@@ -27,18 +27,21 @@ def see_the_run(page: Page, name: str = "faces") -> None:
     page.locator(f"#{name}-head .fl-go").wait_for()
 
 
-def open_a_layer(page: Page, by_key: bool = False) -> None:
-    """Choose the first layer that has units in the mask.
+def open_a_unit(page: Page, by_key: bool = False) -> None:
+    """Choose the first layer that has units in the mask, and the first of these.
 
     Once more, if it was too soon: layers are listed anew after a finding has come.
     """
+    units = page.locator("#face-units label")
 
     def opened() -> bool:
         if by_key:
             page.locator("#face-layers input").first.press("Space")
         else:
             page.locator("#face-layers label").first.click()
-        return page.locator("#face-units label").first.is_visible()
+        if units.first.is_visible():
+            units.first.click()
+        return page.locator("#face-unit-responses img").is_visible()
 
     wait_for(opened, page)
 

@@ -12,7 +12,7 @@ import pytest
 
 from common.study.plan import DEFAULT_CONTROLS
 from common.study.settings import read_controls
-from tests.e2e.pages import give_picture, open_a_layer, see_the_run, tab
+from tests.e2e.pages import give_picture, open_a_unit, see_the_run, tab
 from tests.e2e.patience import MOMENT, wait_for
 from vision_loc import phantom
 from vision_loc.experiment import Settings, run
@@ -147,10 +147,8 @@ def test_a_run_is_gone_on_with_after_a_reload(page: Page, url: str) -> None:
 def test_a_layer_its_units_and_the_page_of_one(page: Page) -> None:
     press(page, "Show me on the phantom")
     see_the_run(page)
-    open_a_layer(page, by_key=True)
+    open_a_unit(page, by_key=True)
     page.get_by_text("Units of stage3.0:output in the mask").wait_for()
-    page.locator("#face-units label").first.click()
-    page.locator("#face-unit-responses img").wait_for()
     assert page.locator("#most-driving img").count() == 6
     press(page, "Ablate this unit alone")
     page.locator("#face-unit-effect").get_by_text("this unit").wait_for()
@@ -315,9 +313,7 @@ def test_screens_fit(browser: Browser, url: str) -> None:
     page.goto(url)
     press(page, "Show me on the phantom")
     see_the_run(page)
-    open_a_layer(page)
-    page.locator("#face-units label").first.click()
-    page.locator("#face-unit-responses img").wait_for()
+    open_a_unit(page)
     for size, (width, height) in SIZES.items():
         page.set_viewport_size({"width": width, "height": height})
         for scheme in SCHEMES:

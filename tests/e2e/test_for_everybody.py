@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from tests.e2e.pages import open_a_layer, see_the_run, tab
+from tests.e2e.pages import open_a_unit, see_the_run, tab
 from tests.e2e.patience import MOMENT
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ def see_a_finding(page: Page) -> None:
     page.wait_for_function(FILLED)  # by the link, a moment after the page is up
     page.get_by_role("button", name="Run", exact=True).first.click()
     see_the_run(page)
-    open_a_layer(page)
-    page.locator("#face-units label").first.click()
+    open_a_unit(page)
     page.get_by_role("button", name="Ablate this unit alone", exact=True).click()
     page.locator(".fl-table").get_by_text("this unit").wait_for()
 
