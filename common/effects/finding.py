@@ -64,13 +64,24 @@ def plainly(judgement: Judgement) -> str:
     """The finding in one line that needs no statistics.
 
     ``Face: 100 → 14 % right. Object: unchanged. Equally many equally loud units: 97 %.``
+
+    Evidence that no count shows is told by margins:
+
+    ``Face: 80 % right as before, +0.291 margin lost. …``
     """
     verdict = judgement.verdict
-    agreed = judgement.measure == AGREEMENT
-    parts = [_plain_group(name, group, agreed) for name, group in verdict.groups.items()]
+    agreed, unseen = judgement.measure == AGREEMENT, _is_unseen(judgement)
+    parts = [_plain_group(name, group, agreed, unseen) for name, group in verdict.groups.items()]
     if (control := _most_telling(verdict)) is not None:
-        parts.append(_plain_control(control, judgement.target))
+        parts.append(_plain_control(control, judgement.target, unseen))
     return " ".join(parts)
+
+
+def _is_unseen(judgement: Judgement) -> bool:
+    """Whether there is evidence although as many of the target are right as before."""
+    verdict = judgement.verdict
+    percents = _percents(verdict.groups[judgement.target])
+    return verdict.outcome == EVIDENCE and percents is not None and len({*percents}) == 1
 
 
 def finding(judgement: Judgement) -> str:
@@ -100,19 +111,30 @@ def said(judgement: Judgement, verdict: Verdict) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _plain_group(name: str, group: GroupEffect, agreed: bool) -> str:
+def _percents(group: GroupEffect) -> tuple[int, int] | None:
+    """Right before and after, in whole percent, where that is known."""
     if group.intact is None or group.ablated is None:
-        return f"{_capital(name)}: {amount(group.loss.effect)} margin lost."
-    before, after = round(100 * group.intact.accuracy), round(100 * group.ablated.accuracy)
+        return None
+    return round(100 * group.intact.accuracy), round(100 * group.ablated.accuracy)
+
+
+def _plain_group(name: str, group: GroupEffect, agreed: bool, unseen: bool) -> str:
+    lost = f"{amount(group.loss.effect)} margin lost"
+    if (percents := _percents(group)) is None:
+        return f"{_capital(name)}: {lost}."
+    before, after = percents
     if agreed:
         return f"{_capital(name)}: {after} % of predictions stay."
+    if unseen:
+        right = f"{after} % right as before" if before == after else f"{before} → {after} % right"
+        return f"{_capital(name)}: {right}, {lost}."
     change = "unchanged" if before == after else f"{before} → {after} % right"
     return f"{_capital(name)}: {change}."
 
 
-def _plain_control(control: Comparison, target: str) -> str:
+def _plain_control(control: Comparison, target: str, unseen: bool) -> str:
     what = EQUALS[control.rule]
-    if control.accuracy:
+    if control.accuracy and not unseen:
         return f"{what}: {round(100 * control.accuracy[target])} %."
     return f"{what}: {amount(control.loss[target])}."
 

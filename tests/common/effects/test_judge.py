@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from common.base.errors import DataError
-from common.effects.finding import finding, plainly
+from common.effects.finding import amount, finding, plainly
 from common.effects.judge import judge
 from common.effects.judgement import Judgement
 from common.effects.resample import Resampler
@@ -357,6 +357,26 @@ def test_words_say_what_the_numbers_say() -> None:
     same = null.verdict.model_copy(update={"groups": judged.verdict.groups})
     unchanged = null.model_copy(update={"doses": (same,)})
     assert "% right" in plainly(unchanged)
+
+
+def test_evidence_that_no_count_shows_is_told_by_margins() -> None:
+    run = Experiment().add("t", "top", 1, 0.3, 0.9).controls(draws=19)
+    judged = judge(run.table(), "face", "object")
+    verdict = judged.verdict
+    face, other = verdict.groups["face"], verdict.groups["object"]
+    as_many = face.model_copy(update={"ablated": face.intact})
+    groups = {"face": as_many, "object": other}
+    same = verdict.model_copy(update={"groups": groups})
+    line = plainly(judged.model_copy(update={"doses": (same,)}))
+    assert same.outcome == "evidence"
+    assert face.intact is not None
+    right = round(100 * face.intact.accuracy)
+    assert line.startswith(f"Face: {right} % right as before, {amount(face.loss.effect)} margin ")
+    assert f"{amount(other.loss.effect)} margin lost. Equally many" in line
+    loud = next(each for each in same.comparisons if each.rule == "magnitude-matched")
+    assert line.endswith(f"equally loud units: {amount(loud.loss['face'])}.")
+    nothing = same.model_copy(update={"outcome": "no evidence"})
+    assert "Face: unchanged." in plainly(judged.model_copy(update={"doses": (nothing,)}))
 
 
 def test_everything_is_plain_data() -> None:
