@@ -143,9 +143,8 @@ def keeps_it_going(
     """
     left = found.groups[target]
     others = "; ".join(
-        f"{each.rule} units left alone {percent(each.accuracy)} (margin "
-        f"{amount_within(each.excess)} less, p = {each.p:.3f} "
-        f"among {each.draws})"
+        f"{each.rule} units left alone {percent(each.accuracy)} (the top against these "
+        f"{amount_within(each.excess)} of margin, p = {each.p:.3f} among {each.draws})"
         for each in found.compared
     )
     told = (

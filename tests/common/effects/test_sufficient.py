@@ -146,8 +146,8 @@ def test_its_words_say_what_the_numbers_say() -> None:
     told = keeps_it_going(left(0.7, (0.56, 0.8), GOOD), "face", intact, CHANCE)[1]
     assert told == (
         "with the 2 alone left of 80 units of 1 site, the others at their mean, face is 70.0 % "
-        "right [56.0, 80.0] (intact 90.0 %); layer-matched units left alone 10.0 % (margin +0.500 "
-        "[+0.400, +0.600] less, p = 0.050 among 49)"
+        "right [56.0, 80.0] (intact 90.0 %); layer-matched units left alone 10.0 % (the top "
+        "against these +0.500 [+0.400, +0.600] of margin, p = 0.050 among 49)"
     )
     two = left(0.7, (0.56, 0.8)).model_copy(update={"n_sites": 2})
     assert "80 units of 2 sites" in keeps_it_going(two, "face", intact, CHANCE)[1]
