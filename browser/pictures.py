@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 from PIL import Image
+
+from common.base.files import digest_of_bytes, save_bytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +37,8 @@ def place(label: str, name: str = "", first: Image.Image | None = None, said: st
         That in words.
     """
     return gr.Image(
-        first, label=label, show_label=False, format="png", visible=first is not None,
+        None if first is None else kept(first),
+        label=label, show_label=False, format="png", visible=first is not None,
         interactive=False, min_width=320, buttons=["download", "fullscreen"],
         elem_id=name or None, elem_classes=["fl-figure"], alt_text=said or None,
     )  # fmt: skip
@@ -42,7 +48,7 @@ def drawn(figure: Figure | None, said: str) -> Any:
     """What fills a place: a figure as PNG and what it shows in words; nothing hides the place."""
     if figure is None:
         return gr.Image(None, visible=False)
-    return gr.Image(as_picture(figure), visible=True, alt_text=said)
+    return gr.Image(kept(as_picture(figure)), visible=True, alt_text=said)
 
 
 def as_picture(figure: Figure) -> Image.Image:
@@ -50,3 +56,21 @@ def as_picture(figure: Figure) -> Image.Image:
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=SHARP)
     return Image.open(file)
+
+
+def kept(picture: Image.Image) -> str:
+    """The file of a picture in Gradio's cache, whole from the moment that it is there.
+
+    Gradio names files by what they show, and writes one anew whenever the same is shown again:
+    somebody else's browser that is just loading it gets a part. So it is given the file.
+    """
+    content = io.BytesIO()
+    picture.save(content, format="png")
+    data = content.getvalue()
+    path = Path(get_upload_folder()) / digest_of_bytes(data) / "image.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.utime(path)  # a cache is emptied by age
+    except FileNotFoundError:
+        save_bytes(path, data)
+    return str(path)
