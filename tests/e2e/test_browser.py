@@ -177,6 +177,7 @@ def test_any_unit_is_opened_on_the_map_and_by_its_link_and_a_picture_shows_where
     named.press("Enter")
     facts.get_by_text("Rank 2 of").wait_for()
     tab(page, "Try it")
+    page.locator("#without-control h2").wait_for()  # of the one that is answered already
     page.locator("#examples button").first.click()
     page.locator("#driven tbody tr").first.wait_for()
     press(page, "Where in the picture?")

@@ -71,6 +71,7 @@ def see_a_finding(page: Page) -> None:
 
 def see_a_picture(page: Page) -> None:
     tab(page, "Try it")
+    page.locator("#without-control h2").wait_for()  # of the one that is answered already
     page.locator("#examples button").first.click()
     page.locator("#without-control h2").wait_for()
     page.locator("#driven tbody tr").first.wait_for()
