@@ -97,7 +97,7 @@ def test_run_works_again_after_an_error(page: Page, url: str) -> None:
     message.wait_for()
     assert message.inner_text().startswith("That did not work\n")
     page.locator("button:enabled").get_by_text("Run", exact=True).first.wait_for()
-    assert page.get_by_role("button", name="Stop", exact=True).first.is_disabled()
+    page.locator("button:disabled").get_by_text("Stop", exact=True).first.wait_for()
     dose.check()
     run.click()
     see_the_run(page)
