@@ -16,7 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +26,9 @@ from playwright.sync_api import sync_playwright
 from rich.console import Console
 from rich.table import Table
 
+from tests.e2e.patience import MOMENT, wait_for
+from tests.e2e.server import free_port
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -34,7 +37,6 @@ BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-c
 ROUNDS = 3  # starts of the app
 STEPS = 30  # of the slider, from its first value on
 TOLD = "The 24 top units"  # of the phantom's 612, at the 4 % that these steps end at
-PATIENCE = 120.0  # seconds
 GOALS = {"server up": None, "first finding": 10.0, "30 steps sent": None, "30 steps settled": 6.0}
 
 
@@ -45,7 +47,7 @@ def measured(browser: Browser) -> dict[str, float]:
         with started(Path(folder)) as url:
             up = time.perf_counter() - began
             page = browser.new_page(viewport={"width": 1280, "height": 860})
-            page.set_default_timeout(1000 * PATIENCE)
+            page.set_default_timeout(MOMENT)
             page.goto(url, wait_until="commit")
             page.locator("#finding .fl-plain").get_by_text("Face: 100 → 14 % right.").wait_for()
             found = time.perf_counter() - began
@@ -57,7 +59,7 @@ def measured(browser: Browser) -> dict[str, float]:
 @contextmanager
 def started(folder: Path) -> Iterator[str]:
     """The app as ``python app.py`` starts it, working in a folder; its address once it is up."""
-    port = _free_port()
+    port = free_port()
     own = {"FUNCLOC_MODELS": "", "FUNCLOC_CACHE": str(folder / "cache")}
     command = [sys.executable, str(APP), "--port", str(port)]
     with subprocess.Popen(
@@ -86,32 +88,8 @@ def stepped(page: Page) -> tuple[float, float]:
         slider.press("ArrowRight")
     sent = time.perf_counter() - began
     page.locator("#note").get_by_text(TOLD).wait_for()
-    wait_for(lambda: not under_way, lambda: page.wait_for_timeout(20))
+    wait_for(lambda: not under_way, page)
     return sent, time.perf_counter() - began
-
-
-def wait_for(done: Callable[[], object], meanwhile: Callable[[], object] | None = None) -> None:
-    """Wait until `done` gives anything true.
-
-    Raises
-    ------
-    TimeoutError
-        If it never does.
-    """
-    end = time.monotonic() + PATIENCE
-    while not done():
-        if time.monotonic() > end:
-            raise TimeoutError(f"nothing within {PATIENCE:g} s")
-        if meanwhile is None:
-            time.sleep(0.02)
-        else:
-            meanwhile()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _listens(port: int) -> bool:

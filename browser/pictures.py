@@ -48,14 +48,18 @@ def drawn(figure: Figure | None, said: str) -> Any:
     """What fills a place: a figure as PNG and what it shows in words; nothing hides the place."""
     if figure is None:
         return gr.Image(None, visible=False)
-    return gr.Image(kept(as_picture(figure)), visible=True, alt_text=said)
+    return gr.Image(_kept(_png(figure)), visible=True, alt_text=said)
 
 
 def as_picture(figure: Figure) -> Image.Image:
     """A figure as it is shown."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=SHARP)
-    return Image.open(file)
+    return Image.open(io.BytesIO(_png(figure)))
+
+
+def _png(figure: Figure) -> bytes:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=SHARP)
+    return content.getvalue()
 
 
 def kept(picture: Image.Image) -> str:
@@ -66,7 +70,10 @@ def kept(picture: Image.Image) -> str:
     """
     content = io.BytesIO()
     picture.save(content, format="png")
-    data = content.getvalue()
+    return _kept(content.getvalue())
+
+
+def _kept(data: bytes) -> str:
     path = Path(get_upload_folder()) / digest_of_bytes(data) / "image.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from common.base.device import sent
+from common.base.device import all_sent
 from common.base.errors import DataError
 from common.base.heavy import torch
 from common.measure.passes import Passes
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 WORTH = 0.9  # of the tokens may be left: otherwise texts are read one by one
 ROUNDING = 64  # times the resolution of the largest logit: what other kernels may differ by
 PADDED = 64  # predictions of a pass are filled up to a multiple, so that passes are alike
-EXACT = ("float32", "float64")  # in halves a trial could not tell rounding from error
 REFUSALS = (AssertionError, IndexError, RuntimeError, TypeError, ValueError)
 
 
@@ -164,7 +163,7 @@ def _batch(model: LanguageModel, rows: Sequence[Row], width: int) -> dict[str, T
         "position_ids": torch.from_numpy(positions),
         "attention_mask": attends[:, None],
     }
-    return {name: sent(value, model.device) for name, value in found.items()}
+    return all_sent(found, model.device)
 
 
 def rows_of(ids: Sequence[Ids], sizes: Sequence[int], starts: np.ndarray) -> list[Row]:
@@ -227,9 +226,9 @@ def branches(model: LanguageModel, rows: Sequence[Row]) -> bool:
     """
     longest = max(rows, key=lambda row: (len(row.choices) > 1, row.length))
     context = model.context
-    if str(model.dtype).removeprefix("torch.") not in EXACT or (
-        context is not None and longest.length > context
-    ):
+    # In halves a trial could not tell rounding from error.
+    exact = model.dtype in (torch.float32, torch.float64)
+    if not exact or (context is not None and longest.length > context):
         return False
     batch = _batch(model, [longest], longest.length)
     with torch.inference_mode():

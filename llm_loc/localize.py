@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from common.base.device import sent
+from common.base.device import all_sent
 from common.base.errors import DataError, ModelError, SettingError
 from common.base.heavy import functional
 from common.base.progress import Progress, silent
@@ -208,7 +208,7 @@ def read(
 
 def _batch(model: LanguageModel, ids: Sequence[Ids], where: np.ndarray, padding: Side) -> Batch:
     filled = model.filled([ids[i] for i in where], padding)
-    texts = {name: sent(value, model.device) for name, value in filled.items()}
+    texts = all_sent(filled, model.device)
     return Batch(
         where,
         partial(model.base, **texts, **model.quiet),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from common.base.device import sent
+from common.base.device import all_sent
 from common.base.errors import DataError, ModelError
 from common.base.files import digest_of
 from common.base.heavy import torch
@@ -189,7 +189,7 @@ class LanguageModel(LoadedModel):
         dict
             As from :meth:`filled`.
         """
-        return {name: sent(value, self.device) for name, value in self.filled(ids, side).items()}
+        return all_sent(self.filled(ids, side), self.device)
 
     def filled(self, ids: Sequence[Ids], side: Side = "right") -> dict[str, Tensor]:
         """The same on the processor.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -70,6 +71,13 @@ def sent(values: torch.Tensor, device: torch.device | str) -> torch.Tensor:
     if device.type == "cuda" and values.device.type == "cpu":
         return values.pin_memory().to(device, non_blocking=True)
     return values.to(device)
+
+
+def all_sent(
+    named: Mapping[str, torch.Tensor], device: torch.device | str
+) -> dict[str, torch.Tensor]:
+    """The same of what a model is given by name."""
+    return {name: sent(values, device) for name, values in named.items()}
 
 
 def choose_dtype(name: str = "float32") -> torch.dtype:

@@ -94,10 +94,11 @@ class Passes:
         prefix = Prefix(
             self.model, compute, self._sites, memory=self.memory, plans=self._plans, key=key
         )
+        late = self._begins_late(prefix, donated)
         for mask in self.masks:
             if mask is None:
                 yield prefix.intact
-            elif self._begins_late(prefix, donated):
+            elif late:
                 yield prefix.under(mask, self.by, self.found, donated)
             else:
                 yield self._whole(compute, mask, donated)
