@@ -75,12 +75,32 @@ def reserve(file: BinaryIO, n_bytes: int, what: str) -> None:
         os.posix_fallocate(file.fileno(), 0, n_bytes)
     except (AttributeError, OSError) as error:  # there is none (macOS), or not for this file system
         full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        if left < n_bytes or getattr(error, "errno", None) in full:
-            folder = Path(file.name).parent
+        denied = error.strerror if isinstance(error, OSError) and error.errno in full else None
+        if left < n_bytes or denied:
+            # Room that is left may not be ours: a quota, or what the system keeps for itself.
+            why = (
+                f"the disk has only {left / 1e9:.1f}"
+                if left < n_bytes
+                else f"cannot be written ({denied})"
+            )
             raise RunError(
-                f"{folder}: {what} need {n_bytes / 1e9:.1f} GB and the disk has only "
-                f"{left / 1e9:.1f}; make room, or choose another place (FUNCLOC_CACHE, `out`)"
+                f"{Path(file.name).parent}: {what} need {n_bytes / 1e9:.1f} GB and {why}; "
+                "make room, or choose another place (FUNCLOC_CACHE, `out`)"
             ) from error
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file, or a link, if it is there.
+
+    Raises
+    ------
+    RunError
+        If it cannot be removed (a folder of that name, or no right to write).
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"{path}: cannot be removed ({error.strerror})") from error
 
 
 def file_name(words: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from common.base.called import NAME as CALLED
 from common.base.errors import RunError
-from common.base.files import DIGEST, digest_of_file, read_sealed, save_sealed, save_text
+from common.base.files import DIGEST, digest_of_file, read_sealed, remove_file, save_sealed, save_text
 
 DIGESTS = "digests.json"
 NOTE = ".whole"
@@ -52,7 +52,7 @@ def is_whole(file: Path) -> bool:
 def drop_notes(folder: Path) -> None:
     """Remove what :func:`note_digest` wrote."""
     for note in folder.rglob(f".*{NOTE}"):
-        note.unlink(missing_ok=True)
+        remove_file(note)
 
 
 def _note(file: Path) -> Path:

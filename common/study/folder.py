@@ -47,6 +47,7 @@ from common.base.files import (
     digest_of,
     read_arrays,
     read_sealed,
+    remove_file,
     save_arrays,
     save_bytes,
     save_sealed,
@@ -123,7 +124,7 @@ class RunFolder:
         """Remove what a killed process left behind: drafts, and parts of a run that is finished."""
         for pattern in DRAFTS:
             for draft in filter(Path.is_file, self.path.rglob(pattern)):
-                draft.unlink(missing_ok=True)
+                remove_file(draft)
         if (self.path / NAME).exists():
             shutil.rmtree(self.partial, ignore_errors=True)
             drop_notes(self.path)
@@ -209,8 +210,8 @@ class RunFolder:
         try:
             return SelectivityMap.load(self.selectivity)
         except RunError:
-            self.selectivity.unlink(missing_ok=True)
-            self.untrained.unlink(missing_ok=True)
+            remove_file(self.selectivity)
+            remove_file(self.untrained)
             shutil.rmtree(self.partial, ignore_errors=True)
             return None
 

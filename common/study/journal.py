@@ -17,7 +17,7 @@ import numpy as np
 from safetensors import SafetensorError
 
 from common.base.errors import RunError
-from common.base.files import digest_of, read_arrays, save_arrays
+from common.base.files import digest_of, read_arrays, remove_file, save_arrays
 from common.measure.masks import Mask
 
 EVERY = 15.0  # seconds of work that are not on the disk yet, at most
@@ -111,7 +111,7 @@ class Journal:
             if own:
                 self._next = int(path.stem) + 1 if path.stem.isdecimal() else self._next
             else:
-                _remove(path)
+                remove_file(path)
 
     def _of(self, path: Path) -> dict[tuple[int, str], Arrays]:
         """What a file holds; nothing, if it is torn or not of this evaluation."""
@@ -131,10 +131,3 @@ class Journal:
             for batch, own in masks.items()
             for place, mask in enumerate(own)
         }
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise RunError(f"{path}: cannot be removed ({error.strerror})") from error

@@ -266,7 +266,7 @@ def _make_room(folder: Path, most: int) -> None:
             told = path.stat()
             if path.suffix == ".part" and time.time() - told.st_mtime > ABANDONED:
                 path.unlink()
-            elif path.suffix == ".npy":
+            elif path.suffix == ".npy" and path.is_file():
                 kept.append((told.st_mtime, told.st_size, path))
     total = sum(size for _, size, _ in kept)
     for _, size, path in sorted(kept):

@@ -223,6 +223,15 @@ def test_an_outcome_of_other_arrays_counts_as_not_measured(tmp_path: Path) -> No
         assert run.outcome("intact") is None
 
 
+def test_a_folder_where_the_map_belongs_is_named_and_left(tmp_path: Path) -> None:
+    with a_run(tmp_path) as run:
+        run.selectivity.mkdir()
+        (run.selectivity / "mine.txt").write_text("mine")
+        with pytest.raises(RunError, match=r"selectivity\.safetensors: cannot be removed \(Is a dir"):
+            run.map()
+    assert (run.selectivity / "mine.txt").read_text() == "mine"
+
+
 # --- finishing ---
 
 

@@ -112,6 +112,16 @@ def test_a_broken_store_is_noticed_and_made_again(harm: str) -> None:
     assert path.read_bytes() == whole
 
 
+def test_a_folder_where_a_store_belongs_is_named_and_left() -> None:
+    stored()
+    (path,) = files()
+    path.unlink()
+    (path / "mine").mkdir(parents=True)
+    with pytest.raises(RunError, match=r"\.npy: cannot write \(Is a directory\)"):
+        stored()
+    assert (path / "mine").is_dir()
+
+
 def test_what_was_used_longest_ago_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FUNCLOC_PIXELS", "700e-9")  # bytes: two stores of 3 pictures, and headers
     sets = [[picture(10 * i + n) for n in range(3)] for i in range(3)]
@@ -167,9 +177,12 @@ def full(*_: int) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize("claims", [True, False])
+@pytest.mark.parametrize(
+    ("claims", "why"),
+    [(True, r"cannot be written \(No space left on device\)"), (False, "the disk has only 0.0")],
+)
 def test_a_full_disk_is_told_before_it_is_met(
-    claims: bool, monkeypatch: pytest.MonkeyPatch
+    claims: bool, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if claims:
         monkeypatch.setattr(os, "posix_fallocate", full)
@@ -177,7 +190,7 @@ def test_a_full_disk_is_told_before_it_is_met(
         monkeypatch.delattr(os, "posix_fallocate")
         monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
     with pytest.raises(
-        RunError, match=r"pixels: the decoded pictures need .* GB and the disk has only"
+        RunError, match=rf"pixels: the decoded pictures need .* GB and {why}"
     ):
         stored(many := [picture(number) for number in range(500)])
     assert sum(OPENED.values()) < len(many) / 2
