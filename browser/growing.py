@@ -45,7 +45,7 @@ def plain_so_far(known: Sequence[Known]) -> str:
     """The finding as far as it is known, in one line.
 
     ``So far, under the top 1 %: face 100 → 14 % right; object 98 → 98 % right (the first 40 of
-    192). Equally many equally loud units: face 94 %.``
+    192). Without as many equally loud units instead: face 94 %.``
     """
     dose = _headline(known)
     if dose is None:

@@ -137,7 +137,7 @@ class UnitPages(Generic[Model, S]):
             )  # fmt: skip
             named = gr.Textbox(
                 label="Any unit", elem_id=f"{self.page}-named", max_length=200, max_lines=1,
-                info="LAYER/NUMBER as in layer4.1:output/17, or #RANK as in #12; then Enter.",
+                info="LAYER/NUMBER, as the map tells it, or #RANK as in #12; then Enter.",
             )  # fmt: skip
             layers = gr.Radio(
                 unit_fragments.layer_choices(first.top), label="Layer",

@@ -123,7 +123,10 @@ def _parameter(kind: type[Settings], verb: str, name: str, own: str | None) -> i
         unset = f"the map's run's, or {declared.unset}" if verb in MAPPED else declared.unset
         return _keyword(name, Annotated[str | None, _option(name, declared, unset)], None)
     text = own or (None if default is None else declared.say(default))
-    return _keyword(name, Annotated[str | None, _option(name, declared, shown)], text)
+    words: bool | str = shown
+    if shown and text and "," in text:  # a list without a space would be cut at the table's edge
+        words = text.replace(",", ", ")
+    return _keyword(name, Annotated[str | None, _option(name, declared, words)], text)
 
 
 def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:

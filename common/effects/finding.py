@@ -24,9 +24,9 @@ from common.effects.words import between, percent, points
 
 MOST_TELLING = ("magnitude-matched", "layer-matched", "random")
 EQUALS = {
-    "magnitude-matched": "Equally many equally loud units",
-    "layer-matched": "Equally many units of the same layers",
-    "random": "Equally many random units",
+    "magnitude-matched": "Without as many equally loud units instead",
+    "layer-matched": "Without as many other units of these layers instead",
+    "random": "Without as many random units instead",
 }
 
 
@@ -63,7 +63,8 @@ def amount_within(known: WithInterval) -> str:
 def plainly(judgement: Judgement) -> str:
     """The finding in one line that needs no statistics.
 
-    ``Face: 100 → 14 % right. Object: unchanged. Equally many equally loud units: 97 %.``
+    ``Face: 100 → 14 % right. Object: unchanged. Without as many equally loud units instead: face
+    97 %.``
 
     Evidence that no count shows is told by margins:
 
@@ -135,8 +136,8 @@ def _plain_group(name: str, group: GroupEffect, agreed: bool, unseen: bool) -> s
 def _plain_control(control: Comparison, target: str, unseen: bool) -> str:
     what = EQUALS[control.rule]
     if control.accuracy and not unseen:
-        return f"{what}: {round(100 * control.accuracy[target])} %."
-    return f"{what}: {amount(control.loss[target])}."
+        return f"{what}: {target} {round(100 * control.accuracy[target])} %."
+    return f"{what}: {target} {amount(control.loss[target])}."
 
 
 def _most_telling(verdict: Verdict) -> Comparison | None:

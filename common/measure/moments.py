@@ -43,7 +43,7 @@ def resolution_of(dtype: torch.dtype) -> float:
 
 # A batch is reduced in blocks of units that stay in a processor's cache: several times as fast as
 # the same steps over a whole batch of large feature maps.
-BLOCK = 1 << 18
+BLOCK = 1 << 19
 
 
 class Membership:

@@ -34,8 +34,8 @@ def drawn(html: str) -> ElementTree.Element:
 def test_the_line_is_of_the_dose_of_the_verdict_and_of_the_nearest_rule_with_answers() -> None:
     assert matched_rule(SOME) == "layer-matched"
     assert (
-        "So far, under the top 1 %: face 100 → 14 % right; object 98 → 97 % right. Equally many "
-        "units of the same layers: face 90 %."
+        "So far, under the top 1 %: face 100 → 14 % right; object 98 → 97 % right. Without as "
+        "many other units of these layers instead: face 90 %."
     ) in plain_so_far(SOME)
     assert "the intact model alone" in plain_so_far(SOME[:1])
     assert growing([]) == ""

@@ -97,8 +97,8 @@ def build(
         )  # fmt: skip
         one = gr.Textbox(
             label="One unit", visible=False, elem_id="where-unit", max_length=200, max_lines=1,
-            info="Alone, masked or not: LAYER/NUMBER as in layer4.1:output/17, or #RANK as in #1; "
-            "then Enter.",
+            info="Alone, masked or not: LAYER/NUMBER, as the map tells it, or #RANK as in #1; then "
+            "Enter.",
         )  # fmt: skip
     with gr.Row():
         answers = pictures.place("Where the units answer", "where-answers")

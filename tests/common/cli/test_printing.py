@@ -58,7 +58,10 @@ def test_the_plain_line_comes_first_then_the_sentence_and_the_report_last(
     (tmp_path / "report.html").touch()
     print_results(drawn(outcome), tmp_path, as_json=False)
     out = capsys.readouterr().out
-    plain = "Face: 98 → 50 % right. Object: 98 → 97 % right. Equally many equally loud units: 97 %."
+    plain = (
+        "Face: 98 → 50 % right. Object: 98 → 97 % right. "
+        "Without as many equally loud units instead: face 97 %."
+    )
     places = [out.index(each) for each in (said, plain, "What was done. And why.", "It rests on")]
     assert places == sorted(places)
     assert out.splitlines()[-1].startswith("Report:")

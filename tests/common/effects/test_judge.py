@@ -347,7 +347,7 @@ def test_words_say_what_the_numbers_say() -> None:
     judged = judge(run.table(), "face", "object")
     line, text = plainly(judged), finding(judged)
     assert line.startswith("Face: ")
-    assert "Equally many equally loud units: " in line
+    assert "Without as many equally loud units instead: face " in line
     assert "19 layer-matched draws and 19 magnitude-matched draws" in text
     assert "p = 0.050 is the least that 19 draws allow" in text
     assert "would have been found" not in text
@@ -372,9 +372,9 @@ def test_evidence_that_no_count_shows_is_told_by_margins() -> None:
     assert face.intact is not None
     right = round(100 * face.intact.accuracy)
     assert line.startswith(f"Face: {right} % right as before, {amount(face.loss.effect)} margin ")
-    assert f"{amount(other.loss.effect)} margin lost. Equally many" in line
+    assert f"{amount(other.loss.effect)} margin lost. Without as many" in line
     loud = next(each for each in same.comparisons if each.rule == "magnitude-matched")
-    assert line.endswith(f"equally loud units: {amount(loud.loss['face'])}.")
+    assert line.endswith(f"equally loud units instead: face {amount(loud.loss['face'])}.")
     nothing = same.model_copy(update={"outcome": "no evidence"})
     assert "Face: unchanged." in plainly(judged.model_copy(update={"doses": (nothing,)}))
 
