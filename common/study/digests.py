@@ -11,7 +11,14 @@ from pathlib import Path
 
 from common.base.called import NAME as CALLED
 from common.base.errors import RunError
-from common.base.files import DIGEST, digest_of_file, read_sealed, remove_file, save_sealed, save_text
+from common.base.files import (
+    DIGEST,
+    digest_of_file,
+    read_sealed,
+    remove_file,
+    save_sealed,
+    save_text,
+)
 
 DIGESTS = "digests.json"
 NOTE = ".whole"

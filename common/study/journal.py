@@ -16,7 +16,6 @@ from time import monotonic
 import numpy as np
 from safetensors import SafetensorError
 
-from common.base.errors import RunError
 from common.base.files import digest_of, read_arrays, remove_file, save_arrays
 from common.measure.masks import Mask
 

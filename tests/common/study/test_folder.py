@@ -227,7 +227,9 @@ def test_a_folder_where_the_map_belongs_is_named_and_left(tmp_path: Path) -> Non
     with a_run(tmp_path) as run:
         run.selectivity.mkdir()
         (run.selectivity / "mine.txt").write_text("mine")
-        with pytest.raises(RunError, match=r"selectivity\.safetensors: cannot be removed \(Is a dir"):
+        with pytest.raises(
+            RunError, match=r"selectivity\.safetensors: cannot be removed \(Is a dir"
+        ):
             run.map()
     assert (run.selectivity / "mine.txt").read_text() == "mine"
 

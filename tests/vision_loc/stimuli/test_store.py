@@ -189,9 +189,7 @@ def test_a_full_disk_is_told_before_it_is_met(
     else:  # as on macOS
         monkeypatch.delattr(os, "posix_fallocate")
         monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=100))
-    with pytest.raises(
-        RunError, match=rf"pixels: the decoded pictures need .* GB and {why}"
-    ):
+    with pytest.raises(RunError, match=rf"pixels: the decoded pictures need .* GB and {why}"):
         stored(many := [picture(number) for number in range(500)])
     assert sum(OPENED.values()) < len(many) / 2
     assert [each for each in pixel_folder().iterdir() if each.suffix in (".npy", ".part")] == []
