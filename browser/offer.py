@@ -45,7 +45,7 @@ COUNTS = {
         f"no massive ones ({THRESHOLD:g} ×)": f"{THRESHOLD:g}",
     },
     "untrained_seeds": {"as fits the model": "", "none": "0", "5": "5", "10": "10"},
-    "items": {"all": "", **{n: n for n in ("5", "10", "20", "50")}},
+    "items": {"all": "", **{n: n for n in ("1", "2", "5", "10", "20", "50")}},
 }
 """What is offered of settings that count something: by label, as text."""
 
