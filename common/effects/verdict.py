@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from common.effects.baseline import beside_untrained
 from common.effects.finding import finding, plainly
+from common.effects.massive import PEAK
 from common.effects.measured import AGREEMENT, BY_DEFINITION
 from common.effects.nouns import in_words_of
 from common.effects.results import Results
@@ -17,7 +19,10 @@ from common.effects.words import (
     percent,
 )
 from common.measure.control_rules import is_matched
-from common.measure.matching import UNMATCHED_PART
+from common.measure.matching import MATCHED_PART, UNMATCHED_PART
+
+LOUD = "magnitude-matched"
+LOUDER = 1.25  # times as loud at some token as controls that are as loud at the one that is read
 
 
 def verdict(results: Results) -> str:
@@ -122,7 +127,25 @@ def _of_units(results: Results) -> Iterator[str]:
             yield f"Intact accuracy on {group} is not above chance ({percent(chance)})."
 
 
+def _louder_elsewhere(results: Results) -> Iterator[str]:
+    """Controls of texts are matched at the token that is read, and a mask works at every token."""
+    massive, dose = results.massive, results.headline_percent
+    draws = results.at(dose, LOUD)
+    own = results.at(dose, MATCHED_PART) or results.at(dose, "top")
+    if massive is None or massive.measure != PEAK or not draws:
+        return
+    times, level = massive.masks[own[0].mask], [massive.masks[each.mask] for each in draws]
+    ratio = times / math.exp(sum(map(math.log, level)) / len(level)) if all(level) else 1.0
+    if ratio >= LOUDER:
+        yield (
+            f"{LOUD} controls of the top {dose:g} % are as loud as it is where the localizer "
+            f"reads; by {PEAK} it is {ratio:.1f} times as loud as they are, and what it costs "
+            "beyond them may be that."
+        )
+
+
 def _of_controls(results: Results) -> Iterator[str]:
+    yield from _louder_elsewhere(results)
     """At the headline dose; the others' stand with their numbers."""
     dose = results.headline_percent
     unmatched = results.at(dose, UNMATCHED_PART)

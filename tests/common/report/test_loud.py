@@ -8,6 +8,7 @@ import pytest
 
 from common.effects.massive import PEAK
 from common.effects.results import Results
+from common.effects.verdict import warnings
 from common.report.figures.loudness import OWN, loss_by_loudness
 from common.report.loud import answer, say_figure, which
 from tests.common.made import ablation, comparison, judgement, made, verdict_at
@@ -97,3 +98,19 @@ def test_each_mask_is_where_its_loudness_and_its_loss_are() -> None:
     assert {OWN["top"][2], OWN["massive"][2], "magnitude-matched"} <= names
     said = say_figure(results, results.massive, LOSSES)
     assert "magnitude-matched +0.600 at 16.5 times the median" in said
+
+
+def test_controls_that_are_as_loud_only_where_the_localizer_reads_are_warned_of() -> None:
+    def louder(times: tuple[float, float], **changes: Any) -> list[str]:
+        masks = dict(zip(LOSSES, (20.0, 2.0, 300.0, *times), strict=True))
+        return [
+            each for each in warnings(told(masks=masks, **changes)) if "times as loud as" in each
+        ]
+
+    (said,) = louder((8.0, 12.5))  # of 20, twice their geometric mean
+    assert said.startswith("magnitude-matched controls of the top 1 % are as loud as it is where")
+    assert f"by {PEAK} it is 2.0 times as loud" in said
+    assert louder((16.1, 16.1)) == []
+    assert louder((15.9, 15.9)) != []
+    assert louder((8.0, 12.5), measure="the mean |activation| over stimuli") == []
+    assert louder((0.0, 12.5)) == []
