@@ -39,6 +39,7 @@ def axe(page: Page, without: dict[str, str]) -> list[str]:
         "rules": {rule: {"enabled": False} for rule in without},
         "iframes": False,  # a report in its frame runs no script; it is looked at by itself
     }
+    page.wait_for_function("!document.querySelector('.pending')")  # what is asked for is pale
     page.wait_for_timeout(800)  # colours fade from one scheme to the other
     found = api.Axe().run(page, options=options).response["violations"]
     return [
