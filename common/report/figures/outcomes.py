@@ -71,7 +71,8 @@ def dose_curve(results: Results) -> Figure:
     figure.legend(  # outside of the axes, where it hides no data
         handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize="small"
     )
-    title = f"{measure.capitalize()} by dose (bars: 95 % Wilson; dotted: intact)"
+    told = "bars: 95 % Wilson; dotted: intact; area: all draws of the control"
+    title = f"{measure.capitalize()} by dose\n({told})"
     axes.set_title(title, fontsize="medium")
     return figure
 
