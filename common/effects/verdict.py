@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
+from statistics import geometric_mean
 
 from common.effects.baseline import beside_untrained
 from common.effects.finding import finding, plainly
@@ -135,8 +135,7 @@ def _louder_elsewhere(results: Results) -> Iterator[str]:
     if massive is None or massive.measure != PEAK or not draws:
         return
     times, level = massive.masks[own[0].mask], [massive.masks[each.mask] for each in draws]
-    ratio = times / math.exp(sum(map(math.log, level)) / len(level)) if all(level) else 1.0
-    if ratio >= LOUDER:
+    if all(level) and (ratio := times / geometric_mean(level)) >= LOUDER:
         yield (
             f"{LOUD} controls of the top {dose:g} % are as loud as it is where the localizer "
             f"reads; by {PEAK} it is {ratio:.1f} times as loud as they are, and what it costs "
@@ -145,8 +144,8 @@ def _louder_elsewhere(results: Results) -> Iterator[str]:
 
 
 def _of_controls(results: Results) -> Iterator[str]:
-    yield from _louder_elsewhere(results)
     """At the headline dose; the others' stand with their numbers."""
+    yield from _louder_elsewhere(results)
     dose = results.headline_percent
     unmatched = results.at(dose, UNMATCHED_PART)
     if unmatched:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from gradio.data_classes import ImageData
 from PIL import Image
 
 from browser import pictures
@@ -32,4 +33,5 @@ def test_a_place_begins_with_a_file_that_gradio_leaves_as_it_is(
     place = pictures.place("A figure", first=picture)
     given = place.postprocess(pictures.kept(picture))
     assert given is not None
-    assert given.path == pictures.kept(picture)  # type: ignore[union-attr]
+    assert isinstance(given, ImageData)
+    assert given.path == pictures.kept(picture)

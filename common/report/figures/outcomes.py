@@ -49,6 +49,7 @@ def dose_curve(results: Results) -> Figure:
     doses = sorted(results.doses)
     # Set a little apart, or one group would hide the other where both stay the same.
     handles: list[Any] = []
+    band: list[Line2D] = []
     for group, colour, mark, dots, shift in zip(
         results.groups, (TARGET, OTHER), "os", (":", (0, (1, 4))), (0.985, 1.015), strict=False
     ):
@@ -71,8 +72,8 @@ def dose_curve(results: Results) -> Figure:
     figure.legend(  # outside of the axes, where it hides no data
         handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize="small"
     )
-    told = "bars: 95 % Wilson; dotted: intact; area: all draws of the control"
-    title = f"{measure.capitalize()} by dose\n({told})"
+    area = "; area: all draws of the control" if band else ""
+    title = f"{measure.capitalize()} by dose\n(bars: 95 % Wilson; dotted: intact{area})"
     axes.set_title(title, fontsize="medium")
     return figure
 
