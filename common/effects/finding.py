@@ -28,6 +28,8 @@ EQUALS = {
     "layer-matched": "Without as many other units of these layers instead",
     "random": "Without as many random units instead",
 }
+PART = "Without only the units that have equally loud partners"
+PARTNERS = "Without these partners instead"
 
 
 def amount(value: float) -> str:
@@ -69,12 +71,17 @@ def plainly(judgement: Judgement) -> str:
     Evidence that no count shows is told by margins:
 
     ``Face: 80 % right as before, +0.291 margin lost. …``
+
+    Where the controls stand for a part of the mask, that part stands beside them:
+
+    ``Prose: +9.11 margin lost. Without only the units that have equally loud partners: prose +16.5.
+    Without these partners instead: prose +12.4.``
     """
     verdict = judgement.verdict
     agreed, unseen = judgement.measure == AGREEMENT, _is_unseen(judgement)
     parts = [_plain_group(name, group, agreed, unseen) for name, group in verdict.groups.items()]
     if (control := _most_telling(verdict)) is not None:
-        parts.append(_plain_control(control, judgement.target, unseen))
+        parts += _plain_control(control, judgement, unseen)
     return " ".join(parts)
 
 
@@ -133,11 +140,20 @@ def _plain_group(name: str, group: GroupEffect, agreed: bool, unseen: bool) -> s
     return f"{_capital(name)}: {change}."
 
 
-def _plain_control(control: Comparison, target: str, unseen: bool) -> str:
-    what = EQUALS[control.rule]
-    if control.accuracy and not unseen:
-        return f"{what}: {target} {round(100 * control.accuracy[target])} %."
-    return f"{what}: {target} {amount(control.loss[target])}."
+def _plain_control(control: Comparison, judgement: Judgement, unseen: bool) -> list[str]:
+    target, part = judgement.target, judgement.matched_part
+    counted = bool(control.accuracy) and not unseen
+    drawn = _right(control.accuracy[target]) if counted else amount(control.loss[target])
+    if control.against != "matched-part" or part is None:
+        return [f"{EQUALS[control.rule]}: {target} {drawn}."]
+    group = part.groups[target]
+    rate = group.ablated if counted else None
+    alone = amount(group.loss.effect) if rate is None else _right(rate.accuracy)
+    return [f"{PART}: {target} {alone}.", f"{PARTNERS}: {target} {drawn}."]
+
+
+def _right(accuracy: float) -> str:
+    return f"{round(100 * accuracy)} %"
 
 
 def _most_telling(verdict: Verdict) -> Comparison | None:

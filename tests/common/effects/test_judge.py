@@ -194,6 +194,29 @@ def test_the_matched_part_has_a_verdict_of_its_own() -> None:
     assert "(against the matched part)" in finding(judged)
 
 
+def test_the_plain_line_sets_controls_beside_what_they_stand_for() -> None:
+    run = Experiment().add("t", "top", 1, 0.3, 0.6)
+    run.add("m", "matched-part", 1, 0.1).add("u", "unmatched-part", 1, 0.2, 0.6).controls()
+    judged = judge(run.table(), "face", "object")
+    part, verdict = judged.matched_part, judged.verdict
+    assert part is not None
+    alone, loud = part.groups["face"], verdict.comparisons[-1]
+    assert alone.ablated is not None
+    assert loud.against == "matched-part"
+    rights = [round(100 * rate) for rate in (alone.ablated.accuracy, loud.accuracy["face"])]
+    assert plainly(judged).endswith(
+        f"Without only the units that have equally loud partners: face {rights[0]} %. "
+        f"Without these partners instead: face {rights[1]} %."
+    )
+    groups = {"face": verdict.groups["face"].model_copy(update={"ablated": None, "intact": None})}
+    of_text = loud.model_copy(update={"accuracy": {}})
+    told = verdict.model_copy(update={"groups": groups, "comparisons": (of_text,)})
+    losses = [amount(loss) for loss in (alone.loss.effect, loud.loss["face"])]
+    assert plainly(judged.model_copy(update={"doses": (told,)})).endswith(
+        f"partners: face {losses[0]}. Without these partners instead: face {losses[1]}."
+    )
+
+
 def test_a_serving_matched_part_is_evidence_for_both() -> None:
     run = Experiment().add("t", "top", 1, 0.3, 0.6).add("m", "matched-part", 1, 0.1, 0.5)
     judged = judge(run.controls().table(), "face", "object")
