@@ -30,8 +30,8 @@ from llm_loc.packages import PACKAGES
 from llm_loc.tokens import TokenChanges, shown_token, tokens_under
 
 
-def _survey(model: str, untrained: bool, device: torch.device) -> Survey:
-    return survey_of(load_model(model, untrained=untrained, device=device))
+def _survey(model: str, untrained: bool, device: torch.device, each_step: bool) -> Survey:
+    return survey_of(load_model(model, untrained=untrained, device=device), each_step)
 
 
 app = build(

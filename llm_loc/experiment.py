@@ -293,16 +293,17 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
         """The model and the localizer, its texts read in one pass at all kinds of sites."""
         check_localizing(settings, settings.pooling or "last")
         read, loaded = localizer_of(settings), self.load(settings)
-        every, missing = of_kinds(
-            settings, kinds, n_units, survey_of(loaded[0]), truncated=settings.protocol == "paper"
-        )
+        survey = survey_of(loaded[0], settings.each_step)
+        truncated = settings.protocol == "paper"
+        every, missing = of_kinds(settings, kinds, n_units, survey, truncated=truncated)
         return self._localizing(every, [read] * len(every), loaded), missing
 
     def _named(self, every: Sequence[Settings]) -> list[Localizing[LanguageModel]]:
         """Settings differ in their localizers alone."""
         check_localizing(every[0], every[0].pooling or "last")
         read, loaded = [localizer_of(each) for each in every], self.load(every[0])
-        sites = find_sites(loaded[0], every[0].kind, every[0].sites, every[0].level)
+        one = every[0]
+        sites = find_sites(loaded[0], one.kind, one.sites, one.level, one.each_step)
         return self._localizing([OfKind(each, sites) for each in every], read, loaded)
 
     def _localizing(

@@ -35,18 +35,22 @@ SPARE = 32  # or so many: a pass more would take longer
 
 
 def find_sites(
-    model: LanguageModel, kind: Kind = "block", pattern: str | None = None, level: Level = "unit"
+    model: LanguageModel,
+    kind: Kind = "block",
+    pattern: str | None = None,
+    level: Level = "unit",
+    each_step: bool = False,
 ) -> list[Site]:
     """The model's sites of a kind, or those that a pattern names; or its tensors of weights."""
     if level == PARAMETER:
         return weight_sites(model.module, pattern)
-    survey = survey_of(model)
+    survey = survey_of(model, each_step)
     return survey.matching(pattern) if pattern else survey.of_kind(kind)
 
 
-def survey_of(model: LanguageModel) -> Survey:
+def survey_of(model: LanguageModel, each_step: bool = False) -> Survey:
     """Every place of the model that localizing runs through."""
-    return Survey(model.module, model.example(), model.through)
+    return Survey(model.module, model.example(), model.through, each_step=each_step)
 
 
 def tokenized(model: LanguageModel, stimuli: Localizer, protocol: str = "full") -> list[list[int]]:

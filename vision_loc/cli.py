@@ -10,13 +10,13 @@ from common.measure.survey import Survey
 from vision_loc import data
 from vision_loc.catalogue import catalogue
 from vision_loc.experiment import FRONT
+from vision_loc.localize import survey_of
 from vision_loc.models import load_model
 from vision_loc.packages import PACKAGES
 
 
-def _survey(model: str, untrained: bool, device: torch.device) -> Survey:
-    loaded = load_model(model, untrained=untrained, device=device)
-    return Survey(loaded.module, loaded.example())
+def _survey(model: str, untrained: bool, device: torch.device, each_step: bool) -> Survey:
+    return survey_of(load_model(model, untrained=untrained, device=device), each_step)
 
 
 app = build(

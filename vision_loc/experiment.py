@@ -199,13 +199,15 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
     ) -> tuple[list[Localizing[VisionModel]], dict[str, str]]:
         """The model and the localizer, its pictures shown in one pass to all kinds of sites."""
         read, loaded = _localizer(settings), self.load(settings)
-        every, missing = of_kinds(settings, kinds, n_units, survey_of(loaded[0]))
+        survey = survey_of(loaded[0], settings.each_step)
+        every, missing = of_kinds(settings, kinds, n_units, survey)
         return self._localizing(every, [read] * len(every), loaded), missing
 
     def _named(self, every: Sequence[Settings]) -> list[Localizing[VisionModel]]:
         """Settings differ in their localizers alone."""
         read, loaded = [_localizer(each) for each in every], self.load(every[0])
-        sites = find_sites(loaded[0], every[0].kind, every[0].sites, every[0].level)
+        one = every[0]
+        sites = find_sites(loaded[0], one.kind, one.sites, one.level, one.each_step)
         return self._localizing([OfKind(each, sites) for each in every], read, loaded)
 
     def _localizing(

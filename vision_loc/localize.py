@@ -29,18 +29,22 @@ CLASS_TOKENS = ("cls_token", "class_token")
 
 
 def find_sites(
-    model: VisionModel, kind: Kind = "block", pattern: str | None = None, level: Level = "unit"
+    model: VisionModel,
+    kind: Kind = "block",
+    pattern: str | None = None,
+    level: Level = "unit",
+    each_step: bool = False,
 ) -> list[Site]:
     """The model's sites of a kind, or those that a pattern names; or its tensors of weights."""
     if level == PARAMETER:
         return weight_sites(model.module, pattern)
-    survey = survey_of(model)
+    survey = survey_of(model, each_step)
     return survey.matching(pattern) if pattern else survey.of_kind(kind)
 
 
-def survey_of(model: VisionModel) -> Survey:
+def survey_of(model: VisionModel, each_step: bool = False) -> Survey:
     """Every place of the model."""
-    return Survey(model.module, model.example())
+    return Survey(model.module, model.example(), each_step=each_step)
 
 
 def localize(

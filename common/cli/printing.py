@@ -201,6 +201,8 @@ def print_sites(title: str, survey: Survey, kind: str, left_out: bool) -> None:
     for name in ("site", "kind", "shape", "channels", "neurons"):
         table.add_column(name, justify="left" if name in ("site", "kind") else "right")
     wanted = KINDS if kind == "all" else (cast(Kind, kind),)
+    if kind != "all" and not left_out:
+        survey.of_kind(cast(Kind, kind))  # says what to do where there is none
     for each in wanted:
         for site in survey.offered(each):
             shape = " x ".join(
@@ -212,7 +214,8 @@ def print_sites(title: str, survey: Survey, kind: str, left_out: bool) -> None:
     console.print(table)
     console.print(
         "The channel axis is in bold. A site is named MODULE:output or MODULE:input, and "
-        "MODULE:heads where slices of its input are units, counted under channels."
+        "MODULE:heads where slices of its input are units, counted under channels; MODULE@2 is the "
+        "second of its calls."
     )
     if left_out:
         for path, reason in survey.left_out.items():

@@ -73,7 +73,8 @@ class Program:
     front : FrontEnd
         Runs.
     survey : callable
-        The sites of a model: from its name, whether random weights will do, and a device.
+        The sites of a model: from its name, whether random weights will do, a device, and whether
+        each call of a module is one.
     catalogue : callable
         The models that there are, from the folder that holds models' folders.
     packages : Packages
@@ -84,7 +85,7 @@ class Program:
 
     about: str
     front: FrontEnd[Any, Any]
-    survey: Callable[[str, bool, torch.device], Survey]
+    survey: Callable[[str, bool, torch.device, bool], Survey]
     catalogue: Callable[[Path | None], Sequence[Entry]]
     packages: Packages
     besides: str
@@ -296,5 +297,6 @@ def _add_sites(app: typer.Typer, program: Program) -> None:
         ] = True,
     ) -> None:
         one_of("kind", kind, (*KINDS, "all"))
-        survey = program.survey(given["model"], untrained, choose_device(given["device"]))
+        device = choose_device(given["device"])
+        survey = program.survey(given["model"], untrained, device, given["each_step"])
         print_sites(given["model"], survey, kind, left_out)

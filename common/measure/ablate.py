@@ -14,11 +14,9 @@ from common.base.heavy import torch
 from common.measure.attach import (
     Once,
     after_pass,
-    attach,
     attached,
     before_call,
     before_pass,
-    modules_of,
     replace_first,
     tensor_of,
 )
@@ -29,6 +27,7 @@ from common.measure.passing import leave
 from common.measure.scores import SelectivityMap
 from common.measure.sites import WEIGHT, Site, Unit
 from common.measure.standing import by_token, places_of
+from common.measure.turns import attached_to
 from common.measure.zeroed import zeroed
 
 if TYPE_CHECKING:
@@ -99,14 +98,17 @@ def ablate(
     hooks: list[Callable[[], Any]] = [before_pass(model, once.begin)]
     if first is not None or by == "resample":
         hooks.append(before_call(model, standing.begin))
-    for site, module in zip(sites, modules_of(model, sites), strict=True):
+
+    def replacement(site: Site) -> _Replacement:
         fill = None if means is None or by != "mean" else means[site]
         replace = _Replacement(site, mask.unit, mask.at(site), by, fill, once, standing)
         if first is not None:
             replace.first = torch.as_tensor(first[site])
         if by == "resample":
             replace.donated = donated
-        hooks.append(attach(module, site.end, replace))
+        return replace
+
+    hooks += attached_to(model, sites, replacement)
     hooks.append(after_pass(model, once.end))
     with attached(hooks):
         yield

@@ -19,9 +19,7 @@ import numpy as np
 from common.base.errors import DataError, ModelError
 from common.base.heavy import torch
 from common.measure.attach import (
-    attach,
     attached,
-    modules_of,
     on_gradient,
     replace_first,
     tensor_of,
@@ -30,6 +28,7 @@ from common.measure.moments import Moments, batch_rows, resolution_of
 from common.measure.rules import Watching
 from common.measure.sites import Pooling, Site, Unit
 from common.measure.tally import Cells, Part, Reduced, Tally, is_finite, on_cpu
+from common.measure.turns import attached_to
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -144,11 +143,7 @@ def go_back(losses: Tensor) -> None:
 def watch(where: Watching) -> Iterator[Attributions]:
     """Wait for gradients at every site inside this context; weights have none meanwhile."""
     found = Attributions(where)
-    modules = modules_of(where.module, where.sites)
-    hooks = [
-        attach(module, site.end, partial(found.read, site))
-        for site, module in zip(where.sites, modules, strict=True)
-    ]
+    hooks = attached_to(where.module, where.sites, lambda site: partial(found.read, site))
     with frozen(where.module), attached(hooks):
         yield found
 

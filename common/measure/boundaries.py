@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from common.measure.attach import attach, attached, modules_of, tensor_of
+from common.measure.attach import attached, tensor_of
 from common.measure.passing import running
 from common.measure.row import Row, Step, memory_of, reads_unseen, tensors_of
 from common.measure.sites import Site
+from common.measure.turns import attached_to
 
 if TYPE_CHECKING:
     from torch import nn
@@ -102,10 +103,7 @@ def study(
         return act
 
     given = [site for site in sites if not site.of_weights]
-    hooks = [
-        attach(module, site.end, note(site), reads=False)
-        for site, module in zip(given, modules_of(model, given), strict=True)
-    ]
+    hooks = attached_to(model, given, note, reads=False)
     with attached(hooks), running(row):
         result = compute()
     if reads_unseen(compute):

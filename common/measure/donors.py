@@ -20,10 +20,11 @@ import numpy as np
 from common.base.errors import RunError, SettingError
 from common.base.files import digest_of
 from common.base.heavy import torch
-from common.measure.attach import attach, attached, modules_of, tensor_of
+from common.measure.attach import attached, tensor_of
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site
 from common.measure.standing import by_token
+from common.measure.turns import attached_to
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -192,11 +193,7 @@ def read_donors(
 
         return act
 
-    hooks = [
-        attach(each, site.end, keep(site))
-        for site, each in zip(sites, modules_of(module, sites), strict=True)
-    ]
-    with torch.inference_mode(), attached(hooks):
+    with torch.inference_mode(), attached(attached_to(module, sites, keep)):
         for name, run in stimuli:
             run()
             names.append(name)

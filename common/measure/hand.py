@@ -10,7 +10,7 @@ import numpy as np
 from common.base.errors import MaskError
 from common.measure.masks import Mask, units_mask
 from common.measure.scores import SelectivityMap
-from common.measure.sites import Site
+from common.measure.sites import Site, numbers_by_name
 
 NAME = "selectivity.safetensors"
 
@@ -55,8 +55,7 @@ def mask_by_hand(found: SelectivityMap, units: Mapping[Site | str, Sequence[int]
     >>> len(mask), mask.percent
     (3, 18.75)
     """
-    known = {str(site): number for number, site in enumerate(found.sites)}
-    known |= {site.module: number for number, site in enumerate(found.sites)}
+    known = numbers_by_name(found.sites)
     chosen: list[int] = []
     for name, own in units.items():
         if str(name) not in known:

@@ -10,13 +10,12 @@ anything.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from common.base.heavy import torch
 from common.measure.attach import (
-    attach,
     attached,
-    modules_of,
     on_gradient,
     replace_first,
     tensor_of,
@@ -28,6 +27,7 @@ from common.measure.moments import batch_rows, resolution_of
 from common.measure.rules import Contrast, Score, ScoreRule, ScoreWords, Watching
 from common.measure.sites import Site
 from common.measure.tally import Cells, Part, Reduced
+from common.measure.turns import attached_to
 from common.measure.welch import joined
 
 if TYPE_CHECKING:
@@ -67,6 +67,10 @@ class Path:
         self.effect: Tensor | None = None
         self.resolution = 0.0
 
+    def at(self, _site: Site) -> Callable[[Any], Any]:
+        """The hook of its one site."""
+        return self.read
+
     def read(self, value: Any) -> Any:
         given = tensor_of(self.site, value)
         kept = given.detach()
@@ -92,7 +96,6 @@ class Path:
 def integrate(where: Watching) -> Streamed:
     """Show every stimulus `effort` times for every site."""
     found, steps = Streamed(where.sites), where.effort or STEPS
-    modules = dict(zip(where.sites, modules_of(where.module, where.sites), strict=True))
     done = 0
 
     def show(batch: Batch) -> None:
@@ -101,9 +104,9 @@ def integrate(where: Watching) -> Streamed:
         with torch.no_grad():
             right = loss_of(batch, WORDS.name).right
         rows = {}
-        for site, module in modules.items():
+        for site in where.sites:
             path = Path(site, where, batch.tokens)
-            with attached([attach(module, site.end, path.read)]):
+            with attached(attached_to(where.module, [site], path.at)):
                 for step in range(steps):
                     path.share = 1 - (step + 0.5) / steps
                     losses = loss_of(batch, WORDS.name, right).each

@@ -17,12 +17,13 @@ import numpy as np
 
 from common.base.errors import DataError, SettingError
 from common.base.heavy import torch
-from common.measure.attach import attach, attached, modules_of, tensor_of
+from common.measure.attach import attached, tensor_of
 from common.measure.batch import Batch, Fitting
 from common.measure.moments import Array
 from common.measure.rules import Contrast, Score, ScoreRule, ScoreWords, Watching
 from common.measure.sinks import counted
 from common.measure.sites import Site
+from common.measure.turns import attached_to
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -180,11 +181,7 @@ def gather(where: Watching, sites: Sequence[Site]) -> dict[Site, np.ndarray]:
         now.update(places=batch.where, tokens=batch.tokens)
         batch.run()
 
-    modules = modules_of(where.module, sites)
-    hooks = [
-        attach(module, site.end, partial(read, site))
-        for site, module in zip(sites, modules, strict=True)
-    ]
+    hooks = attached_to(where.module, sites, lambda site: partial(read, site))
     fitting = Fitting(show)
     with torch.inference_mode(), attached(hooks):
         for batch in where.batches():

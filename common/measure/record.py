@@ -17,10 +17,8 @@ from common.measure.attach import (
     Enough,
     Once,
     after_pass,
-    attach,
     attached,
     before_call,
-    modules_of,
     nobody_waits,
     part_of,
     tensor_of,
@@ -44,6 +42,7 @@ from common.measure.tally import (
     on_cpu,
     together,
 )
+from common.measure.turns import attached_to
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -393,8 +392,7 @@ def record(
         return read
 
     hooks: list[Callable[[], Any]] = [before_call(called, begin)]
-    for site, module in zip(sites, modules_of(model, sites), strict=True):
-        hooks.append(attach(module, site.end, reader(site)))
+    hooks += attached_to(model, sites, reader)
     hooks.append(after_pass(called, end))
     with attached(hooks):
         yield recorder

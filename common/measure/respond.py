@@ -13,10 +13,8 @@ from common.base.heavy import torch
 from common.measure.attach import (
     Once,
     after_pass,
-    attach,
     attached,
     before_call,
-    modules_of,
     part_of,
     tensor_of,
 )
@@ -26,6 +24,7 @@ from common.measure.scores import SelectivityMap
 from common.measure.sinks import counted
 from common.measure.sites import WEIGHT, Site
 from common.measure.standing import tokens_of
+from common.measure.turns import attached_to
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -169,8 +168,7 @@ def _reading(
 
     called = part_of(model, through)
     hooks: list[Callable[[], Any]] = [before_call(called, begin)]
-    for site, module in zip(sites, modules_of(model, sites), strict=True):
-        hooks.append(attach(module, site.end, reader(site)))
+    hooks += attached_to(model, sites, reader)
     hooks.append(after_pass(called, end))
     with attached(hooks):
         yield

@@ -40,6 +40,7 @@ RECORDED = ("mean_target", "mean_control", "output_control", "magnitude")
 BROKEN = (OSError, SafetensorError, KeyError, TypeError, ValueError, SettingError)
 CONTRACT = ("t", "p", "q", "d_prime", "mean_target", "mean_control")
 OF_TEXTS = ("output_first", "peak")
+STEPS = ("step", "steps")  # of a site; said where its module has several calls
 COLUMNS = (*CONTRACT, "output_control", "magnitude")
 
 
@@ -225,7 +226,7 @@ class SelectivityMap:
         arrays = {f"{site}/{name}": self.at(site, name) for site in self.sites for name in names}
         about = {
             "score": {"name": self.score.name, "columns": [*self.score.arrays]},
-            "sites": [asdict(site) for site in self.sites],
+            "sites": [_plain(site) for site in self.sites],
             "unit": self.unit,
             "pooling": self.pooling,
             "statistic": self.statistic,
@@ -370,3 +371,9 @@ def welch(
     """
     seen = Contrast(target, control)
     return scored(seen, WELCH, unit=unit, pooling=pooling, statistic=statistic, about=about)
+
+
+def _plain(site: Site) -> dict[str, Any]:
+    """A site's parts; which call of its module it is only where that has several."""
+    parts = asdict(site)
+    return parts if site.steps > 1 else {k: v for k, v in parts.items() if k not in STEPS}

@@ -13,7 +13,7 @@ outputs but parameters (:mod:`common.measure.weights`).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -74,6 +74,16 @@ def check_signs(sites: Iterable[Site], statistic: str) -> None:
         )
 
 
+def numbers_by_name(sites: Sequence[Site]) -> dict[str, int]:
+    """The number of each site by what it may be called: as printed, or by its place alone.
+
+    A place that several sites share (input and output of a module) names none of them.
+    """
+    places = [site.place for site in sites]
+    alone = {place: n for n, place in enumerate(places) if places.count(place) == 1}
+    return {str(site): n for n, site in enumerate(sites)} | alone
+
+
 @dataclass(frozen=True)
 class Site:
     """A place in a model whose output is read or replaced.
@@ -95,6 +105,9 @@ class Site:
         ``EACH_TOKEN`` if every token has a row of its own (OPT's MLP, a router of experts).
     width : int
         How many neighbouring channels are one unit: a head's slice, or 1.
+    step, steps : int
+        Which call of the module in a pass, from 1, and how many there are; 1 and 1 nearly always
+        (:mod:`common.measure.turns`).
 
     Examples
     --------
@@ -109,11 +122,18 @@ class Site:
     shape: tuple[int, ...] = ()
     fold: int = 1
     width: int = 1
+    step: int = 1
+    steps: int = 1
 
     def __str__(self) -> str:
         if self.of_weights:
             return self.module
-        return f"{self.module}:{self.end if self.width == 1 else HEADS}"
+        return f"{self.place}:{self.end if self.width == 1 else HEADS}"
+
+    @property
+    def place(self) -> str:
+        """The module, and which of its calls where there are several: ``cell@2``."""
+        return self.module if self.steps == 1 else f"{self.module}@{self.step}"
 
     @property
     def of_weights(self) -> bool:

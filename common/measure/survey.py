@@ -35,18 +35,16 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from common.base.errors import SiteError
 from common.base.heavy import torch
-from common.measure.axes import channel_axis
-from common.measure.example import doubled, example_input, n_tokens
 from common.measure.heads import in_heads
-from common.measure.joins import evaluating, joining, stages
+from common.measure.joins import stages
 from common.measure.paths import inside, nested, outermost, parent, place
-from common.measure.sites import EACH_TOKEN, HEADS, KINDS, Kind, Site
-from common.measure.trace import Call, TensorKey, is_pipeline, trace
+from common.measure.seen import Seen
+from common.measure.sites import HEADS, KINDS, Kind, Site
+from common.measure.trace import TensorKey, is_pipeline
 
 if TYPE_CHECKING:
     from torch import nn
@@ -57,7 +55,12 @@ FEED_FORWARD = re.compile(r"mlp|ffn|feed_?forward", re.IGNORECASE)
 
 
 def sites(
-    model: nn.Module, kind: Kind = "block", *, pattern: str | None = None, example: Any = None
+    model: nn.Module,
+    kind: Kind = "block",
+    *,
+    pattern: str | None = None,
+    example: Any = None,
+    each_step: bool = False,
 ) -> list[Site]:
     """The sites of a model.
 
@@ -71,6 +74,8 @@ def sites(
         Module paths instead, as globs with commas between them: ``layer4.*,layer3.1:input``.
     example : tensor, tuple or mapping, optional
         What to call the model with, one stimulus. Guessed from the model's own configuration.
+    each_step : bool, default=False
+        Whether each call of a module that runs several times is a site; see :class:`Survey`.
 
     Returns
     -------
@@ -87,11 +92,11 @@ def sites(
     >>> [str(site) for site in sites(model, example=faces[:1])]
     ['1:output', '3:output']
     """
-    survey = Survey(model, example)
+    survey = Survey(model, example, each_step=each_step)
     return survey.matching(pattern) if pattern else survey.of_kind(kind)
 
 
-class Survey:
+class Survey(Seen):
     """Every place of one model, found by running it on one stimulus and on two.
 
     Parameters
@@ -102,6 +107,9 @@ class Survey:
         What to call it with, one stimulus. Guessed from its own configuration.
     through : str, default=""
         Path of the part that is called instead of the whole model; see :func:`common.record`.
+    each_step : bool, default=False
+        Whether a module that runs several times in a pass has a site at each of its calls
+        (:mod:`common.measure.turns`); without it, it can be none.
 
     Attributes
     ----------
@@ -113,65 +121,6 @@ class Survey:
     >>> [str(site) for site in Survey(model, faces[:1]).matching("0,2")]
     ['0:output', '2:output']
     """
-
-    def __init__(self, model: nn.Module, example: Any = None, through: str = "") -> None:
-        example = example_input(model) if example is None else example
-        with evaluating(model):
-            calls = trace(model, example, through)
-            twice = trace(model, doubled(example), through)
-        self._joining = partial(joining, model, example, through)
-        self.modules = dict(model.named_modules())
-        self.root = calls[-1]
-        self.tokens = n_tokens(example)
-        self.left_out: dict[str, str] = {}
-        self.calls = self._fired_once(calls, through)
-        self._two = {call.module: call for call in twice}
-        self._order = {path: i for i, path in enumerate(self.calls)}
-
-    def _fired_once(self, calls: list[Call], through: str) -> dict[str, Call]:
-        by_path: dict[str, list[Call]] = defaultdict(list)
-        for call in calls:
-            by_path[call.module].append(call)
-        lists = (torch.nn.ModuleList, torch.nn.ModuleDict)
-        for path, module in self.modules.items():
-            times = len(by_path[path])
-            if through and not path.startswith(f"{through}."):
-                if path not in ("", through):
-                    self.left_out[path] = f"lies outside {through}, the part that is called"
-            elif times == 0 and not isinstance(module, lists):
-                self.left_out[path] = "never fires in a forward pass"
-            elif times > 1:
-                self.left_out[path] = f"fires {times} times in a forward pass"
-        return {
-            path: group[0]
-            for path, group in by_path.items()
-            if len(group) == 1 and path not in ("", through)
-        }
-
-    # --- one place ---
-
-    def site(
-        self, path: str, kind: Kind = "op", end: Literal["output", "input"] = "output"
-    ) -> Site | None:
-        """The site at a module, or ``None`` with a reason in `left_out` if it cannot be one."""
-        one, two = self.calls[path], self._two[path]
-        key = one.out if end == "output" else next(iter(one.given), None)
-        double = two.out if end == "output" else next(iter(two.given), None)
-        if key is None or double is None or len(key.shape) < 2:
-            self.left_out[path] = f"its {end} is no tensor with stimuli and units"
-            return None
-        if double.shape[0] != 2 * key.shape[0] or double.shape[1:] != key.shape[1:]:
-            self.left_out[path] = f"its {end} does not have one row a stimulus"
-            return None
-        fold = key.shape[0]
-        shape = key.shape[1:] if fold == 1 else key.shape
-        axis = channel_axis(self.modules, self.calls, path, key.shape) + (fold > 1)
-        if self.tokens is None:
-            return Site(path, end, kind, axis, shape, fold)
-        if len(shape) != 2 or shape[0] != self.tokens or axis != 2:
-            self.left_out[path] = f"its {end} is not one row of units for each token of each text"
-            return None
-        return Site(path, end, kind, axis, shape, EACH_TOKEN if fold > 1 else 1)
 
     # --- kinds ---
 
@@ -196,7 +145,7 @@ class Survey:
     def offered(self, kind: Kind) -> list[Site]:
         """All sites of a kind, in running order; none if the model has none."""
         found = [site for site in self._find(kind) if site is not None]
-        return sorted(found, key=lambda site: self._order[site.module])
+        return self._in_order(found)
 
     def _find(self, kind: Kind) -> Iterator[Site | None]:
         if kind == "op":
@@ -286,11 +235,16 @@ class Survey:
             for path, call in self.calls.items()
             if not call.inner and self._weight_matrices(path) and call.out != self.root.out
         ]
+        often = [
+            f"{path} {why}; {self._hint(why)}"
+            for path, why in self.left_out.items()
+            if why.startswith("fires") and self._weight_matrices(path)
+        ]
         if not layers:
-            often = [f"{at} {why}" for at, why in self.left_out.items() if why.startswith("fires")]
             return f"nor any hidden layer{f' ({often[0]})' if often else ''}"
         some = ",".join(layers[:3])
-        return f"write `kind` op, or name modules by `sites`, as in {some} (see the sites command)"
+        told = f"write `kind` op, or name modules by `sites`, as in {some} (see the sites command)"
+        return told if not often else f"{told}; {often[0]}"
 
     def _attention(self, block: str) -> list[str]:
         inside = [path for path in self.calls if path.startswith(block + ".") and self._acts(path)]
@@ -382,18 +336,28 @@ class Survey:
         found: dict[tuple[str, str], Site] = {}
         for part in (part.strip() for part in pattern.split(",")):
             for site in self._matching_one(part):
-                found[site.module, site.end] = site
-        return sorted(found.values(), key=lambda site: self._order[site.module])
+                found[site.place, site.end] = site
+        return self._in_order(found.values())
 
     def _matching_one(self, pattern: str) -> list[Site]:
         path_glob, _, end = pattern.partition(":")
         if end not in ("", "input", "output"):
             raise SiteError(f"`sites` {pattern}: after the colon comes input or output")
-        paths = [path for path in self.modules if path and fnmatchcase(path, path_glob)]
+        paths = [path for path in self.modules if path and self._is_named(path, path_glob)]
         side: Literal["input", "output"] = "input" if end == "input" else "output"
         places = [self.site(path, "op", side) for path in paths if path in self.calls]
         found = [place for place in places if place is not None]
         if not found:
             reason = next((self.left_out[p] for p in paths if p in self.left_out), "no such module")
-            raise SiteError(f"`sites` {pattern}: {reason}; see the sites command")
+            raise SiteError(f"`sites` {pattern}: {reason}; {self._hint(reason)}")
         return found
+
+    def _is_named(self, path: str, glob: str) -> bool:
+        turn = self._turn(path)
+        return any(fnmatchcase(name, glob) for name in (path, turn.module, turn.name))
+
+    @staticmethod
+    def _hint(reason: str) -> str:
+        if reason.startswith("fires"):
+            return "set `each_step` for a site at each of them"
+        return "see the sites command"

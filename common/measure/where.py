@@ -19,16 +19,15 @@ from common.base.heavy import torch
 from common.measure.attach import (
     Once,
     after_pass,
-    attach,
     attached,
     before_pass,
-    modules_of,
     tensor_of,
 )
 from common.measure.masks import Mask
 from common.measure.moments import Array
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site
+from common.measure.turns import attached_to
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -162,8 +161,7 @@ def answers_by_place(
         passes.append(Where(dict(maps), counts, nowhere))
 
     hooks: list[Callable[[], Any]] = [before_pass(model, begin)]
-    for site, module in zip(grids, modules_of(model, [*grids]), strict=True):
-        hooks.append(attach(module, site.end, reader(site)))
+    hooks += attached_to(model, [*grids], reader)
     hooks.append(after_pass(model, end))
     with attached(hooks):
         yield passes

@@ -71,6 +71,7 @@ COUNTED = (
 )
 NOT_OF_WEIGHTS = {
     "kind": "tensors of weights are scored, all of them or those that `sites` names",
+    "each_step": "a weight is one, however often it is read",
     "unit": "a unit is a weight",
     "pooling": "no activation is read, and none pooled",
     "statistic": "|weight · gradient| is what is compared",
@@ -159,6 +160,12 @@ class Settings(Declared):
                 "MODULE:input; of parameters modules or their own names, with :all biases and "
                 "norms, too", ONE_KIND, metavar="GLOBS"),
     ] = None  # fmt: skip
+    each_step: Annotated[
+        bool,
+        Setting("A site at each call of a module that runs several times in a pass, a recurrent "
+                "cell or one block for all layers: MODULE@2 is its second",
+                (*LOCALIZING, "sites")),
+    ] = False  # fmt: skip
     unit: Annotated[
         Unit,
         Setting("What a unit is, a channel over all positions or a neuron at each",

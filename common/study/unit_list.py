@@ -16,7 +16,7 @@ from common.base.tables import read_table
 from common.measure.chosen import share_of, with_chosen
 from common.measure.masks import Mask, load_masks
 from common.measure.scores import SelectivityMap
-from common.measure.sites import Site
+from common.measure.sites import Site, numbers_by_name
 
 NEEDED = ("site", "unit")
 MASK, POSITION = "mask", "position"
@@ -90,8 +90,7 @@ def _named(path: Path, table: pd.DataFrame) -> list[str]:
 
 def _units(path: Path, rows: pd.DataFrame, found: SelectivityMap) -> list[int]:
     """Indices of the listed units into the map's row."""
-    known = {str(site): number for number, site in enumerate(found.sites)}
-    known |= {site.module: number for number, site in enumerate(found.sites)}
+    known = numbers_by_name(found.sites)
     if found.unit != "channel" and POSITION not in rows.columns:
         raise DataError(
             f"{path}: has no column {POSITION!r}, and a unit of this map is a {found.unit}"

@@ -72,7 +72,7 @@ def site_axis(axes: Axes, found: SelectivityMap) -> None:
 
 def _site_names(sites: Sequence[Site]) -> list[str]:
     """Names for an axis, without the path that all of them share if they are long."""
-    names = [site.module if site.end == "output" else str(site) for site in sites]
+    names = [str(site).removesuffix(":output") for site in sites]
     parts = [name.split(".") for name in names]
     levels = zip(*(path[:-1] for path in parts), strict=False)
     n_shared = len(list(takewhile(lambda level: len(set(level)) == 1, levels)))

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 import typer
+from torch import nn
 
-from common.base.errors import SettingError
+from common import Survey
+from common.base.errors import SettingError, SiteError
 from common.cli.main import STOPPED, run_command
 from common.cli.printing import print_place, print_sites
 
@@ -59,10 +62,20 @@ def test_a_name_that_looks_like_markup_is_printed_as_it_is(
             return []
 
     print_place("Run folder", Path("runs/x[/y]"))
-    print_sites("local/x[/y]", Surveyed(), "block", False)  # type: ignore[arg-type]
+    print_sites("local/x[/y]", Surveyed(), "all", False)  # type: ignore[arg-type]
     out = capsys.readouterr().out
     assert "Run folder: runs/x[/y]\n" in out
     assert "local/x[/y]" in out
+
+
+def test_sites_of_a_kind_that_there_is_not_are_an_error_that_says_what_to_write(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    survey = Survey(nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2)), torch.zeros(1, 3))
+    with pytest.raises(SiteError, match="no site of kind attn; write `kind` op"):
+        print_sites("net", survey, "attn", False)
+    print_sites("net", survey, "attn", True)
+    assert "net" in capsys.readouterr().out
 
 
 def stopped() -> None:

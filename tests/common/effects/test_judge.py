@@ -6,66 +6,13 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
 from common.base.errors import DataError
-from common.effects.finding import amount, finding, plainly
+from common.effects.finding import finding, plainly
 from common.effects.judge import judge
 from common.effects.judgement import Judgement
 from common.effects.resample import Resampler
-
-MATCHED = ("layer-matched", "magnitude-matched")
-
-
-class Experiment:
-    """Writes a table of items, mask by mask."""
-
-    def __init__(self, n: int = 120, m: int = 400, accuracies=(0.6, 0.6), labels: int = 0) -> None:
-        self.rng = np.random.default_rng(0)
-        self.target = np.arange(n + m) < n
-        self.intact = self.rng.normal(size=n + m) + np.where(
-            self.target, *stats.norm.ppf(accuracies)
-        )
-        kinds = self.rng.integers(0, max(labels, 1), n + m)
-        self.labels = [f"c{kind}" if labels else "" for kind in kinds]
-        self.tables: list[pd.DataFrame] = []
-        self.add("intact", "", math.nan, 0.0, scatter=0.0)
-
-    def add(self, mask, rule, percent, loss, shift=0.0, scatter=0.3) -> "Experiment":
-        noise = scatter * self.rng.normal(size=len(self.intact))
-        margin = self.intact - loss - shift * self.target + noise
-        self.tables.append(
-            pd.DataFrame(
-                {
-                    "item": [f"i{number:05d}" for number in range(len(margin))],
-                    "group": np.where(self.target, "face", "object"),
-                    "label": self.labels,
-                    "mask": mask,
-                    "rule": rule,
-                    "percent": percent,
-                    "correct": (margin > 0).astype(int),
-                    "margin": margin,
-                }
-            )
-        )
-        return self
-
-    def controls(self, percent=1.0, draws=39, loss=0.1, shift=0.0, rules=MATCHED) -> "Experiment":
-        for rule in rules:
-            for draw in range(draws):
-                name = f"{rule}-{percent:g}-s{draw:02d}"
-                self.add(name, rule, percent, loss, shift)
-        return self
-
-    def table(self) -> pd.DataFrame:
-        return pd.concat(self.tables, ignore_index=True)
-
-
-def found(
-    shift: float = 0.0, loss: float = 0.3, other: str | None = "object", **items
-) -> Judgement:
-    run = Experiment(**items).add("top-1", "top", 1.0, loss, shift).controls()
-    return judge(run.table(), "face", other)
+from tests.common.effects.judged import MATCHED, Experiment, found
 
 
 def test_a_loss_of_the_target_is_evidence() -> None:
@@ -192,29 +139,6 @@ def test_the_matched_part_has_a_verdict_of_its_own() -> None:
     assert against == {"layer-matched": "top", "magnitude-matched": "matched-part"}
     assert [entry.rule for entry in judged.matched_part.comparisons] == ["magnitude-matched"]
     assert "(against the matched part)" in finding(judged)
-
-
-def test_the_plain_line_sets_controls_beside_what_they_stand_for() -> None:
-    run = Experiment().add("t", "top", 1, 0.3, 0.6)
-    run.add("m", "matched-part", 1, 0.1).add("u", "unmatched-part", 1, 0.2, 0.6).controls()
-    judged = judge(run.table(), "face", "object")
-    part, verdict = judged.matched_part, judged.verdict
-    assert part is not None
-    alone, loud = part.groups["face"], verdict.comparisons[-1]
-    assert alone.ablated is not None
-    assert loud.against == "matched-part"
-    rights = [round(100 * rate) for rate in (alone.ablated.accuracy, loud.accuracy["face"])]
-    assert plainly(judged).endswith(
-        f"Without only the units that have equally loud partners: face {rights[0]} %. "
-        f"Without these partners instead: face {rights[1]} %."
-    )
-    groups = {"face": verdict.groups["face"].model_copy(update={"ablated": None, "intact": None})}
-    of_text = loud.model_copy(update={"accuracy": {}})
-    told = verdict.model_copy(update={"groups": groups, "comparisons": (of_text,)})
-    losses = [amount(loss) for loss in (alone.loss.effect, loud.loss["face"])]
-    assert plainly(judged.model_copy(update={"doses": (told,)})).endswith(
-        f"partners: face {losses[0]}. Without these partners instead: face {losses[1]}."
-    )
 
 
 def test_a_serving_matched_part_is_evidence_for_both() -> None:
@@ -363,43 +287,6 @@ def test_groups_must_be_known_and_two() -> None:
         judge(table, "face", "car")
     with pytest.raises(DataError, match="name two groups"):
         judge(table, "face", "face")
-
-
-def test_words_say_what_the_numbers_say() -> None:
-    run = Experiment().add("t", "top", 1, 0.3, 0.9).controls(draws=19)
-    judged = judge(run.table(), "face", "object")
-    line, text = plainly(judged), finding(judged)
-    assert line.startswith("Face: ")
-    assert "Without as many equally loud units instead: face " in line
-    assert "19 layer-matched draws and 19 magnitude-matched draws" in text
-    assert "p = 0.050 is the least that 19 draws allow" in text
-    assert "would have been found" not in text
-    null = found()
-    assert "No evidence that these units serve face more than object" in finding(null)
-    assert "would have been found in 80 % of such runs" in finding(null)
-    same = null.verdict.model_copy(update={"groups": judged.verdict.groups})
-    unchanged = null.model_copy(update={"doses": (same,)})
-    assert "% right" in plainly(unchanged)
-
-
-def test_evidence_that_no_count_shows_is_told_by_margins() -> None:
-    run = Experiment().add("t", "top", 1, 0.3, 0.9).controls(draws=19)
-    judged = judge(run.table(), "face", "object")
-    verdict = judged.verdict
-    face, other = verdict.groups["face"], verdict.groups["object"]
-    as_many = face.model_copy(update={"ablated": face.intact})
-    groups = {"face": as_many, "object": other}
-    same = verdict.model_copy(update={"groups": groups})
-    line = plainly(judged.model_copy(update={"doses": (same,)}))
-    assert same.outcome == "evidence"
-    assert face.intact is not None
-    right = round(100 * face.intact.accuracy)
-    assert line.startswith(f"Face: {right} % right as before, {amount(face.loss.effect)} margin ")
-    assert f"{amount(other.loss.effect)} margin lost. Without as many" in line
-    loud = next(each for each in same.comparisons if each.rule == "magnitude-matched")
-    assert line.endswith(f"equally loud units instead: face {amount(loud.loss['face'])}.")
-    nothing = same.model_copy(update={"outcome": "no evidence"})
-    assert "Face: unchanged." in plainly(judged.model_copy(update={"doses": (nothing,)}))
 
 
 def test_everything_is_plain_data() -> None:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from common import Mask, Site
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A stimulus by name and condition."""
+
+    name: str
+    condition: str
 
 
 class Trap(nn.Module):

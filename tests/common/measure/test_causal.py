@@ -10,8 +10,8 @@ from common.base.errors import SettingError
 from common.measure.contrast import Batch, contrast
 from common.measure.masks import Mask
 from common.measure.sites import Site
-from tests.common.measure.hooked import BLOCKS, hooks_of, small
-from tests.common.measure.test_gradient import PIXELS, N, Shown, localized, losses
+from tests.common.measure.hooked import BLOCKS, Shown, hooks_of, small
+from tests.common.measure.test_gradient import PIXELS, N, localized, losses
 
 
 def without(units: list[int]) -> np.ndarray:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -18,16 +17,11 @@ from common.measure.moments import Moments
 from common.measure.rules import Contrast
 from common.measure.scores import SCORE_RULES, SelectivityMap, score_rule, scored
 from common.measure.sites import Site, Unit
+from tests.common.measure.hooked import Shown
 
 SITE = Site("0", shape=(7, 2))
 SIZES = {"adult": 9, "child": 12, "body": 10, "car": 14, "place": 11}
 TARGET = ("adult", "child")
-
-
-@dataclass(frozen=True)
-class Shown:
-    name: str
-    condition: str
 
 
 def values() -> dict[str, np.ndarray]:

@@ -17,7 +17,8 @@ from common.measure.contrast import contrast
 from common.measure.contrasts import Sides, contrasts, shared_places
 from common.measure.halves import assign_groups
 from common.measure.scores import SelectivityMap
-from tests.common.measure.test_conditions import SITE, SIZES, Shown, values
+from tests.common.measure.hooked import Shown
+from tests.common.measure.test_conditions import SITE, SIZES, values
 
 MODEL = nn.Sequential(nn.Identity())
 KINDS = (("adult", "child"), ("car",), ("place", "body"))  # each against all others

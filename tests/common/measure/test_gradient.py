@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +19,10 @@ from common.measure.contrast import Batch, Loss, contrast
 from common.measure.gradient import residual
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
-from tests.common.measure.hooked import BLOCKS, FIRST, SECOND, Small, hooks_of, images, small
+from tests.common.measure.hooked import BLOCKS, FIRST, SECOND, Shown, Small, hooks_of, images, small
 
 N = 14
 PIXELS = images(N)
-
-
-@dataclass(frozen=True)
-class Shown:
-    name: str
-    condition: str
 
 
 def losses(model: nn.Module, pixels: Tensor, right: Tensor | None = None) -> Loss:

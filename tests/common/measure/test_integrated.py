@@ -14,8 +14,8 @@ from common.base.errors import SettingError
 from common.measure.batch import Batch, Loss
 from common.measure.contrast import contrast
 from common.measure.masks import Mask
-from tests.common.measure.hooked import BLOCKS, FIRST, SECOND, hooks_of, small
-from tests.common.measure.test_gradient import PIXELS, N, Shown, localized, losses
+from tests.common.measure.hooked import BLOCKS, FIRST, SECOND, Shown, hooks_of, small
+from tests.common.measure.test_gradient import PIXELS, N, localized, losses
 
 
 def on_the_way(site: Site, share: float) -> np.ndarray:

@@ -38,6 +38,7 @@ from common.report import figures
 from common.report.draws import adjusted_effects
 from common.study.results import load_results
 from tests.common.conftest import MapMaker
+from tests.common.measure.hooked import Shown
 from tests.common.report.test_report import Maker, finished, kept, page_of
 
 __all__ = ["finished", "kept"]
@@ -123,12 +124,6 @@ def texts(figure: Figure) -> str:
 
 
 # --- a score rule ---
-
-
-@dataclass(frozen=True)
-class Shown:
-    name: str
-    condition: str
 
 
 def localized(score: str, n: int = 12) -> tuple[SelectivityMap, np.ndarray, Tensor, nn.Module]:

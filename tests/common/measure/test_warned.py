@@ -15,7 +15,7 @@ from common.effects.localized import describe_map
 from common.measure.contrast import Batch, contrast
 from common.measure.scores import SelectivityMap
 from common.measure.sites import Site
-from tests.common.measure.test_conditions import Shown
+from tests.common.measure.hooked import Shown
 
 N = 24  # stimuli of a side
 

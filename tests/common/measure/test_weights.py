@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +21,10 @@ from common.measure.matching import CALIPER, PARTS, matched_part
 from common.measure.saliency import Saliencies
 from common.measure.sites import WEIGHT, Site
 from common.measure.weights import parameters_of, weight_sites
-from tests.common.measure.hooked import BLOCKS, Small, Tied, images, small
+from tests.common.measure.hooked import BLOCKS, Shown, Small, Tied, images, small
 
 N = 14
 PIXELS = images(N)
-
-
-@dataclass(frozen=True)
-class Shown:
-    name: str
-    condition: str
 
 
 STIMULI = [Shown(f"s{i}", "one" if i < N // 2 else "two") for i in range(N)]

@@ -18,7 +18,7 @@ TOLD: dict[str, Any] = {
     "unit": "neuron", "pooling": "none", "statistic": "signed", "ablation": "scale:-0.5", "seed": 4,
     "exclude_massive": "100",
     "untrained": True, "allow_overlap": True, "device": "cpu", "dtype": "float16", "batch_size": 7,
-    "data_root": "data", "on_error": "skip", "score": "welch", "level": "unit",
+    "data_root": "data", "on_error": "skip", "score": "welch", "level": "unit", "each_step": True,
     "within": "margin", "effort": None,
     "untrained_seeds": 3, "stimuli": 40, "items": 10, "cache_memory": 3 << 29, "plain": True,
     "least_d_prime": "0.5", "least_index": "2/3", "units": "own.csv", "mask": "mine",
