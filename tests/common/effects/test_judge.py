@@ -197,6 +197,12 @@ def test_rows_may_come_in_any_order_and_seed_decides() -> None:
     assert judge(table, "face", "object", Resampler(1)) != judged
 
 
+def test_what_counts_as_right_is_that_of_the_table() -> None:
+    table = Experiment().add("t", "top", 1, 0.3, 0.2).controls(draws=19).table()
+    assert judge(table, "face", "object").measure == "accuracy"
+    assert judge(table.assign(measure="agreement"), "face", "object").measure == "agreement"
+
+
 def test_other_groups_do_not_matter() -> None:
     table = Experiment().add("t", "top", 1, 0.3, 0.2).controls(draws=19).table()
     third = table[table["group"] == "face"].assign(group="third", margin=0.5)

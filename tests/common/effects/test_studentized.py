@@ -40,6 +40,12 @@ def test_it_is_the_wider_of_the_bootstrap_and_students_on_either_side(
     assert known.interval(losses, level) == pytest.approx(wanted, rel=1e-10)
 
 
+def test_the_unit_of_the_margin_does_not_matter() -> None:
+    known = Studentized(design(MARGIN, TARGET, np.arange(60)), Resampler(2, 999))
+    low, high = known.interval(SKEWED * 2.0**-60)
+    assert (low * 2.0**60, high * 2.0**60) == pytest.approx(known.interval(SKEWED), rel=1e-10)
+
+
 def test_the_interval_of_a_skewed_mean_covers_it_more_often_than_students() -> None:
     rng, held = np.random.default_rng(3), np.zeros(2)
     of = mean_of(20)
