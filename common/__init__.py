@@ -29,6 +29,7 @@ sites, `found` is a map of them, `items` a table of items; `folder` and `run_fol
 The core knows torch, numpy and scipy; never a model zoo, never a browser.
 """
 
+from common.base import threads as threads
 from common.base.errors import FunclocError
 from common.effects.judge import judge
 from common.effects.judgement import Judgement
