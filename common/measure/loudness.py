@@ -18,6 +18,12 @@ THRESHOLD = 100.0  # times the median unit of the site, from which on a unit is 
 EXCLUDED = "exclude_massive"  # what a map calls the threshold from which on units are left out
 
 
+def level_of(magnitude: Array) -> Array:
+    """Natural logarithm of the mean \\|activation\\|; silent units are all alike."""
+    found: Array = np.log(np.maximum(magnitude, np.finfo(np.float64).tiny))
+    return found
+
+
 def times_median(loudness: Array, offsets: np.ndarray) -> Array:
     """Loudness over that of the median unit of its site, silent units left out of the median.
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.base.errors import MaskError
+from common.measure.loudness import level_of
 from common.measure.masks import Mask, mask_of
 from common.measure.moments import Array
 from common.measure.scores import SelectivityMap
@@ -32,7 +33,7 @@ MATCHED_PART, UNMATCHED_PART = PARTS = "matched-part", "unmatched-part"
 
 def log_loudness(found: SelectivityMap) -> Array:
     """Natural logarithm of the mean |activation|, shape (n_units,); silent units are all alike."""
-    return np.log(np.maximum(found.magnitude, np.finfo(np.float64).tiny))
+    return level_of(found.magnitude)
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class SiteUnits:
 
     Attributes
     ----------
+    number : int
+        Of the site in the map.
     site : Site
         The site.
     every : array of int of shape (n_units,)
@@ -49,6 +52,7 @@ class SiteUnits:
         Those of a mask.
     """
 
+    number: int
     site: Site
     every: np.ndarray
     chosen: np.ndarray
@@ -61,19 +65,32 @@ def by_site(found: SelectivityMap, units: np.ndarray) -> Iterator[SiteUnits]:
         chosen = units[(units >= start) & (units < stop)]
         if len(chosen):
             every = np.arange(start, stop)
-            yield SiteUnits(site, every[~found.excluded[every]], chosen)
+            yield SiteUnits(number, site, every[~found.excluded[every]], chosen)
 
 
 def has_partner(found: SelectivityMap, units: np.ndarray, caliper: float = CALIPER) -> np.ndarray:
     """Which of some units have a partner that is none of them: array of bool of shape (k,)."""
-    level, alone = log_loudness(found), np.zeros(found.n_units, dtype=bool)
+    alone = np.zeros(found.n_units, dtype=bool)
     for part in by_site(found, units):
-        others = np.sort(level[np.setdiff1d(part.every, part.chosen)])
-        own = level[part.chosen]
-        low, high = _window(own, others, caliper)
+        others, own = (
+            found.magnitude[_rising(found, part, apart=True)],
+            found.magnitude[part.chosen],
+        )
+        low, high = _window(level_of(own), level_of(others), caliper)
         alone[part.chosen] = low == high
     found_partner: np.ndarray = ~alone[units]
     return found_partner
+
+
+def _rising(found: SelectivityMap, part: SiteUnits, *, apart: bool) -> np.ndarray:
+    """A site's units from the quietest on, the chosen ones left out if they are to be `apart`."""
+    start, stop = found.offsets[part.number : part.number + 2]
+    keep = ~found.excluded[start:stop]
+    if apart:
+        keep[part.chosen - start] = False
+    order = found.by_loudness(part.number)
+    found_rising: np.ndarray = start + (order if keep.all() else order[keep[order]])
+    return found_rising
 
 
 def _window(own: Array, pool: Array, caliper: float) -> tuple[np.ndarray, np.ndarray]:
@@ -141,12 +158,10 @@ def matched_units(
     MaskError
         If not all of them can have a partner at once, naming the site; never unless `apart`.
     """
-    level, drawn = log_loudness(found), []
+    drawn = []
     for part in by_site(found, units):
-        pool = np.setdiff1d(part.every, part.chosen) if apart else part.every
-        pool = pool[np.argsort(level[pool], kind="stable")]
-        own = np.sort(level[part.chosen])
-        picked = random_matching(own, level[pool], rng, caliper)
+        pool, own = _rising(found, part, apart=apart), np.sort(found.magnitude[part.chosen])
+        picked = random_matching(level_of(own), level_of(found.magnitude[pool]), rng, caliper)
         if picked is None:
             raise MaskError(
                 f"{part.site}: {len(own)} of its {len(part.every)} units are masked and not all of "
@@ -190,7 +205,7 @@ def random_matching(
     steps = SWEEPS * len(own)
     asking = rng.integers(len(own), size=steps)
     wanted = low[asking] + rng.integers((high - low)[asking])
-    return np.array(_changed(first, len(pool), low, high, asking, wanted))
+    return np.array(_changed(first, low, high, asking, wanted))
 
 
 def _first_matching(low: list[int], high: list[int]) -> list[int] | None:
@@ -207,22 +222,21 @@ def _first_matching(low: list[int], high: list[int]) -> list[int] | None:
 
 def _changed(
     places: list[int],
-    n: int,
     low: np.ndarray,
     high: np.ndarray,
     asking: np.ndarray,
     wanted: np.ndarray,
 ) -> list[int]:
-    owner = [-1] * n
-    for unit, place in enumerate(places):
-        owner[place] = unit
+    owner = {place: unit for unit, place in enumerate(places)}
     starts, stops = low.tolist(), high.tolist()
     for unit, place in zip(asking.tolist(), wanted.tolist(), strict=True):
-        left, other = places[unit], owner[place]
-        if other >= 0:
+        left, other = places[unit], owner.get(place)
+        if other is not None:
             if not starts[other] <= left < stops[other]:
                 continue
             places[other] = left
-        places[unit] = place
-        owner[left], owner[place] = other, unit
+            owner[left] = other
+        else:
+            del owner[left]
+        places[unit], owner[place] = place, unit
     return places
