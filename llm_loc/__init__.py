@@ -1,3 +1,3 @@
 """funcloc's front end for language models: the language network, and others."""
 
-import common as common  # before anything here imports torch: how its threads wait
+from common.base import threads as threads  # before anything here imports torch
