@@ -72,11 +72,8 @@ def has_partner(found: SelectivityMap, units: np.ndarray, caliper: float = CALIP
     """Which of some units have a partner that is none of them: array of bool of shape (k,)."""
     alone = np.zeros(found.n_units, dtype=bool)
     for part in by_site(found, units):
-        others, own = (
-            found.magnitude[_rising(found, part, apart=True)],
-            found.magnitude[part.chosen],
-        )
-        low, high = _window(level_of(own), level_of(others), caliper)
+        others = level_of(found.magnitude[_rising(found, part, apart=True)])
+        low, high = _window(level_of(found.magnitude[part.chosen]), others, caliper)
         alone[part.chosen] = low == high
     found_partner: np.ndarray = ~alone[units]
     return found_partner
