@@ -201,10 +201,10 @@ def print_sites(title: str, survey: Survey, kind: str, left_out: bool) -> None:
     for name in ("site", "kind", "shape", "channels", "neurons"):
         table.add_column(name, justify="left" if name in ("site", "kind") else "right")
     wanted = KINDS if kind == "all" else (cast(Kind, kind),)
-    if kind != "all" and not left_out:
-        survey.of_kind(cast(Kind, kind))  # says what to do where there is none
+    # Asked for one kind that there is not, it is an error that says what to write.
+    listed = survey.offered if kind == "all" or left_out else survey.of_kind
     for each in wanted:
-        for site in survey.offered(each):
+        for site in listed(each):
             shape = " x ".join(
                 f"[bold]{n}[/]" if i == site.axis - 1 else str(n) for i, n in enumerate(site.shape)
             )

@@ -67,10 +67,6 @@ class Path:
         self.effect: Tensor | None = None
         self.resolution = 0.0
 
-    def at(self, _site: Site) -> Callable[[Any], Any]:
-        """The hook of its one site."""
-        return self.read
-
     def read(self, value: Any) -> Any:
         given = tensor_of(self.site, value)
         kept = given.detach()
@@ -97,6 +93,12 @@ def integrate(where: Watching) -> Streamed:
     """Show every stimulus `effort` times for every site."""
     found, steps = Streamed(where.sites), where.effort or STEPS
     done = 0
+    now: dict[Site, Path] = {}
+
+    def act(site: Site) -> Callable[[Any], Any]:
+        return lambda value: now[site].read(value)
+
+    hooks = {site: attached_to(where.module, [site], act) for site in where.sites}
 
     def show(batch: Batch) -> None:
         groups = where.groups[batch.where]
@@ -105,8 +107,8 @@ def integrate(where: Watching) -> Streamed:
             right = loss_of(batch, WORDS.name).right
         rows = {}
         for site in where.sites:
-            path = Path(site, where, batch.tokens)
-            with attached(attached_to(where.module, [site], path.at)):
+            now[site] = path = Path(site, where, batch.tokens)
+            with attached(hooks[site]):
                 for step in range(steps):
                     path.share = 1 - (step + 0.5) / steps
                     losses = loss_of(batch, WORDS.name, right).each

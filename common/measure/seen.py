@@ -91,13 +91,13 @@ class Seen:
         fold = key.shape[0]
         shape = key.shape[1:] if fold == 1 else key.shape
         axis = channel_axis(self.modules, self.calls, path, key.shape) + (fold > 1)
+        if self.tokens is not None:
+            if len(shape) != 2 or shape[0] != self.tokens or axis != 2:
+                why = f"its {end} is not one row of units for each token of each text"
+                self.left_out[path] = why
+                return None
+            fold = EACH_TOKEN if fold > 1 else 1
         turn = self._turn(path)
-        if self.tokens is None:
-            return Site(turn.module, end, kind, axis, shape, fold, 1, turn.step, turn.steps)
-        if len(shape) != 2 or shape[0] != self.tokens or axis != 2:
-            self.left_out[path] = f"its {end} is not one row of units for each token of each text"
-            return None
-        fold = EACH_TOKEN if fold > 1 else 1
         return Site(turn.module, end, kind, axis, shape, fold, 1, turn.step, turn.steps)
 
     def _in_order(self, found: Iterable[Site]) -> list[Site]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from common.base.errors import SiteError
-from common.measure.attach import attach, before_pass, modules_of
+from common.measure.attach import attach, before_pass, modules_of, part_of
 from common.measure.sites import Site
 from common.measure.trace import Call
 
@@ -137,7 +137,7 @@ def _around(model: nn.Module, site: Site) -> list[tuple[str, nn.Module]]:
     """The modules that hold a site's, the model first."""
     parts = site.module.split(".")
     paths = [".".join(parts[:n]) for n in range(len(parts))]
-    return [(path, model.get_submodule(path)) for path in paths]
+    return [(path, part_of(model, path)) for path in paths]
 
 
 class _Counted:
