@@ -62,6 +62,12 @@ def _start(folder: Path) -> tuple[BaseProcess, str]:
     return process, url
 
 
+def _no_file_was_given(*_: object, **__: object) -> None:
+    raise AssertionError(
+        "give Gradio the file of a picture (browser.pictures.kept), not its points"
+    )
+
+
 def serve(port: int) -> None:
     """What ``python app.py --port`` does, with first buttons that show fewer items and masks.
 
@@ -76,6 +82,8 @@ def serve(port: int) -> None:
         "common.study.baseline.UNTRAINED_SEEDS": 1,
         "llm_loc.app.tab.DEMO": replace(language.DEMO, items=8, **quick),
         "vision_loc.app.tab.DEMO": replace(faces.DEMO, items=4, **quick),
+        "gradio.processing_utils.save_pil_to_cache": _no_file_was_given,
+        "gradio.processing_utils.save_img_array_to_cache": _no_file_was_given,
     }
     with ExitStack() as patched:
         for name, less in fewer.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
+from browser import pictures
 from browser.units import UnitPages
 from common.study.single_unit import Answers
 from vision_loc.app.unit import answers
@@ -23,9 +24,10 @@ def _place(word: str) -> gr.Gallery:
 
 def _fill(_word: str, known: Answers[Picture], unit: int, numbers: list[int]) -> gr.Gallery:
     responses = known.of(unit)
+    driving = [(known.stimuli[i], responses[i]) for i in numbers]
     shown = [
-        (known.stimuli[i].open(), f"{known.stimuli[i].condition}: {responses[i]:.3g}")
-        for i in numbers
+        (pictures.kept(each.open()), f"{each.condition}: {response:.3g}")
+        for each, response in driving
     ]
     return gr.Gallery(shown, visible=True)
 

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from browser import pictures
 from browser.events import QUIET, told
 from browser.shipped import CALLED
 from common.base.errors import FunclocError
@@ -24,7 +25,6 @@ DRAWN = "phantom"  # the benchmark of the pictures that the phantom draws
 SMALL = 192  # points of a picture in the list
 KEPT = 8  # lists of pictures that are kept
 OWN = ""  # the finding that ships, as a choice
-Example = tuple[Image.Image, str]
 
 
 def place() -> gr.Dropdown:
@@ -87,15 +87,17 @@ def chosen(name: str | None) -> list[Any]:
     return [found, _first(found)]
 
 
-def pick_example(event: gr.SelectData, found: Found | None) -> Image.Image:
-    """The example that was clicked, as large as it is."""
+def pick_example(event: gr.SelectData, found: Found | None) -> str:
+    """The file of the example that was clicked, as large as it is."""
     settings = (found or phantom_found()).settings
-    return _pictures(settings.evaluation, settings.measure)[int(event.index)].open()
+    clicked = _pictures(settings.evaluation, settings.measure)[int(event.index)]
+    return pictures.kept(clicked.open())
 
 
-def examples(found: Found) -> list[Example]:
-    """Small pictures that fit a run's model, with their classes."""
-    return [*_small(_pictures(found.settings.evaluation, found.settings.measure))]
+def examples(found: Found) -> list[tuple[str, str]]:
+    """Files of small pictures that fit a run's model, with their classes."""
+    small = _small(_pictures(found.settings.evaluation, found.settings.measure))
+    return [(pictures.kept(picture), name) for picture, name in small]
 
 
 def _names() -> list[tuple[str, str]]:
@@ -110,15 +112,15 @@ def _names() -> list[tuple[str, str]]:
     return [(f"{about.model}, {about.localizer} ({CALLED})", OWN), *runs]
 
 
-def _first(found: Found) -> Image.Image | None:
+def _first(found: Found) -> str | None:
     fitting = _pictures(found.settings.evaluation, found.settings.measure)
-    return fitting[0].open() if fitting else None
+    return pictures.kept(fitting[0].open()) if fitting else None
 
 
 @lru_cache(KEPT)
-def _small(pictures: tuple[Picture, ...]) -> tuple[Example, ...]:
+def _small(fitting: tuple[Picture, ...]) -> tuple[tuple[Image.Image, str], ...]:
     shown = []
-    for picture in pictures:
+    for picture in fitting:
         small = picture.open()
         small.thumbnail((SMALL, SMALL))
         shown.append((small, picture.name))

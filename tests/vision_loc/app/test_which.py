@@ -9,6 +9,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 import pytest
+from PIL import Image
 
 from common.base.errors import RunError
 from common.study.settings import read_controls
@@ -27,6 +28,23 @@ def _at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+def shown(path: str) -> Image.Image:
+    """A picture of the page, which is a file: Gradio writes others anew while they are loaded."""
+    with Image.open(path) as picture:
+        return picture.copy()
+
+
+def test_a_list_that_is_shown_again_is_not_written_again() -> None:
+    """Another browser, or the same one, may be loading it just then."""
+    found = visit.phantom_found()
+    first = [Path(path) for path, _ in tab_which.examples(found)]
+    for path in first:
+        path.write_bytes(path.read_bytes() + b" ")  # a mark: what is written anew loses it
+    again = tab_which.fitted(found)[1].value
+    assert [Path(each["image"]["path"]) for each in again] == first
+    assert all(path.read_bytes().endswith(b" ") for path in first)
+
+
 def test_who_opens_the_page_finds_a_picture_that_is_answered_and_the_models_name() -> None:
     which, gallery, picture = tab_which.entered(None, None)
     assert which.value == tab_which.OWN
@@ -35,7 +53,7 @@ def test_who_opens_the_page_finds_a_picture_that_is_answered_and_the_models_name
         phantom.CLASSES[label] for label in tab_which.EXAMPLES
     ]
     assert len(gallery.value) == 10
-    assert np.array_equal(picture, phantom.draw(tab_which.EXAMPLES[0], 0, "eval"))
+    assert np.array_equal(shown(picture), phantom.draw(tab_which.EXAMPLES[0], 0, "eval"))
     assert tab_which.entered(None, "own.png")[2] == gr.skip()
 
 
@@ -50,7 +68,7 @@ def test_another_run_brings_its_model_and_pictures_that_fit_it() -> None:
     assert len(gallery.value) == len(names) == 10
     assert names == ["target"] * 5 + ["control"] * 5
     event: Any = SimpleNamespace(index=7)
-    assert tab_which.pick_example(event, found).size == picture.size
+    assert shown(tab_which.pick_example(event, found)).size == shown(picture).size
     with pytest.raises(RunError, match="no run of that name"):
         tab_which.chosen("../other")
 
