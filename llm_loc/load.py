@@ -155,7 +155,8 @@ def _phantom(how: dict[str, Any], name: str, rest: str, untrained: bool) -> Lang
         raise ModelError(f"`model` {name}: the phantoms are {', '.join(phantom.NAMES)}")
     model = read_model(name, str(phantom.WEIGHTS / rest), untrained, {}, how)
     area = phantom.AREA if rest == "lm" and not untrained else {}
-    return replace(model, area={path: np.array(channels) for path, channels in area.items()})
+    areas = {path: np.array(channels) for path, channels in area.items()}
+    return replace(model, area=areas, config="")  # a part of this program
 
 
 def _package(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.base.errors import ModelError
-from common.models.load import check_sizes, check_whole
+from common.models.load import check_sizes, check_whole, config_digest
 from llm_loc.gguf import check_gguf, unmark, unpacking
 from llm_loc.models import LanguageModel
 
@@ -34,7 +34,13 @@ def read_model(
     ModelError
         If it is no language model, or lacks weights.
     """
-    from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer
+    from transformers import (
+        AutoConfig,
+        AutoModel,
+        AutoModelForCausalLM,
+        AutoTokenizer,
+        PretrainedConfig,
+    )
     from transformers.utils import logging as transformers_logging
 
     # A bar for each file that it reads, and a table of what does not fit: told below, as an error.
@@ -68,7 +74,11 @@ def read_model(
         check_whole(name, found, "language model", module.state_dict())
         if packed:
             unmark(module)
-    return LanguageModel(name, module, AutoTokenizer.from_pretrained(place, **safe), causal)
+    tokenizer = AutoTokenizer.from_pretrained(place, **safe)
+    # A GGUF file holds its own, in other words for each version that reads it.
+    written = {} if packed else PretrainedConfig.get_config_dict(place, **where)[0]
+    digest = config_digest(written) if written else ""
+    return LanguageModel(name, module, tokenizer, causal, config=digest)
 
 
 def _lacks_pooler(found: Mapping[str, Any]) -> bool:

@@ -20,7 +20,7 @@ the rest, and neither ``--help`` nor the page of the app needs them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,15 @@ from common.base.device import sent
 from common.base.errors import ModelError
 from common.base.heavy import torch
 from common.base.hub import hub_or_cache
-from common.models.load import LoadedModel, Loader, check_whole, load, local_config, on_the_hub
+from common.models.load import (
+    LoadedModel,
+    Loader,
+    check_whole,
+    config_digest,
+    load,
+    local_config,
+    on_the_hub,
+)
 from common.models.own import FORM, OWN, own_model
 from vision_loc import phantom
 from vision_loc.classes import Classes, classes_of, timm_labels
@@ -281,7 +289,12 @@ def _hub(name: str, rest: str, untrained: bool) -> VisionModel:
 def _from_transformers(
     name: str, place: str, untrained: bool, where: Mapping[str, str]
 ) -> VisionModel:
-    from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
+    from transformers import (
+        AutoConfig,
+        AutoImageProcessor,
+        AutoModelForImageClassification,
+        PretrainedConfig,
+    )
     from transformers.utils import logging as transformers_logging
 
     # A bar for each file that it reads, and a table of what does not fit: told below, as an error.
@@ -305,7 +318,10 @@ def _from_transformers(
     preprocess = processing(name, AutoImageProcessor.from_pretrained(place, **safe))
     named, n_classes = module.config.id2label or {}, module.config.num_labels
     labels = tuple(named.get(number) for number in range(n_classes))
-    return VisionModel(name, module, preprocess, n_classes=n_classes, labels=labels)
+    written, _ = PretrainedConfig.get_config_dict(place, **where)
+    return VisionModel(
+        name, module, preprocess, n_classes=n_classes, labels=labels, config=config_digest(written)
+    )
 
 
 # --- local folders ---
@@ -317,7 +333,7 @@ def _local(name: str, rest: str, untrained: bool) -> VisionModel:
         import timm
 
         module = timm.create_model(f"local-dir:{folder}", pretrained=not untrained)
-        return _from_timm(name, module)
+        return replace(_from_timm(name, module), config=config_digest(config))
     if "model_type" in config:
         return _from_transformers(name, str(folder), untrained, {})
     raise ModelError(

@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from common.effects.bench import FEWEST_LABELS, Bench
+from common.effects.finding import amount, amount_within
 from common.effects.judgement import EVIDENCE, Verdict
 from common.measure.control_rules import CONTROL_RULES
 
 PILED = 0.1  # share of a group's items at one and the same extreme margin
+OTHER_END = "bottom"
 NARROW = 0.5  # tolerance below which the adjustment rests on few comparable items
 
 
@@ -29,6 +31,8 @@ def cautions(bench: Bench, head: Verdict, doses: Sequence[Verdict]) -> Iterator[
     yield from _about_groups(bench)
     yield from _about_controls(head)
     yield from _about_adjustment(bench, head)
+    if head.outcome == EVIDENCE:
+        yield from _about_the_other_end(bench, head.percent)
     if len(doses) > 1:
         yield (
             f"{len(doses)} doses were tried; each p is corrected for that, and the p of a dose "
@@ -60,6 +64,25 @@ def _about_controls(head: Verdict) -> Iterator[str]:
     for rule in (each.name for each in CONTROL_RULES.values() if each.matched):
         if matched and rule not in matched:
             yield f"No {rule} control was drawn, so the verdict rests on {matched[0]} ones alone."
+
+
+def _about_the_other_end(bench: Bench, percent: float) -> Iterator[str]:
+    """Whether the units that the localizer ranks last are needed as much as its first."""
+    draws, column = bench.table.at(OTHER_END, percent), bench.column("top", percent)
+    if not len(draws):
+        return
+    ahead = bench.excess(column, draws)
+    if ahead.ci[0] > 0:
+        return
+    cost = bench.coefficients
+    beside = "" if bench.other is None else f" beyond {bench.other}"
+    yield (
+        f"The units at the other end of the ranking ({OTHER_END}), which answer to the control "
+        f"rather than the target of the localizer, cost {bench.target}{beside} "
+        f"{amount(cost[draws].mean())}, and the top {amount(cost[column])} "
+        f"({amount_within(ahead)} more): what is shown is that {bench.target} needs such units, "
+        "not that it needs them for what the localizer tells apart."
+    )
 
 
 def _about_adjustment(bench: Bench, head: Verdict) -> Iterator[str]:

@@ -16,6 +16,8 @@ class DescribedModel(OpenPart):
     """As it was asked for: ``phantom/cnn``."""
     fingerprint: str
     """Of its class and all its weights."""
+    config: str | None = None
+    """Fingerprint of its configuration, where it was read from a folder or a hub."""
     untrained: bool = False
     """Whether its weights are random."""
     seed: int | None = None

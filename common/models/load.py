@@ -50,6 +50,9 @@ class LoadedModel:
         Fingerprint of the code of a model of one's own.
     unsaid : str, optional
         What nobody said of such a model, and was supposed.
+    config : str, optional
+        Fingerprint of its configuration, from :func:`config_digest`; a model that is built by its
+        name alone has none.
     """
 
     name: str
@@ -58,6 +61,7 @@ class LoadedModel:
     seed: int | None = field(default=None, kw_only=True)
     code: str = field(default="", kw_only=True)
     unsaid: str = field(default="", kw_only=True)
+    config: str = field(default="", kw_only=True)
 
     @property
     def device(self) -> torch.device:
@@ -90,6 +94,7 @@ class LoadedModel:
             "n_parameters": self.n_parameters,
             "dtype": str(self.dtype).removeprefix("torch."),
             **({"unsaid": self.unsaid} if self.unsaid else {}),
+            **({"config": self.config} if self.config else {}),
         }
 
 
@@ -237,6 +242,26 @@ def local_config(name: str, rest: str) -> tuple[Path, dict[str, Any]]:
     config = config if isinstance(config, dict) else {}
     check_sizes(name, config)
     return folder, config
+
+
+IN_WORDS = {
+    "_name_or_path", "architectures", "dtype", "id2label", "label2id", "label_descriptions",
+    "label_names", "problem_type", "torch_dtype", "transformers_version", "use_cache",
+}  # fmt: skip
+"""What a configuration says of a model that changes none of its numbers, or is told elsewhere."""
+
+
+def config_digest(config: Mapping[str, Any]) -> str:
+    """Fingerprint of a configuration: what the weights alone do not say of what is computed.
+
+    The same weights give other numbers with another activation, norm or number of heads.
+
+    Parameters
+    ----------
+    config : mapping
+        ``config.json`` as it was read, before a library fills in what its version has by default.
+    """
+    return digest_of({key: value for key, value in config.items() if key not in IN_WORDS})
 
 
 def check_sizes(name: str, config: Mapping[str, Any]) -> None:

@@ -30,6 +30,7 @@ KEYS = ("localizer", "item", "set", "condition", "name", "group", "mask")
 NAMES = ("prediction", "label", "correct")  # columns whose numbers are no amounts
 SAID = {
     "model.fingerprint": "weights of the model",
+    "model.config": "configuration of the model",
     "localizer.stimuli": "stimuli of the localizer",
     "evaluation.stimuli": "stimuli of the evaluation",
     "map": "the map",

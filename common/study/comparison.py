@@ -60,7 +60,13 @@ def _word(settings: Mapping[str, Any], name: str) -> str:
 def _hidden_differences(one: Entry, two: Entry) -> list[Compared]:
     """Fingerprints of what was read: model, stimuli, sites."""
     left, right = (read_json(entry.folder / "run.json")["identity"] for entry in (one, two))
-    prints = ("model.fingerprint", "localizer.stimuli", "evaluation.stimuli", "sites")
+    prints = (
+        "model.fingerprint",
+        "model.config",
+        "localizer.stimuli",
+        "evaluation.stimuli",
+        "sites",
+    )
     return [
         Compared(name, _at(left, name), _at(right, name))
         for name in differences(left, right)

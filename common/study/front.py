@@ -110,7 +110,12 @@ class Localizing(Generic[Model]):
         """Whatever the map depends on."""
         model = self.described
         return {
-            "model": {"name": model.name, "fingerprint": model.fingerprint, "dtype": model.dtype},
+            "model": {
+                "name": model.name,
+                "fingerprint": model.fingerprint,
+                "dtype": model.dtype,
+                **({} if model.config is None else {"config": model.config}),
+            },
             "preprocessing": model.preprocessing,
             "localizer": {"name": self.localizer.name, "stimuli": self.fingerprint},
             **self.more,

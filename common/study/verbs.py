@@ -176,7 +176,8 @@ def open_source(front: FrontEnd[S, Model], folder: Path, **changed: Any) -> Sour
     Raises
     ------
     RunError
-        If it is no such folder, is another front end's, or the model has other weights now.
+        If it is no such folder, is another front end's, or the model has other weights or another
+        configuration now.
     SettingError
         If what is changed is no setting, or makes no sense.
     """
@@ -197,6 +198,8 @@ def open_source(front: FrontEnd[S, Model], folder: Path, **changed: Any) -> Sour
     model, described = front.load(settings)
     if described.fingerprint != known["fingerprint"]:
         raise RunError(f"{folder}: its map was made on other weights of {settings.model}")
+    if described.config != known.get("config", described.config):  # older maps do not say
+        raise RunError(f"{folder}: its map was made under another config.json of {settings.model}")
     if prepared is not None and described.preprocessing != prepared:
         known = {**known, "preprocessing": described.preprocessing}
     baseline = kept_baseline(folder)

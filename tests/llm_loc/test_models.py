@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -101,6 +103,26 @@ def test_the_tokenizer_is_part_of_what_a_model_is(folder_of: Callable[..., Path]
     one, two = (load_model(f"local/{folder_of('gpt2', bos=bos)}") for bos in (True, False))
     assert one.describe()["fingerprint"] == two.describe()["fingerprint"]
     assert one.describe()["preprocessing"] != two.describe()["preprocessing"]
+
+
+def test_the_configuration_is_part_of_what_a_model_is(
+    folder_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The same weights with another norm are another model; who wrote them down makes none."""
+
+    def described(**changed: object) -> tuple[object, object]:
+        folder = tmp_path / str(changed)
+        shutil.copytree(folder_of(), folder)
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, **changed}))
+        told = load_model(f"local/{folder}").describe()
+        return told["fingerprint"], told["config"]
+
+    weights, config = described()
+    assert described(rms_norm_eps=0.1)[0] == weights
+    assert described(transformers_version="1.2.3", use_cache=False) == (weights, config)
+    assert len({config, described(rms_norm_eps=0.2)[1], described(hidden_act="relu")[1]}) == 3
+    assert "config" not in load_model("phantom/lm").describe()  # a part of the program
 
 
 def test_a_tokenizer_that_just_cut_a_text_is_the_same_one(folder_of: Callable[..., Path]) -> None:

@@ -226,6 +226,33 @@ def test_a_ceiling_is_warned_of() -> None:
     assert any("highest" in text for text in judge(run.table(), "face", "object").warnings)
 
 
+@pytest.mark.parametrize("other", ["object", None])
+def test_it_is_said_when_the_other_end_of_the_ranking_costs_as_much(other: str | None) -> None:
+    def said(loss: float, shift: float, top: float = 0.5) -> list[str]:
+        run = Experiment().add("t", "top", 1, 0.1, top).controls()
+        judged = judge(run.add("b", "bottom", 1, loss, shift).table(), "face", other)
+        assert judged.outcome == ("evidence" if top else "no evidence")
+        return [each for each in judged.warnings if "other end of the ranking" in each]
+
+    (told,) = said(loss=0.1, shift=0.5)
+    beyond = " beyond object" if other else ""
+    assert f"cost face{beyond} +0." in told
+    assert "and the top +0." in told
+    assert said(loss=0.3, shift=0.8)  # more than the top
+    assert not said(loss=0.1, shift=0.0)
+    assert not said(loss=0.3, shift=0.5, top=0.0)  # where nothing is claimed, nothing is taken back
+
+
+def test_the_other_end_is_held_against_the_whole_top_by_the_same_items() -> None:
+    run = Experiment().add("t", "top", 1, 0.3, 0.5).controls()
+    run.add("b", "bottom", 1, 0.3, 0.6)
+    table = run.table()
+    (told,) = [e for e in judge(table, "face").warnings if "other end of the ranking" in e]
+    means = table[table["group"] == "face"].groupby("mask")["margin"].mean()
+    bottom, top = means["intact"] - means["b"], means["intact"] - means["t"]
+    assert f"cost face {bottom:+.3f}, and the top {top:+.3f} ({top - bottom:+.3f} [" in told
+
+
 def broken(name: str) -> pd.DataFrame:
     table = Experiment(40, 40).add("t", "top", 1.0, 0.3).controls(draws=2).table()
     if name == "column":

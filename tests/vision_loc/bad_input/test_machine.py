@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +78,27 @@ def test_a_map_of_other_weights(
     said = refused("evaluate", *chosen, "--out", tmp_path / "run")
     assert f"its map was made on other weights of {model}" in said
     assert not (tmp_path / "run").exists()
+
+
+def test_a_map_of_another_configuration(
+    mine: Path, tmp_path: Path, refused: Callable[..., str], call: Call
+) -> None:
+    """The same weights give other numbers with another activation."""
+    folder = timm_model(tmp_path / "model")
+    own = ["--target", mine / "target", "--control", mine / "control", "--device", "cpu", "-q"]
+    model, begun = f"local/{folder}", tmp_path / "map"
+    assert call("localize", "--model", model, *own, "--out", begun)[0] == 0
+    config = json.loads((folder / "config.json").read_text())
+    same = {**config, "label_names": [f"class {n}" for n in range(config["num_classes"])]}
+    (folder / "config.json").write_text(json.dumps(same))  # what classes are called is no number
+    assert call("localize", "--model", model, *own, "--out", begun)[0] == 0
+    other = {**config, "model_args": {**config.get("model_args", {}), "act_layer": "gelu"}}
+    (folder / "config.json").write_text(json.dumps(other))
+    said = refused("localize", "--model", model, *own, "--out", begun)
+    assert "model.config" in said
+    chosen = ["--map", begun, "--eval", mine / "eval", "--device", "cpu", "-q"]
+    said = refused("evaluate", *chosen, "--out", tmp_path / "run")
+    assert f"its map was made under another config.json of {model}" in said
 
 
 # --- the machine ---
