@@ -63,6 +63,9 @@ class Mask:
     def __len__(self) -> int:
         return len(self.units)
 
+    def __repr__(self) -> str:
+        return f"<{self.name}: {len(self):,} {self.unit}s at {len(self.touched)} sites>"
+
     @property
     def name(self) -> str:
         """Name in files and tables: ``top-1``, ``layer-matched-1-s03``."""

@@ -92,6 +92,10 @@ class SelectivityMap:
     output_first: Array | None = None
     peak: Array | None = None
 
+    def __repr__(self) -> str:
+        units = f"{self.n_units:,} {self.unit}s at {len(self.sites)} sites"
+        return f"<map of {units} by {self.score.name}>"
+
     @property
     def n_units(self) -> int:
         """Number of units over all sites."""

@@ -81,6 +81,13 @@ def test_the_top_is_the_highest_t_best_first(make_map: MapMaker) -> None:
     assert mask.units.tolist() == sorted(range(100), key=lambda unit: -found.t[unit])[:10]
 
 
+def test_map_and_mask_say_what_they_are_on_one_line(make_map: MapMaker) -> None:
+    found = make_map()
+    assert repr(found) == f"<map of 100 {found.unit}s at {len(found.sites)} sites by welch>"
+    mask = top_percent(found, 10)
+    assert repr(mask) == f"<top-10: 10 {mask.unit}s at {len(mask.touched)} sites>"
+
+
 def test_the_top_of_a_tied_map_is_its_first_units(make_map: MapMaker) -> None:
     assert top_percent(tied(make_map()), 5).units.tolist() == [0, 1, 2, 3, 4]
 
