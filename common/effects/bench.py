@@ -206,7 +206,10 @@ class Bench:
         assert self.table.correct is not None
         assert self.table.corrects is not None
         inside = self.inside[group]
-        return drop(self.table.correct[inside], self.table.corrects[inside, column])
+        return drop(
+            self.table.correct[inside], self.table.corrects[inside, column],
+            measure=self.table.measure,
+        )  # fmt: skip
 
     def _group(self, group: str, column: int) -> GroupEffect:
         inside, n = self.inside[group], self.sizes[group]

@@ -8,6 +8,7 @@ import numpy as np
 
 from common.effects.controls import rank
 from common.effects.items import Items, Outcome
+from common.effects.measured import Measure
 from common.effects.paired import Rate, drop, rate
 from common.effects.parts import Interval, Part
 from common.measure.masks import Mask
@@ -46,7 +47,7 @@ class LostPart(Part):
     drop: float
     """Intact minus ablated accuracy."""
     drop_ci: Interval
-    """Its 95 % interval after Bonett and Price."""
+    """Its 95 % interval after Bonett and Price; of agreement after Wilson."""
     mcnemar_p: float
     """Exact McNemar test of the items that changed."""
     controls: dict[str, PartControl]
@@ -75,7 +76,7 @@ def breakdown(
                 mask: outcomes[mask].correct[inside]
                 for mask in ("intact", top.name, *(rival.name for rival in rivals))
             }
-            found.append(_part(level, name, correct, top, rivals))
+            found.append(_part(level, name, correct, top, rivals, items.measure))
     return tuple(found)
 
 
@@ -85,9 +86,10 @@ def _part(
     correct: Mapping[str, np.ndarray],
     top: Mask,
     rivals: Sequence[Mask],
+    measure: Measure,
 ) -> LostPart:
     intact, ablated = correct["intact"], correct[top.name]
-    lost = drop(intact, ablated)
+    lost = drop(intact, ablated, measure=measure)
     drops: dict[str, list[float]] = {}
     for rival in rivals:
         drops.setdefault(rival.rule, []).append(float(intact.mean() - correct[rival.name].mean()))

@@ -28,6 +28,7 @@ from common.effects.dissociation import Cell, Double, Drawn, Group, Lead, Overla
 from common.effects.judge import ALPHA, FEWEST_ITEMS
 from common.effects.judgement import Estimate
 from common.effects.margins import Design, design
+from common.effects.measured import ACCURACY, Measure
 from common.effects.paired import drop, rate
 from common.effects.resample import Resampler
 from common.effects.studentized import Studentized, one_sided
@@ -53,12 +54,15 @@ class Column:
         Whether the intact model is right; ``None`` for running text.
     labels : array of str of shape (n_items,)
         Class or paradigm of each item, which is resampled as a whole; may be empty.
+    measure : {"accuracy", "agreement"}
+        What counts as right.
     """
 
     name: str
     margin: Floats
     correct: Bools | None
     labels: npt.NDArray[np.object_]
+    measure: Measure = ACCURACY
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ def crossed(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[list[Group]
             localizer=rows[row].localizer,
             group=bench.column.name,
             ablated=None if right is None else rate(right[1]),
-            drop=None if right is None else drop(*right),
+            drop=None if right is None else drop(*right, measure=bench.column.measure),
             loss=loss,
             leads=tuple(own),
             p_alone=p_alone,

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.effects.items import Items, Outcome
+from common.effects.measured import ACCURACY, Measure
 from common.effects.paired import Bools, Drop, Rate, drop, interaction, rate
 from common.effects.parts import Interval, Part, SizedMaskPart
 from common.measure.masks import Mask
@@ -55,6 +56,7 @@ def mask_effects(
     target: str,
     other: str | None = None,
     stays: Bools | None = None,
+    measure: Measure = ACCURACY,
 ) -> MaskEffects:
     """Effects of one mask, paired by item.
 
@@ -68,10 +70,13 @@ def mask_effects(
         The interaction is the drop of `target` minus the drop of `other`.
     stays : array of bool of shape (n_items,), optional
         Whether the model says of each item what it said intact.
+    measure : {"accuracy", "agreement"}
+        What counts as right.
     """
     named = [target, *([] if other is None else [other]), *sorted(set(groups.tolist()))]
     drops = {
-        name: drop(intact[groups == name], ablated[groups == name]) for name in dict.fromkeys(named)
+        name: drop(intact[groups == name], ablated[groups == name], measure=measure)
+        for name in dict.fromkeys(named)
     }
     between = (drops[target].effect, drops[target].ci)
     if other is not None:
@@ -101,7 +106,7 @@ def mask_result(mask: Mask, intact: Outcome, ablated: Outcome, items: Items) -> 
     """Effects of a mask of a run; see :func:`mask_effects`."""
     stays = np.asarray(intact.prediction == ablated.prediction)
     sides = (items.groups, items.target, items.other)
-    effects = mask_effects(intact.correct, ablated.correct, *sides, stays)
+    effects = mask_effects(intact.correct, ablated.correct, *sides, stays, items.measure)
     return MaskResult(
         mask=mask.name,
         rule=mask.rule,

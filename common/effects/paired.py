@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.base.heavy import scipy
+from common.effects.measured import ACCURACY, AGREEMENT, Measure
 from common.effects.parts import Interval, Part
 
 LEVEL = 0.95
@@ -36,7 +37,7 @@ class Drop(Part):
     effect: float
     """Intact minus ablated accuracy."""
     ci: Interval
-    """Its 95 % interval after Bonett and Price."""
+    """Its 95 % interval after Bonett and Price; of agreement after Wilson."""
     lost: int
     """Items that became wrong."""
     won: int
@@ -89,8 +90,13 @@ def drop_interval(lost: int, won: int, n: int, level: float = LEVEL) -> Interval
     return min(max(centre - half, -1.0), plain), max(min(centre + half, 1.0), plain)
 
 
-def drop(intact: Bools, ablated: Bools, level: float = LEVEL) -> Drop:
+def drop(
+    intact: Bools, ablated: Bools, level: float = LEVEL, *, measure: Measure = ACCURACY
+) -> Drop:
     """Drop of one group.
+
+    What the intact model says is right by definition where agreement is measured. Then no item can
+    be won, and the drop is a plain share, with Wilson's interval.
 
     Parameters
     ----------
@@ -98,10 +104,13 @@ def drop(intact: Bools, ablated: Bools, level: float = LEVEL) -> Drop:
         Whether each item is right without and with the mask; at least one item.
     level : float, default 0.95
         Coverage of the interval.
+    measure : {"accuracy", "agreement"}
+        What counts as right.
     """
     lost, won = int(np.sum(intact & ~ablated)), int(np.sum(~intact & ablated))
     n = len(intact)
-    between = drop_interval(lost, won, n, level)
+    share = measure == AGREEMENT
+    between = rate(~ablated, level).ci if share else drop_interval(lost, won, n, level)
     return Drop(
         effect=(lost - won) / n,
         ci=between,

@@ -201,6 +201,7 @@ def matrix_of(
             margin=margins(intact, text)[inside],
             correct=intact.correct[inside] if text is None else None,
             labels=_labels(tested.items, text, inside),
+            measure=tested.items.measure,
         )
         for name, inside, text in parts
     ]

@@ -343,7 +343,8 @@ def effect_alone(
             correct.append(next(fresh).correct)
     intact, *ablated = correct
     effects, *controls = (
-        mask_effects(intact, each, items.groups, items.target, items.other) for each in ablated
+        mask_effects(intact, each, items.groups, items.target, items.other, measure=items.measure)
+        for each in ablated
     )
     rates = {name: rate(intact[items.groups == name]) for name in effects.groups}
     return Alone(items.target, items.other, rates, effects, controls, items.measure)

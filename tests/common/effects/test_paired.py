@@ -63,6 +63,17 @@ def test_drop_interval_holds_its_estimate_within_bounds(n: int) -> None:
             assert paired.drop_interval(won, lost, n) == pytest.approx((-high, -low), abs=1e-15)
 
 
+def test_what_is_right_by_definition_can_only_be_lost() -> None:
+    """Of agreement the drop is a share of changed items: never below 0, and Wilson's interval."""
+    intact, ablated = np.ones(18, bool), np.arange(18) >= 3
+    kept = paired.drop(intact, ablated, measure="agreement")
+    known = stats.binomtest(3, 18).proportion_ci(0.95, method="wilson")
+    np.testing.assert_allclose((kept.effect, *kept.ci), (3 / 18, known.low, known.high), rtol=1e-10)
+    assert (kept.lost, kept.won) == (3, 0)
+    assert paired.drop(intact, intact, measure="agreement").ci[0] == 0
+    assert paired.drop(intact, ablated).ci[0] < 0  # of accuracy, an item may be won
+
+
 def test_drop_counts_pairs() -> None:
     intact = np.array([True, True, True, False, False, True])
     ablated = np.array([False, False, True, True, False, True])
