@@ -248,9 +248,8 @@ def _area_sentence(area: Area) -> str:
     shares = ", ".join(
         f"{percent(share.of_top)} of the top {dose} %" for dose, share in area.share.items()
     )
-    return (
-        f"The built-in area ({area.n_units} units, {area.percent:.1f} % of all) makes up {shares}."
-    )
+    of_all = f"{area.n_units:,} units, {area.percent:.1f} % of all"
+    return f"The built-in area ({of_all}) makes up {shares}."
 
 
 def results_table(results: Results, intervals: bool = True, beside: bool = False) -> Table:

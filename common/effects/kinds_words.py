@@ -33,7 +33,7 @@ def plainly(found: ComparedSites) -> str:
     """The finding in two short sentences."""
     asked = found.asked[0]
     first, second = asked.ranked[:2]
-    units = f"{found.n_units} {'unit' if found.n_units == 1 else 'units'}"
+    units = f"{found.n_units:,} {'unit' if found.n_units == 1 else 'units'}"
     largest = (
         f"With {units} of each kind {_effect(asked)} is largest at {first.kind} "
         f"({amount(first.adjusted.effect)}; next is {second.kind} with "
@@ -134,13 +134,13 @@ def _of_kinds(found: ComparedSites) -> Iterator[str]:
             )
         if each.percent >= LARGE:
             yield (
-                f"{found.n_units} units are {percent(each.percent / 100)} of all of {each.kind}: "
+                f"{found.n_units:,} units are {percent(each.percent / 100)} of all of {each.kind}: "
                 "matched draws share some with the mask, and do more for it."
             )
     for pair in found.shared:
         yield (
-            f"{pair.n} of the {found.n_units} units of {pair.one} and of {pair.other} are the same "
-            "ones, in the same place."
+            f"{pair.n} of the {found.n_units:,} units of {pair.one} and of {pair.other} are the "
+            "same ones, in the same place."
         )
 
 

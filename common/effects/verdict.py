@@ -42,7 +42,7 @@ def _verdict(results: Results) -> str:
         f"of the list {listed.name}" if listed else f"most selective for {results.localizer.name}"
     )
     return (
-        f"{plainly(results.judgement)} The {top.n_units} {'unit' if one else 'units'} "
+        f"{plainly(results.judgement)} The {top.n_units:,} {'unit' if one else 'units'} "
         f"({top.percent:g} % of {results.selectivity.n_units:,}) {which} "
         f"{'was' if one else 'were'} {done}. {finding(results.judgement)}"
     )
@@ -80,13 +80,13 @@ def _of_stimuli(results: Results) -> Iterator[str]:
 def _few_selective(n_selective: int, n_units: int, symbol: str) -> str:
     if not n_selective:
         return (
-            f"No unit has {symbol} > 0 and q < 0.05: the {n_units} that were masked cannot be told "
-            "from chance."
+            f"No unit has {symbol} > 0 and q < 0.05: the {n_units:,} that were masked cannot be "
+            "told from chance."
         )
     have = "unit has" if n_selective == 1 else "units have"
     return (
-        f"Only {n_selective} {have} {symbol} > 0 and q < 0.05: the others among the {n_units} that "
-        "were masked cannot be told from chance."
+        f"Only {n_selective:,} {have} {symbol} > 0 and q < 0.05: the others among the {n_units:,} "
+        "that were masked cannot be told from chance."
     )
 
 
@@ -95,8 +95,8 @@ def _of_units(results: Results) -> Iterator[str]:
     symbol = results.selectivity.words.symbol
     if (listed := results.selectivity.chosen) is not None:
         yield (
-            f"The mask is the list {listed.name}, {n_units} units chosen by hand, and not those of "
-            "the highest score: where “top” is written, this list is meant."
+            f"The mask is the list {listed.name}, {n_units:,} units chosen by hand, and not those "
+            "of the highest score: where “top” is written, this list is meant."
         )
         n_selective = listed.n_selective_q05
     if n_selective is not None and n_selective < n_units:
@@ -104,8 +104,8 @@ def _of_units(results: Results) -> Iterator[str]:
     lower = (results.selectivity.lower_signed or {}).get(f"{results.headline_percent:g}", 0)
     if lower:
         yield (
-            f"{lower} of the {n_units} masked units have a lower mean for the target once signs "
-            "count: they answer to it by falling below zero."
+            f"{lower:,} of the {n_units:,} masked units have a lower mean for the target once "
+            "signs count: they answer to it by falling below zero."
         )
     if (base := results.baseline) is not None:
         if base.left_out:
@@ -118,7 +118,7 @@ def _of_units(results: Results) -> Iterator[str]:
     if apart := results.selectivity.separated:
         names = "; ".join(apart[:3]) + ("; …" if len(apart) > 3 else "")
         yield (
-            f"{len(apart)} units separate the conditions without any variance, so their {symbol} "
+            f"{len(apart):,} units separate the conditions without any variance, so their {symbol} "
             f"has no finite value; they rank first: {names}."
         )
     for group, intact in results.intact.items():
@@ -149,10 +149,11 @@ def _of_controls(results: Results) -> Iterator[str]:
     dose = results.headline_percent
     unmatched = results.at(dose, UNMATCHED_PART)
     if unmatched:
-        n_units = results.top().n_units
+        n_units, alone = results.top().n_units, unmatched[0].n_units
+        have, their = ("has", "its") if alone == 1 else ("have", "their")
         yield (
-            f"{unmatched[0].n_units} of the top {n_units} units have no equally loud partner in "
-            "their site: no control says what units as loud would do that are not selective."
+            f"{alone:,} of the top {n_units:,} units {have} no equally loud partner in {their} "
+            "site: no control says what units as loud would do that are not selective."
         )
     for entry in results.balances:
         if entry.percent == dose and is_matched(entry.rule):

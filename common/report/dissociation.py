@@ -72,7 +72,7 @@ def _facts(found: Dissociation) -> list[tuple[str, str]]:
     facts = [
         model_fact(model),
         ("Units", f"{first.n_units:,} {first.unit}s at {first.n_sites} sites; each mask "
-         f"{found.localizers[0].n_units} ({found.percent:g} %), replaced by {found.ablation}"),
+         f"{found.localizers[0].n_units:,} ({found.percent:g} %), replaced by {found.ablation}"),
         ("Evaluated on", f"{found.evaluation.name}: "
          + ", ".join(f"{group.n:,} {group.name}" for group in found.groups)),
     ]  # fmt: skip

@@ -133,7 +133,7 @@ def _effect_table(found: ComparedSites, asked: AskedKinds) -> Table:
     about = "" if asked.name == "items" else f"{asked.name}: "
     scale = "margin lost" if asked.other is None else "adjusted effect"
     return Table(
-        f"{about}{found.n_units} units of each kind",
+        f"{about}{found.n_units:,} units of each kind",
         f"The {scale}, in units of the margin, with its 95 % interval; the mean of matched draws "
         "of the same kind, with p over all kinds by the maximum statistic (the strictest rule); "
         f"what is beyond {asked.rule or 'matched'} ones; p of being larger than at every other "
@@ -224,7 +224,7 @@ def _method(found: ComparedSites) -> list[str]:
     n = len(found.kinds)
     return [
         f"The localizer was shown once, and read at {n} kinds of sites. Of each kind the "
-        f"{found.n_units} units with the highest score were replaced by {found.ablation}, and so "
+        f"{found.n_units:,} units with the highest score were replaced by {found.ablation}, and so "
         "were matched units of the same kind, drawn for each kind by itself; every mask was tried "
         "on all items.",
         "The adjusted effect is what the target loses more than the other group at equal intact "

@@ -44,7 +44,9 @@ def effects_by_kind(found: ComparedSites, asked: AskedKinds) -> Figure:
         label.set_fontsize(10 if label.get_text() in {each.kind for each in ranked} else 7.5)
     axes.set_ylim(rows[-1] + 0.6, -0.6)
     axes.set_xlabel(say(f"{_what(asked)} (units of the margin)"))
-    axes.set_title(say(f"{found.n_units} units of each kind, and matched ones"), fontsize="medium")
+    axes.set_title(
+        say(f"{found.n_units:,} units of each kind, and matched ones"), fontsize="medium"
+    )
     return figure
 
 
