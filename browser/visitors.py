@@ -150,17 +150,21 @@ class Visitors:
 class _Place(Generic[Model]):
     lock: threading.Lock = field(default_factory=threading.Lock)
     model: Model | None = None
-    weights: str = ""  # the model's fingerprint, once somebody asked
+    told: dict[str, Any] | None = None  # what the model says it is, once somebody asked
 
     def put(self, model: Model | None) -> None:
-        self.model, self.weights = model, ""
+        self.model, self.told = model, None
 
     def fits(self, found: SelectivityMap | None) -> bool:
-        wanted = "" if found is None else str(found.about.get("model_fingerprint", ""))
-        if wanted and not self.weights:
+        about = {} if found is None else found.about
+        if not about.get("model_fingerprint"):
+            return True
+        if self.told is None:
             model: Any = self.model
-            self.weights = model.describe()["fingerprint"]
-        return wanted in ("", self.weights)
+            self.told = {**model.describe()}
+        own = self.told.get("config")
+        alike = about["model_fingerprint"] == self.told["fingerprint"]
+        return alike and about.get("model_config", own) == own  # older maps do not say
 
 
 class Shelf(Generic[S, Model]):
@@ -195,7 +199,8 @@ class Shelf(Generic[S, Model]):
         Raises
         ------
         ModelError
-            If what the name stands for now has other weights than those of the map.
+            If what the name stands for now has other weights, or another configuration, than
+            those of the map.
         """
         key = _naming(settings)
         place = self._place(key)
@@ -207,8 +212,8 @@ class Shelf(Generic[S, Model]):
                 place.put(self._load(key))
                 if not place.fits(found):
                     raise ModelError(
-                        f"`model` {key.model}: has other weights now than those that this map was "
-                        "made of; run it again for a map of what it is now"
+                        f"`model` {key.model}: has other weights or another config.json now than "
+                        "this map was made of; run it again for a map of what it is now"
                     )
             model = place.model
             assert model is not None

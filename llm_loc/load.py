@@ -160,7 +160,8 @@ def _phantom(how: dict[str, Any], name: str, rest: str, untrained: bool) -> Lang
 
 
 def _package(how: dict[str, Any], name: str, rest: str, untrained: bool) -> LanguageModel:
-    return read_model(name, str(PACKAGES.folder(rest)), untrained, {}, how)
+    # Its file has a checksum, and its folder was written by whatever version unpacked it.
+    return replace(read_model(name, str(PACKAGES.folder(rest)), untrained, {}, how), config="")
 
 
 def _own(how: dict[str, Any], name: str, _rest: str, untrained: bool) -> LanguageModel:

@@ -355,7 +355,8 @@ def _own(name: str, _rest: str, untrained: bool) -> VisionModel:
 
 def _package(name: str, rest: str, untrained: bool) -> VisionModel:
     if not untrained:
-        return _local(name, str(PACKAGES.folder(rest)), untrained)
+        # Its file has a checksum, and its folder was written by whatever version unpacked it.
+        return replace(_local(name, str(PACKAGES.folder(rest)), untrained), config="")
     import timm
 
     return _from_timm(name, timm.create_model(PACKAGES.named(rest).architecture))

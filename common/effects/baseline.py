@@ -64,6 +64,13 @@ class Baseline(Part):
         """
         return all(_height(self.trained) > _height(each) for each in self.untrained)
 
+    def deciding(self, words: ScoreWords) -> str:
+        """The numbers that :attr:`exceeded` goes by, in words."""
+        symbol, form = ("d′", ".2f") if self.trained.d_prime else (words.symbol, words.digits)
+        own, *others = (format(_height(each), form) for each in (self.trained, *self.untrained))
+        ends = _range(*(pick(others, key=float) for pick in (min, max)))
+        return f"mean {symbol} of the most selective 1 %: {own} (untrained {ends})"
+
 
 def _height(peaks: Peaks) -> float:
     return (peaks.d_prime or peaks.score).top

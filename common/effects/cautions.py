@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from common.effects.bench import FEWEST_LABELS, Bench
-from common.effects.finding import amount, amount_within
+from common.effects.finding import amount_within
 from common.effects.judgement import EVIDENCE, Verdict
 from common.measure.control_rules import CONTROL_RULES
 
@@ -67,21 +67,19 @@ def _about_controls(head: Verdict) -> Iterator[str]:
 
 
 def _about_the_other_end(bench: Bench, percent: float) -> Iterator[str]:
-    """Whether the units that the localizer ranks last are needed as much as its first."""
+    """Whether the units that the score ranks last are needed, and as much as its first."""
     draws, column = bench.table.at(OTHER_END, percent), bench.column("top", percent)
     if not len(draws):
         return
-    ahead = bench.excess(column, draws)
-    if ahead.ci[0] > 0:
+    ahead, last = bench.excess(column, draws), bench.estimate(bench.losses[:, draws].mean(axis=1))
+    if ahead.ci[0] > 0 or last.ci[0] <= 0:
         return
-    cost = bench.coefficients
-    beside = "" if bench.other is None else f" beyond {bench.other}"
+    more = "" if bench.other is None else f" more than {bench.other}"
     yield (
-        f"The units at the other end of the ranking ({OTHER_END}), which answer to the control "
-        f"rather than the target of the localizer, cost {bench.target}{beside} "
-        f"{amount(cost[draws].mean())}, and the top {amount(cost[column])} "
-        f"({amount_within(ahead)} more): what is shown is that {bench.target} needs such units, "
-        "not that it needs them for what the localizer tells apart."
+        f"The units that the score ranks last ({OTHER_END}) cost {bench.target} "
+        f"{amount_within(last)}{more}, and the top is not shown to cost more than that "
+        f"({amount_within(ahead)}): {bench.target} needs either, so that it needs the top says "
+        "little of what the score ranks by."
     )
 
 

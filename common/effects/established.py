@@ -111,8 +111,8 @@ def _trained(results: Results) -> Told:
         return UNTOLD, LISTED
     if base is None or not base.untrained:
         return UNTOLD, "no untrained networks were shown the stimuli (the setting untrained_seeds)"
-    told = beside_untrained(base, results.selectivity.words)
-    return YES if base.exceeded else NO, told.rstrip(".")
+    rest = beside_untrained(base, results.selectivity.words).rstrip(".")
+    return YES if base.exceeded else NO, f"{base.deciding(results.selectivity.words)}. {rest}"
 
 
 def _needed(results: Results) -> Told:
@@ -135,7 +135,8 @@ def _specific(results: Results) -> Told:
 def _ranked(entry: Comparison) -> Answer:
     if entry.p <= ALPHA and entry.excess.ci[0] > 0:
         return YES
-    return UNTOLD if entry.least > ALPHA and not entry.settled else NO
+    ahead = entry.excess.effect > 0  # if only by so much that more draws could tell
+    return UNTOLD if not entry.settled and (ahead or entry.least > ALPHA) else NO
 
 
 def _deficit(results: Results) -> Told:

@@ -139,7 +139,7 @@ def _of_kinds(found: ComparedSites) -> Iterator[str]:
             )
     for pair in found.shared:
         yield (
-            f"{pair.n} of the {found.n_units:,} units of {pair.one} and of {pair.other} are the "
+            f"{pair.n:,} of the {found.n_units:,} units of {pair.one} and of {pair.other} are the "
             "same ones, in the same place."
         )
 

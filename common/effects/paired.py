@@ -95,8 +95,8 @@ def drop(
 ) -> Drop:
     """Drop of one group.
 
-    What the intact model says is right by definition where agreement is measured. Then no item can
-    be won, and the drop is a plain share, with Wilson's interval.
+    What the intact model says is right by definition where agreement is measured. Then all items
+    are right intact and none can be won: the drop is a plain share, with Wilson's interval.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def drop(
     """
     lost, won = int(np.sum(intact & ~ablated)), int(np.sum(~intact & ablated))
     n = len(intact)
-    share = measure == AGREEMENT
+    share = measure == AGREEMENT and bool(intact.all())
     between = rate(~ablated, level).ci if share else drop_interval(lost, won, n, level)
     return Drop(
         effect=(lost - won) / n,

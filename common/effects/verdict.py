@@ -103,9 +103,10 @@ def _of_units(results: Results) -> Iterator[str]:
         yield _few_selective(n_selective, n_units, symbol)
     lower = (results.selectivity.lower_signed or {}).get(f"{results.headline_percent:g}", 0)
     if lower:
+        have, it = ("has", "it answers") if lower == 1 else ("have", "they answer")
         yield (
-            f"{lower:,} of the {n_units:,} masked units have a lower mean for the target once "
-            "signs count: they answer to it by falling below zero."
+            f"{lower:,} of the {n_units:,} masked units {have} a lower mean for the target once "
+            f"signs count: {it} to it by falling below zero."
         )
     if (base := results.baseline) is not None:
         if base.left_out:

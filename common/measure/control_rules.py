@@ -130,7 +130,7 @@ def _bottom(draw: Draw) -> np.ndarray:
     rising = _rising(draw.found)
     k, n_units = len(draw.top), len(rising)
     if 2 * k > n_units:
-        raise MaskError(f"bottom control: {k} of {n_units} units would overlap the top")
+        raise MaskError(f"bottom control: {k:,} of {n_units:,} units would overlap the top")
     return rising[:k]
 
 

@@ -245,8 +245,9 @@ def local_config(name: str, rest: str) -> tuple[Path, dict[str, Any]]:
 
 
 IN_WORDS = {
-    "_name_or_path", "architectures", "dtype", "id2label", "label2id", "label_descriptions",
-    "label_names", "problem_type", "torch_dtype", "transformers_version", "use_cache",
+    "_attn_implementation", "_name_or_path", "architectures", "attn_implementation", "auto_map",
+    "dtype", "id2label", "initializer_range", "label2id", "label_descriptions", "label_names",
+    "problem_type", "torch_dtype", "transformers_version", "use_cache",
 }  # fmt: skip
 """What a configuration says of a model that changes none of its numbers, or is told elsewhere."""
 
@@ -261,7 +262,13 @@ def config_digest(config: Mapping[str, Any]) -> str:
     config : mapping
         ``config.json`` as it was read, before a library fills in what its version has by default.
     """
-    return digest_of({key: value for key, value in config.items() if key not in IN_WORDS})
+    return digest_of(_numbers_of(config))
+
+
+def _numbers_of(config: Any) -> Any:
+    if not isinstance(config, Mapping):
+        return config
+    return {key: _numbers_of(value) for key, value in config.items() if key not in IN_WORDS}
 
 
 def check_sizes(name: str, config: Mapping[str, Any]) -> None:

@@ -86,7 +86,7 @@ class RunFolder:
         self.path = path
         self.identity = {"format": FORMAT, **identity}
         self.about = about
-        self.fingerprint = digest_of(self.identity)
+        self.fingerprint = digest_of(_without_config(self.identity))
         self._lock = FileLock(path / ".lock", timeout=0)
 
     def __enter__(self) -> RunFolder:
@@ -140,8 +140,9 @@ class RunFolder:
         entry = read_sealed(known)
         if not isinstance(entry, dict):
             raise RunError(f"{known}: describes no run; choose a new folder")
-        if entry.get("fingerprint") != self.fingerprint:
-            names = ", ".join(differences(entry.get("identity", {}), self.identity)) or "format"
+        was = entry.get("identity", {})
+        if entry.get("fingerprint") != self.fingerprint or _other_config(was, self.identity):
+            names = ", ".join(differences(was, self.identity)) or "format"
             raise RunError(
                 f"`out` {self.path}: holds another run (it differs in {names}); "
                 "choose a new folder, or delete that one"
@@ -347,6 +348,27 @@ def differences(one: dict[str, Any], two: dict[str, Any], prefix: str = "") -> l
         elif left != right:
             names.append(f"{prefix}{key}")
     return names
+
+
+def _without_config(value: Any) -> Any:
+    """An identity as runs had it before they noted the configuration of their model."""
+    if isinstance(value, Mapping):
+        return {key: _without_config(each) for key, each in value.items() if key != "config"}
+    return [*map(_without_config, value)] if isinstance(value, (list, tuple)) else value
+
+
+def _configs(value: Any) -> set[str]:
+    """Fingerprints of configurations anywhere in an identity."""
+    if isinstance(value, Mapping):
+        inner = [each for key, each in value.items() if key != "config"]
+        return set().union(*map(_configs, inner), {value["config"]} if "config" in value else set())
+    return set().union(*map(_configs, value)) if isinstance(value, (list, tuple)) else set()
+
+
+def _other_config(was: Any, now: Any) -> bool:
+    """Whether both say under which configuration, and it is another one."""
+    before, after = _configs(was), _configs(now)
+    return bool(before and after and before != after)
 
 
 def library_versions() -> dict[str, str]:

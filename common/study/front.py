@@ -133,6 +133,8 @@ class Localizing(Generic[Model]):
         """The map, which knows the model that it belongs to."""
         found = self.map_of(self.model, progress)
         found.about["model_fingerprint"] = self.described.fingerprint
+        if self.described.config is not None:
+            found.about["model_config"] = self.described.config
         control = self.stimuli["side"] == "control"
         found.about[CONTROL] = digest_of(self.stimuli.loc[control, "digest"].tolist())
         return found

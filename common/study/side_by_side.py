@@ -61,7 +61,7 @@ class Side:
 
     @property
     def subject(self) -> str:
-        """The model by its weights: two runs with the same one are no two subjects."""
+        """The model by its weights: two runs with the same ones are no two subjects."""
         return self.results.model.fingerprint
 
     @property

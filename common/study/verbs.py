@@ -200,6 +200,8 @@ def open_source(front: FrontEnd[S, Model], folder: Path, **changed: Any) -> Sour
         raise RunError(f"{folder}: its map was made on other weights of {settings.model}")
     if described.config != known.get("config", described.config):  # older maps do not say
         raise RunError(f"{folder}: its map was made under another config.json of {settings.model}")
+    if described.config is not None:
+        known = {**known, "config": described.config}
     if prepared is not None and described.preprocessing != prepared:
         known = {**known, "preprocessing": described.preprocessing}
     baseline = kept_baseline(folder)

@@ -127,6 +127,21 @@ def weighed(weights: str) -> Any:
     return SimpleNamespace(weights=weights, describe=lambda: print_of, about=print_of)
 
 
+def test_a_map_of_another_configuration_is_refused_and_one_that_does_not_say_is_taken() -> None:
+    told = {"fingerprint": "w", "config": "gelu"}
+    shelf = Shelf(lambda _: SimpleNamespace(describe=lambda: told))
+    about = {"model_fingerprint": "w"}
+    for fitting in (about, {**about, "model_config": "gelu"}):
+        with shelf.held(Settings("m"), SimpleNamespace(about=fitting)):
+            pass
+    other = SimpleNamespace(about={**about, "model_config": "relu"})
+    with (
+        pytest.raises(ModelError, match=r"or another config\.json now"),
+        shelf.held(Settings("m"), other),
+    ):
+        pass
+
+
 def test_a_model_that_was_trained_again_is_loaded_anew_for_its_new_map() -> None:
     kept = ["old"]
     shelf = Shelf(lambda _: weighed(kept[-1]))
@@ -143,7 +158,7 @@ def test_a_map_of_weights_that_are_gone_is_refused_and_the_others_are_not() -> N
     shelf = Shelf(lambda _: weighed("new"))
     for _ in range(2):
         with (
-            pytest.raises(ModelError, match="`model` m: has other weights now"),
+            pytest.raises(ModelError, match="`model` m: has other weights or"),
             shelf.held(Settings("m"), weighed("old")),
         ):
             pass

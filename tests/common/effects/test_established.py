@@ -60,7 +60,11 @@ def test_made_by_training(top: float, answer: str) -> None:
                 "d_prime": None, "index": None}  # fmt: skip
 
     base = {"trained": peaks(2.0), "untrained": [peaks(0.5), peaks(top)]}
-    assert claim(made(baseline=base), "made by training").answer == answer
+    told = claim(made(baseline=base), "made by training")
+    assert told.answer == answer
+    assert told.because.startswith(
+        f"mean t of the most selective 1 %: 2.0 (untrained 0.5 to {top:.1f}). Beside 2 untrained"
+    )
     assert claim(made(), "made by training").answer == "cannot tell"
     assert claim(made(model={"untrained": True}), "made by training").answer == "no"
 
@@ -89,8 +93,11 @@ def test_one_group_cannot_be_held_against_another() -> None:
     ("changes", "answer"),
     [
         ({"p": 0.01}, "yes"),
-        ({"p": 0.3}, "no"),
-        ({"p": 0.01, "excess": estimate(0.05)}, "no"),
+        ({"p": 0.3}, "cannot tell"),  # it costs more, and more draws could show it
+        ({"p": 0.3, "settled": True}, "no"),
+        ({"p": 0.3, "excess": estimate(-0.05)}, "no"),
+        ({"p": 0.01, "excess": estimate(0.05)}, "cannot tell"),
+        ({"p": 0.01, "excess": estimate(0.05), "settled": True}, "no"),
         ({"p": 0.5, "draws": 4, "least": 0.2}, "cannot tell"),
         ({"p": 0.5, "draws": 10, "least": 0.09, "settled": True}, "no"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -228,29 +229,30 @@ def test_a_ceiling_is_warned_of() -> None:
 
 @pytest.mark.parametrize("other", ["object", None])
 def test_it_is_said_when_the_other_end_of_the_ranking_costs_as_much(other: str | None) -> None:
-    def said(loss: float, shift: float, top: float = 0.5) -> list[str]:
+    def said(loss: float, shift: float, top: float = 0.5, scatter: float = 0.3) -> list[str]:
         run = Experiment().add("t", "top", 1, 0.1, top).controls()
-        judged = judge(run.add("b", "bottom", 1, loss, shift).table(), "face", other)
+        run.add("b", "bottom", 1, loss, shift, scatter)
+        judged = judge(run.table(), "face", other)
         assert judged.outcome == ("evidence" if top else "no evidence")
-        return [each for each in judged.warnings if "other end of the ranking" in each]
+        return [each for each in judged.warnings if "ranks last" in each]
 
-    (told,) = said(loss=0.1, shift=0.5)
-    beyond = " beyond object" if other else ""
-    assert f"cost face{beyond} +0." in told
-    assert "and the top +0." in told
+    (told,) = said(loss=0.3, shift=0.5)
+    more = r" more than object" if other else ""
+    assert re.search(rf"cost face \+0\.\d+ \[\+0\.\d+, \+0\.\d+\]{more}, and the top", told)
     assert said(loss=0.3, shift=0.8)  # more than the top
     assert not said(loss=0.1, shift=0.0)
-    assert not said(loss=0.3, shift=0.5, top=0.0)  # where nothing is claimed, nothing is taken back
+    assert not said(loss=0.1, shift=0.0, scatter=9.0)  # nothing is known of it
+    assert not said(loss=0.1, shift=0.5, top=0.0)  # where nothing is claimed, nothing is taken back
 
 
 def test_the_other_end_is_held_against_the_whole_top_by_the_same_items() -> None:
     run = Experiment().add("t", "top", 1, 0.3, 0.5).controls()
-    run.add("b", "bottom", 1, 0.3, 0.6)
-    table = run.table()
-    (told,) = [e for e in judge(table, "face").warnings if "other end of the ranking" in e]
+    table = run.add("b", "bottom", 1, 0.3, 0.6).table()
+    (told,) = [each for each in judge(table, "face").warnings if "ranks last" in each]
     means = table[table["group"] == "face"].groupby("mask")["margin"].mean()
     bottom, top = means["intact"] - means["b"], means["intact"] - means["t"]
-    assert f"cost face {bottom:+.3f}, and the top {top:+.3f} ({top - bottom:+.3f} [" in told
+    assert f"cost face {bottom:+.3f} [" in told
+    assert f"more than that ({top - bottom:+.3f} [" in told
 
 
 def broken(name: str) -> pd.DataFrame:

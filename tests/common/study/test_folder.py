@@ -21,7 +21,11 @@ from common.study import folder as runs
 from common.study.folder import RunFolder, check_front, differences, front_of
 from tests.common.made import made
 
-IDENTITY = {"model": {"name": "phantom/cnn", "fingerprint": "a1"}, "seed": 0, "top": [1.0]}
+IDENTITY: dict[str, Any] = {
+    "model": {"name": "phantom/cnn", "fingerprint": "a1"},
+    "seed": 0,
+    "top": [1.0],
+}
 ABOUT = {"device": "cpu"}
 
 
@@ -48,6 +52,21 @@ def full_disk(*_: Any, **__: Any) -> NoReturn:
 
 
 # --- entering ---
+
+
+def test_a_run_is_of_one_configuration_and_older_ones_that_do_not_say_go_on(tmp_path: Path) -> None:
+    def of(config: str | None, where: str) -> RunFolder:
+        more = {} if config is None else {"config": config}
+        return a_run(tmp_path / where, model={**IDENTITY["model"], **more})
+
+    for where, first, second in (("old", None, "x"), ("kept", "x", None), ("same", "x", "x")):
+        with of(first, where) as run:
+            pass
+        with of(second, where) as again:
+            assert again.fingerprint == run.fingerprint
+    assert "(it differs in model.config)" in refused(of("y", "same"))
+    with of("y", "old"):  # it never said
+        pass
 
 
 def test_entering_describes_the_run(tmp_path: Path) -> None:
