@@ -19,6 +19,7 @@ from common.base.errors import FunclocError, ModelError
 from common.base.memory import give_back_freed_memory
 from common.base.progress import KNOWN, LEFT, NOTE, PART, Progress, spoken_seconds
 from common.measure.scores import SelectivityMap
+from common.study.folder import other_config
 from common.study.front import Model, S
 from common.study.so_far import Known, read_known
 
@@ -162,9 +163,8 @@ class _Place(Generic[Model]):
         if self.told is None:
             model: Any = self.model
             self.told = {**model.describe()}
-        own = self.told.get("config")
-        alike = about["model_fingerprint"] == self.told["fingerprint"]
-        return alike and about.get("model_config", own) == own  # older maps do not say
+        other = other_config(about.get("model_config"), self.told.get("config"))
+        return about["model_fingerprint"] == self.told["fingerprint"] and not other
 
 
 class Shelf(Generic[S, Model]):

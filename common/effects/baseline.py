@@ -67,9 +67,9 @@ class Baseline(Part):
     def deciding(self, words: ScoreWords) -> str:
         """The numbers that :attr:`exceeded` goes by, in words."""
         symbol, form = ("d′", ".2f") if self.trained.d_prime else (words.symbol, words.digits)
-        own, *others = (format(_height(each), form) for each in (self.trained, *self.untrained))
-        ends = _range(*(pick(others, key=float) for pick in (min, max)))
-        return f"mean {symbol} of the most selective 1 %: {own} (untrained {ends})"
+        untrained = [*map(_height, self.untrained)]
+        name = f"mean {symbol} of the most selective 1 %:"
+        return _compared(name, _height(self.trained), untrained, form)
 
 
 def _height(peaks: Peaks) -> float:
@@ -120,23 +120,22 @@ def beside_untrained(found: Baseline, words: ScoreWords) -> str:
     if trained.n_selective_q05 is not None:
         counts = [each.n_selective_q05 or 0 for each in others]
         told.append(f"units at q < 0.05 {trained.n_selective_q05:,} (untrained {_counts(counts)})")
-    scores = [each.score for each in others]
-    told.append(_compared(f"highest {words.symbol}", trained.score, scores, words.digits))
+    scores = [each.score.largest for each in others]
+    told.append(_compared(f"highest {words.symbol}", trained.score.largest, scores, words.digits))
     if trained.d_prime is not None:
-        peaks = [each.d_prime for each in others if each.d_prime is not None]
-        told.append(_compared("highest d′", trained.d_prime, peaks, ".2f"))
+        peaks = [each.d_prime.largest for each in others if each.d_prime is not None]
+        told.append(_compared("highest d′", trained.d_prime.largest, peaks, ".2f"))
     if trained.index is not None:
-        peaks = [each.index for each in others if each.index is not None]
-        told.append(_compared("highest index", trained.index, peaks, ".2f"))
+        peaks = [each.index.largest for each in others if each.index is not None]
+        told.append(_compared("highest index", trained.index.largest, peaks, ".2f"))
     n = len(others)
     networks = "an untrained network" if n == 1 else f"{n} untrained networks"
     return f"Beside {networks} of the same architecture: {'; '.join(told)}."
 
 
-def _compared(name: str, trained: Peak, others: Sequence[Peak], form: str) -> str:
-    values = [each.largest for each in others]
-    low, high = (format(end, form) for end in (min(values), max(values)))
-    return f"{name} {format(trained.largest, form)} (untrained {_range(low, high)})"
+def _compared(name: str, trained: float, others: Sequence[float], form: str) -> str:
+    low, high = (format(end, form) for end in (min(others), max(others)))
+    return f"{name} {format(trained, form)} (untrained {_range(low, high)})"
 
 
 def _counts(counts: Sequence[int]) -> str:

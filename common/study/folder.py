@@ -141,7 +141,8 @@ class RunFolder:
         if not isinstance(entry, dict):
             raise RunError(f"{known}: describes no run; choose a new folder")
         was = entry.get("identity", {})
-        if entry.get("fingerprint") != self.fingerprint or _other_config(was, self.identity):
+        other = other_config(_config(was), _config(self.identity))
+        if entry.get("fingerprint") != self.fingerprint or other:
             names = ", ".join(differences(was, self.identity)) or "format"
             raise RunError(
                 f"`out` {self.path}: holds another run (it differs in {names}); "
@@ -350,25 +351,23 @@ def differences(one: dict[str, Any], two: dict[str, Any], prefix: str = "") -> l
     return names
 
 
-def _without_config(value: Any) -> Any:
+def _config(identity: Any) -> Any:
+    """Under which configuration its model was; ``None`` in runs from before it was noted."""
+    model = identity.get("model") if isinstance(identity, Mapping) else None
+    return model.get("config") if isinstance(model, Mapping) else None
+
+
+def _without_config(identity: dict[str, Any]) -> dict[str, Any]:
     """An identity as runs had it before they noted the configuration of their model."""
-    if isinstance(value, Mapping):
-        return {key: _without_config(each) for key, each in value.items() if key != "config"}
-    return [*map(_without_config, value)] if isinstance(value, (list, tuple)) else value
+    if _config(identity) is None:
+        return identity
+    model = {key: value for key, value in identity["model"].items() if key != "config"}
+    return {**identity, "model": model}
 
 
-def _configs(value: Any) -> set[str]:
-    """Fingerprints of configurations anywhere in an identity."""
-    if isinstance(value, Mapping):
-        inner = [each for key, each in value.items() if key != "config"]
-        return set().union(*map(_configs, inner), {value["config"]} if "config" in value else set())
-    return set().union(*map(_configs, value)) if isinstance(value, (list, tuple)) else set()
-
-
-def _other_config(was: Any, now: Any) -> bool:
-    """Whether both say under which configuration, and it is another one."""
-    before, after = _configs(was), _configs(now)
-    return bool(before and after and before != after)
+def other_config(before: str | None, now: str | None) -> bool:
+    """Whether both say under which configuration, as older runs and maps do not, and differ."""
+    return None not in (before, now) and before != now
 
 
 def library_versions() -> dict[str, str]:

@@ -38,7 +38,7 @@ from common.study.digests import check_digests, save_digests
 from common.study.dissociation_file import NAME as DISSOCIATION
 from common.study.dissociation_file import load_dissociation
 from common.study.experiment import Described, run_experiment
-from common.study.folder import UNTRAINED, RunFolder, check_front, opened
+from common.study.folder import UNTRAINED, RunFolder, check_front, opened, other_config
 from common.study.front import Evaluating, FrontEnd, Localizing, Model, S
 from common.study.mapped import illustrate_map, is_map, load_map_results, save_map_results
 from common.study.plan import Plan, say_ablation, say_percents
@@ -198,7 +198,7 @@ def open_source(front: FrontEnd[S, Model], folder: Path, **changed: Any) -> Sour
     model, described = front.load(settings)
     if described.fingerprint != known["fingerprint"]:
         raise RunError(f"{folder}: its map was made on other weights of {settings.model}")
-    if described.config != known.get("config", described.config):  # older maps do not say
+    if other_config(known.get("config"), described.config):
         raise RunError(f"{folder}: its map was made under another config.json of {settings.model}")
     if described.config is not None:
         known = {**known, "config": described.config}
