@@ -35,7 +35,8 @@ help:
 # $(call installed,ENVIRONMENT,WHAT IS SAID OF IT,OPTIONS OF PIP): pip's thousand lines go to a file.
 define installed
 @$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "funcloc needs Python 3.11 or newer")'
-@echo 'Setting up $(1), $(2). PyTorch is large: 3 to 6 minutes, once.'
+@echo 'Setting up $(1), $(2). PyTorch is large: 7 GB, 3 to 6 minutes, once.'
+@$(PYTHON) -c 'import shutil; free = shutil.disk_usage(".").free / 1e9; free < 9 and print(f"note: this disk has {free:.1f} GB left, and setting up may take 9")'
 @$(PYTHON) -m venv $(1) && touch $(1)/.begun
 @$(1)/bin/pip install --disable-pip-version-check $(3) -e '.[dev]' >$(1)/setup.log 2>&1 \
 	|| { tail -n 20 $(1)/setup.log; echo 'Setting up failed; all that pip said is in $(1)/setup.log'; exit 1; }

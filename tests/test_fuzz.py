@@ -124,7 +124,7 @@ def test_a_text_of_ten_megabytes_is_refused_in_one_line(url: str) -> None:
 
 def test_a_picture_of_900_million_pixels_is_refused_in_one_line(url: str, folder: Path) -> None:
     save_bomb(folder / "huge.png", 30_000)
-    visitor = Client(url, verbose=False, analytics_enabled=False)
+    visitor = Client(url, verbose=False, analytics_enabled=False, download_files=False)
     with pytest.raises(AppError, match=r"huge\.png: far too many pixels"):
         visitor.predict(upload=handle_file(str(folder / "huge.png")), percent=1, api_name="/look")
     visitor.close()

@@ -104,10 +104,12 @@ def served(folder: Path) -> Iterator[str]:
 
 
 def client_of(url: str) -> Client:
-    """Somebody who uses the app from Python."""
+    """Somebody who uses the app from Python, and leaves its pictures where they are."""
     from gradio_client import Client  # takes seconds, and few tests need it
 
-    return Client(url, verbose=False, analytics_enabled=False, httpx_kwargs={"timeout": PATIENCE})
+    patient = {"timeout": PATIENCE}
+    quiet = {"verbose": False, "analytics_enabled": False, "download_files": False}
+    return Client(url, httpx_kwargs=patient, **quiet)
 
 
 def _wait(url: str, process: BaseProcess, log: Path) -> None:

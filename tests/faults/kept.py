@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import shutil
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from tests.llm_loc.conftest import save_model
 from vision_loc.models import load_model as load_vision
 
 HOME = Path(mkdtemp(prefix="funcloc-faults-"))
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 WEIGHTS = "model.safetensors"
 
 
