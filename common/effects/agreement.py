@@ -15,6 +15,9 @@ from common.effects.words import percent as said_percent
 from common.measure.masks import top_percent
 from common.measure.scores import SelectivityMap
 
+SAME = 1e-10
+"""By how much of the largest score two scores may differ and be the same one."""
+
 
 class Range(Part):
     """A number over runs."""
@@ -89,9 +92,13 @@ def agreement(
 
 
 def _correlation(one: SelectivityMap, other: SelectivityMap) -> float:
-    """Of the scores of all units; 1 where they are the same ones, also without any variance."""
+    """Of the scores of all units; 1 where they are the same ones, also without any variance.
+
+    Moments are merged half by half, and another half is another order of adding: the same scores
+    differ in their last digits.
+    """
     a, b = one.score.value, other.score.value
-    if np.array_equal(a, b):
+    if np.abs(a - b).max() <= SAME * np.abs(a).max():
         return 1.0
     return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) > 0 and np.ptp(b) > 0 else 0.0
 
@@ -109,7 +116,7 @@ def said(found: Agreement) -> list[str]:
     )
     p = "" if found.p is None else f"; p {found.p.low:.3f} to {found.p.high:.3f}"
     lines = [f"Over {found.n} seeds, at {found.percent:g} %: {told}; adjusted effect {effect}{p}."]
-    if found.correlation.low == 1:
+    if found.correlation.low == found.shared.low == 1:
         return [*lines, "The map and its masks do not depend on the seed here."]
     r, shared = found.correlation, found.shared
     return [

@@ -70,3 +70,15 @@ def test_scores_without_variance_correlate_where_they_are_the_same(make_map: Map
     assert said(agreement([first, first], JUDGED[:2], 10.0))[1] == (
         "The map and its masks do not depend on the seed here."
     )
+
+
+def test_scores_that_differ_by_their_last_digits_are_the_same(make_map: MapMaker) -> None:
+    """Of which a plain correlation is now and then a digit below 1."""
+    first, rng = make_map(), np.random.default_rng(0)
+    for _ in range(20):
+        same = rescored(first, first.t * (1 + rng.uniform(-1e-14, 1e-14, 100)))
+        found = agreement([first, same], JUDGED[:2], 10.0)
+        assert found.correlation.low == 1
+        assert "do not depend on the seed" in said(found)[1]
+    other = rescored(first, first.t + rng.uniform(-1e-6, 1e-6, 100))
+    assert "r = 1.00" in said(agreement([first, other], JUDGED[:2], 10.0))[1]
