@@ -347,15 +347,16 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
         if settings.items is not None:
             read = fewer(read, settings.items, settings.seed)
         tokens = Tokenized(model, read)
+        digest = read.fingerprint()
         described = DescribedEvaluation(
-            name=read.name, warning=items_warning(read), chances=read.chances
+            name=read.name, warning=items_warning(read), chances=read.chances, shown=digest
         )
         if read.subset is not None:
             described = described.model_copy(update={"subset": read.subset})
         return Texts(
             items=Items(read.names, read.groups, read.target, read.other, read.labels, read.levels),
             described=described,
-            stimuli=read.fingerprint(),
+            stimuli=digest,
             digests=read.digests(),
             word="texts",
             texts=[

@@ -264,7 +264,10 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
                 None if agreed else labels,
                 measure=AGREEMENT if agreed else ACCURACY,
             ),
-            described=_describe_evaluation(replace(shown, warning=_warning(shown, digests))),
+            described=_describe_evaluation(
+                replace(shown, warning=_warning(shown, digests)),
+                digest_of(sorted(zip(names, groups.tolist(), digests, strict=True))),
+            ),
             stimuli=_identity(identified(digest, shown.skipped), settings),
             digests=list(zip(names, digests, strict=True)),
             word="pictures",
@@ -359,7 +362,7 @@ def _identity(stimuli: str, settings: Settings) -> str:
     return digest_of([stimuli, *other]) if other else stimuli
 
 
-def _describe_evaluation(items: Benchmark) -> DescribedEvaluation:
+def _describe_evaluation(items: Benchmark, digest: str) -> DescribedEvaluation:
     shown = {picture.label for picture in items.pictures if picture.label >= 0}
     groups = sorted({picture.condition for picture in items.pictures})
     alike = {
@@ -374,5 +377,6 @@ def _describe_evaluation(items: Benchmark) -> DescribedEvaluation:
         skipped=reported(items.skipped),
         classes={str(label): items.class_name(label) for label in sorted(shown)},
         chances=dict.fromkeys(groups, 1 / len(items.choose_from)) if items.choose_from else {},
+        shown=digest,
     )
     return described.model_copy(update={key: told for key, told in alike.items() if told})

@@ -197,6 +197,8 @@ class DescribedEvaluation(OpenPart):
     """Which part of the items was evaluated, where not all were."""
     within_margin: WithinMargin | None = None
     """How items were paired by their intact margin, where they were."""
+    shown: str | None = None
+    """Digest of its items by content and group, the same whatever classes a model has."""
 
     def of(self, items: Items, overlap: int) -> Evaluation:
         """The same with what the items say.

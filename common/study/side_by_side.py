@@ -200,15 +200,19 @@ def _key(side: Side, order: str) -> Any:
     return -row["effect"] if order == "effect" else row[order]
 
 
-def _evaluated(side: Side) -> str:
-    tested = side.identity.get("evaluation")
-    return str(tested.get("stimuli")) if isinstance(tested, Mapping) else ""
+def _evaluated(sides: Sequence[Side]) -> set[str]:
+    """Digests of the items; of older runs those that hold the numbers of a model's classes, too."""
+    shown = [side.results.evaluation.shown for side in sides]
+    if all(shown):
+        return {str(each) for each in shown}
+    tested = [side.identity.get("evaluation") for side in sides]
+    return {str(each.get("stimuli")) if isinstance(each, Mapping) else "" for each in tested}
 
 
 def _warnings(sides: Sequence[Side]) -> list[str]:
     """Where runs differ in more than their model."""
     said = []
-    if len({_evaluated(side) for side in sides}) > 1:
+    if len(_evaluated(sides)) > 1:
         said.append(
             "The runs were evaluated on different items: their accuracies and effects are not of "
             "one thing."
@@ -228,6 +232,8 @@ def _warnings(sides: Sequence[Side]) -> list[str]:
         said.append(f"The runs choose units in different ways ({', '.join(other)}).")
     if len({str(side.settings.get("within")) for side in sides}) > 1:
         said.append("The groups of some runs were made alike, and those of others were not.")
+    if _differ(sides, "classes"):
+        said.append("Some runs let the model choose among all of its classes, and others do not.")
     if len({side.subject for side in sides}) < len(sides):
         said.append(
             "Some runs are of the same model: one model is one subject, so they are not "

@@ -143,3 +143,14 @@ def test_ten_classes_of_which_the_benchmark_has_half_of_its_own(
     assert len(every) == len(BENCHMARK) * EACH
     assert agreed.evaluation.class_match is None
     assert set(agreed.evaluation.classes) == {str(n) for n in every["label"]}
+
+
+def test_the_same_pictures_are_known_as_such_by_models_of_other_classes(
+    pictures: Path, tmp_path: Path
+) -> None:
+    shown = []
+    for n, known in enumerate((BENCHMARK, [*OTHERS, *BENCHMARK[::-1]], [*OTHERS, *BENCHMARK[:4]])):
+        folder = model_folder(tmp_path / f"model-{n}", len(known), known)
+        shown.append(measured(folder, pictures, tmp_path / f"run-{n}")[0].evaluation.shown)
+    assert shown[0] == shown[1] != shown[2]
+    assert shown[0] is not None

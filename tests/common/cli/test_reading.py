@@ -12,23 +12,26 @@ import pytest
 from common.measure.masks import save_masks, top_percent
 from common.study.results import save_results
 from common.study.unit_list import chosen_map
-from tests.common.made import estimate, judgement, made, verdict_at
+from tests.common.made import EVALUATION, estimate, judgement, made, verdict_at
 from tests.common.measure.test_unit_table import made as made_map
 from vision_loc.cli import main
+
+SETTINGS = {"score": "welch", "kind": "block", "within": None, "classes": "all"}
 
 
 def make(root: Path, name: str, model: str, effect: float, **more: Any) -> str:
     folder = root / name
     folder.mkdir()
+    seen = {**EVALUATION, "shown": more.pop("shown", "same")}
     about = {
         "identity": {"evaluation": {"stimuli": more.pop("stimuli", "same")}},
-        "settings": {"score": "welch", "kind": "block", "within": None, **more.pop("set", {})},
+        "settings": SETTINGS | more.pop("set", {}),
         "started": name,
     }
     (folder / "run.json").write_text(json.dumps(about))
     judged = judgement((verdict_at(1.0, adjusted=estimate(effect)),))
     described = {"name": model, "fingerprint": model * 2, "n_parameters": 1, "dtype": "float32"}
-    save_results(folder, made(model=described, judgement=judged, **more))
+    save_results(folder, made(model=described, judgement=judged, evaluation=seen, **more))
     return str(folder)
 
 
@@ -65,10 +68,11 @@ def test_models_are_sorted_and_pooled(
     ("model", "more", "note"),
     [
         ("same", {}, "one model is one subject"),
-        ("other", {"stimuli": "others"}, "evaluated on different items"),
         ("other", {"ablation": "mean"}, "replace units in different ways"),
         ("other", {"set": {"score": "gradient", "kind": "attn"}}, "ways (kind, score)"),
         ("other", {"set": {"within": "margin"}}, "groups of some runs were made alike"),
+        ("other", {"set": {"classes": "shared"}}, "choose among all of its classes"),
+        ("other", {"shown": "others"}, "evaluated on different items"),
     ],
 )
 def test_what_makes_them_hard_to_compare_is_said_and_nothing_pooled(
@@ -80,6 +84,20 @@ def test_what_makes_them_hard_to_compare_is_said_and_nothing_pooled(
     said = " ".join(capsys.readouterr().out.split())
     assert note in said
     assert "Mean over" not in said
+
+
+def test_items_are_the_same_ones_whatever_number_a_model_gives_their_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = make(tmp_path, "one", "a", 0.1, stimuli="with classes 3 and 5")
+    two = make(tmp_path, "two", "b", 0.2, stimuli="with classes 301 and 505")
+    assert run(monkeypatch, "compare", one, two) == 0
+    assert "Mean over 2 models" in capsys.readouterr().out
+    # Where a run is older, what it was evaluated on is known with its classes alone.
+    old = make(tmp_path, "old", "c", 0.2, stimuli="with classes 301 and 505", shown=None)
+    for other, same in ((one, False), (two, True)):
+        assert run(monkeypatch, "compare", other, old) == 0
+        assert ("Mean over 2 models" in capsys.readouterr().out) is same
 
 
 def test_what_cannot_be_compared_is_one_line(
