@@ -361,8 +361,8 @@ def compare_all(name: str | None, rival: str | None, others: Sequence[str] | Non
     if not others or len(named) < 2:
         return ["", gr.Image(visible=False)]
     sides = side_by_side([finished_run(each).folder for each in named])
-    runs = [(side.folder.name, side.results.judgement) for side in sides.sides]
-    return [fragments.together(sides), pictures.drawn(figures.forest(runs, sides.pooled), FOREST)]
+    drawn = figures.forest(sides.named, sides.pooled, sides.apart)
+    return [fragments.together(sides), pictures.drawn(drawn, FOREST)]
 
 
 # --- deleting ---

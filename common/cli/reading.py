@@ -143,9 +143,8 @@ def _draw(path: Path, sides: SideBySide) -> None:
     """Draw a forest plot in the format that the file's name asks for."""
     if path.suffix not in FORMATS:
         raise SettingError(f"`figure` {path.name}: choose a name that ends in {', '.join(FORMATS)}")
-    runs = [(each.folder.name, each.results.judgement) for each in sides.sides]
     try:
-        forest(runs, sides.pooled).savefig(path)
+        forest(sides.named, sides.pooled, sides.apart).savefig(path)
     except OSError as error:
         raise RunError(f"{path}: cannot be written ({error.strerror})") from error
 

@@ -13,6 +13,7 @@ import pandas as pd
 from common.base.errors import RunError
 from common.base.files import read_json
 from common.effects.finding import amount_within
+from common.effects.judgement import Judgement
 from common.effects.pooled import Pooled, pooled
 from common.effects.results import Results
 from common.effects.words import percent
@@ -137,6 +138,19 @@ class SideBySide:
     def table(self) -> pd.DataFrame:
         """A row a run."""
         return pd.DataFrame([side.row for side in self.sides])
+
+    @property
+    def apart(self) -> str:
+        """What tells the rows apart: ``model`` where each is of another one, otherwise ``run``."""
+        return "model" if len({side.model for side in self.sides}) == len(self.sides) else "run"
+
+    @property
+    def named(self) -> list[tuple[str, Judgement]]:
+        """Of each row its name and what was found."""
+        by_model = self.apart == "model"
+        names = [side.model if by_model else side.folder.name for side in self.sides]
+        found = [side.results.judgement for side in self.sides]
+        return list(zip(names, found, strict=True))
 
     @property
     def mean_said(self) -> str | None:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def forest(runs: Sequence[tuple[str, Judgement]], mean: Pooled | None = None) -> Figure:
+def forest(
+    runs: Sequence[tuple[str, Judgement]], mean: Pooled | None = None, apart: str = "run"
+) -> Figure:
     """A forest plot.
 
     Parameters
@@ -24,6 +26,8 @@ def forest(runs: Sequence[tuple[str, Judgement]], mean: Pooled | None = None) ->
         A name and what was found, from the top down. Evidence has a full mark.
     mean : Pooled, optional
         Over models, as a diamond beneath.
+    apart : str
+        What the names are of.
 
     Examples
     --------
@@ -48,6 +52,6 @@ def forest(runs: Sequence[tuple[str, Judgement]], mean: Pooled | None = None) ->
     axes.axvline(0, color=INK, lw=0.8, ls=":")
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_ylabel("run")
+    axes.set_ylabel(apart)
     axes.set_xlabel(say("adjusted effect (units of the margin) with its 95 % interval"))
     return figure

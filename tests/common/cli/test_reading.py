@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from common.measure.masks import save_masks, top_percent
+from common.report.figures import forest
 from common.study.results import save_results
+from common.study.side_by_side import side_by_side
 from common.study.unit_list import chosen_map
 from tests.common.made import EVALUATION, estimate, judgement, made, verdict_at
 from tests.common.measure.test_unit_table import made as made_map
@@ -62,6 +64,24 @@ def test_models_are_sorted_and_pooled(
     held = json.loads(capsys.readouterr().out)
     assert [row["model"] for row in held["runs"]] == ["high", "low"]
     assert held["pooled"]["effect"] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("models", "apart", "names"),
+    [(("small", "large"), "model", ["large", "small"]), (("same", "same"), "run", ["two", "one"])],
+)
+def test_a_forest_plot_names_what_tells_the_runs_apart(
+    models: tuple[str, str], apart: str, names: list[str], tmp_path: Path
+) -> None:
+    runs = [
+        make(tmp_path, name, model, effect)
+        for name, model, effect in zip(("one", "two"), models, (0.1, 0.2), strict=True)
+    ]
+    sides = side_by_side([Path(each) for each in runs])
+    assert (sides.apart, [name for name, _ in sides.named]) == (apart, names)
+    axes = forest(sides.named, sides.pooled, sides.apart).axes[0]
+    assert axes.get_ylabel() == apart
+    assert [each.get_text() for each in axes.get_yticklabels()][:2] == names
 
 
 @pytest.mark.parametrize(
