@@ -363,6 +363,7 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
                 MeasuredText(text.name, text.window, tokens.bytes[text.name]) for text in read.texts
             ],
             area=model.area,
+            area_of=("phantom-lm:language",),
             model=model,
             benchmark=read,
             settings=settings,

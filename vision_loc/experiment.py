@@ -272,6 +272,7 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
             digests=list(zip(names, digests, strict=True)),
             word="pictures",
             area=model.area,
+            area_of=("phantom:faces", "phantom-planted:"),
             model=model,
             benchmark=shown,
             settings=settings,

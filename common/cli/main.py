@@ -40,13 +40,25 @@ def run_command(command: Callable[..., Any], name: str) -> None:
         # typer keeps its usage errors private; they are told by the method that formats them.
         if not hasattr(error, "format_message"):
             raise
-        if message := error.format_message():
-            _fail(name, f"{message} (see {name} --help)")
+        if message := _wrong_call(name, error, command):
+            _fail(name, message)
         sys.exit(0)  # called without a command: the help was printed
     else:
         if status == INTERRUPTED:  # what typer makes of Ctrl-C
             _fail(name, STOPPED)
         sys.exit(status if isinstance(status, int) else 0)
+
+
+def _wrong_call(name: str, error: Any, command: Callable[..., Any]) -> str:
+    """What typer says of a wrong call, and which help to read; nothing where help was printed."""
+    message = error.format_message()
+    asked = getattr(getattr(error, "ctx", None), "command_path", None) or name
+    if type(error).__name__ == "NoSuchOption" and isinstance(command, typer.Typer):
+        verbs = getattr(typer.main.get_command(command), "commands", {})
+        own = [verb for verb, each in verbs.items() if error.option_name in options_of(each)]
+        if own:  # similar options of this one would be no help
+            message = f"{error.message}; it is of {', '.join(own)}"
+    return f"{message} (see {asked} --help)" if message else ""
 
 
 def spoken(message: str, command: Callable[..., Any]) -> str:

@@ -80,7 +80,7 @@ class ByClass(Part):
     classes: tuple[OneClass, ...]
     """Every class with two items or more."""
     correlations: tuple[Serving, ...]
-    """Among all of them, and among those of either group."""
+    """Among all of them, and among those of either group, where response and loss vary."""
 
 
 class _Split:
@@ -108,6 +108,11 @@ class _Split:
             self.sizes.append((len(own[0]), len(own[1])))
             for half, places in enumerate(own):
                 self.means[half, row, places] = 1 / len(places)
+
+    def varies(self, response: Floats, loss: Floats, inside: Sequence[int]) -> bool:
+        """Whether classes differ in response and in loss, in either half: ranks need that."""
+        halves = [(self.means @ values)[:, inside] for values in (response, loss)]
+        return all(bool((np.ptp(each, axis=1) > 0).all()) for each in halves)
 
     def correlations(self, response: Floats, losses: Floats, inside: Sequence[int]) -> Floats:
         """Mean of both ways round, of every column of losses; shape (n_masks,)."""
@@ -185,6 +190,8 @@ def by_class(
     for among in ("all", *items.judged):
         rows = [i for i, (group, _) in enumerate(split.names) if among in ("all", group)]
         if len(rows) < LEAST_CLASSES or (among != "all" and len(rows) == len(classes)):
+            continue
+        if not split.varies(answers, own, rows):
             continue
         rho = float(split.correlations(answers, own[:, None], rows)[0])
         matched = [

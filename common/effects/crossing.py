@@ -25,7 +25,7 @@ from common.effects.bench import whole_labels
 from common.effects.claim import NO, UNTOLD, YES, Answer
 from common.effects.controls import ranks_over_doses
 from common.effects.dissociation import Cell, Double, Drawn, Group, Lead, Overlap
-from common.effects.judge import ALPHA, FEWEST_ITEMS
+from common.effects.judge import ALPHA, FEWEST_CHANGED, FEWEST_ITEMS
 from common.effects.judgement import Estimate
 from common.effects.margins import Design, design
 from common.effects.measured import ACCURACY, Measure
@@ -129,10 +129,11 @@ def crossed(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[list[Group]
     for (row, column), own, p_alone, p in zip(places, leads, alone, holm(alone), strict=True):
         bench, against_draws = benches[column], tuple(drawn[row, column])
         loss = bench.estimate(bench.loss(rows[row], rows[row].top))
-        answer, because = _answer(len(bench.column.margin), loss, own, p, against_draws)
         correct = rows[row].corrects[rows[row].top.name][column]
         intact = bench.column.correct
         right = None if correct is None or intact is None else (intact, correct)
+        sizes = len(bench.column.margin), FEWEST_CHANGED if right is None else _n_changed(*right)
+        answer, because = _answer(*sizes, loss, own, p, against_draws)
         cell = Cell(
             localizer=rows[row].localizer,
             group=bench.column.name,
@@ -262,8 +263,12 @@ def _drawn(rows: Sequence[Row], benches: Sequence[_Bench]) -> dict[tuple[int, in
     return found
 
 
+def _n_changed(intact: Bools, ablated: Bools) -> int:
+    return int(np.count_nonzero(intact != ablated))
+
+
 def _answer(
-    n: int, loss: Estimate, leads: Sequence[Lead], p: float, drawn: Sequence[Drawn]
+    n: int, changed: int, loss: Estimate, leads: Sequence[Lead], p: float, drawn: Sequence[Drawn]
 ) -> tuple[Answer, str]:
     """Whether a cell is singled out, and why not."""
     if n < FEWEST_ITEMS:
@@ -279,4 +284,7 @@ def _answer(
     if not drawn or any(entry.p > ALPHA for entry in drawn):
         few = min((entry.draws for entry in drawn), default=0)
         return UNTOLD, f"{few} draws of matched masks cannot give a p of {ALPHA:g}"
+    if changed < FEWEST_CHANGED:
+        items = "item" if changed == 1 else "items"
+        return UNTOLD, f"{changed} {items} became right or wrong, and {FEWEST_CHANGED} are needed"
     return YES, ""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from common.effects.claim import UNTOLD, YES
 from common.effects.dissociation import Cell, Dissociation
-from common.effects.finding import amount, amount_within
+from common.effects.finding import amount, amount_within, between_amounts
 from common.effects.judge import ALPHA
 from common.effects.words import between, of_model, percent, points, skipped_warning
 
@@ -99,7 +99,9 @@ def _lost(found: Dissociation, group: str) -> str:
     own = sorted((c for c in found.cells if c.group == group), key=lambda c: -c.loss.effect)
     said = [_short(cell) for cell in own]
     unit = " of margin" if own[0].drop is None else " points"
-    return f"{said[0]}{unit}; next is {own[1].localizer} with {said[1]}"
+    drop = own[0].drop
+    interval = between_amounts(own[0].loss.ci) if drop is None else between(drop.ci)
+    return f"{said[0]}{unit} {interval}; next is {own[1].localizer} with {said[1]}"
 
 
 def _short(cell: Cell) -> str:

@@ -121,7 +121,9 @@ def _verdict(bench: Bench, ranks: MatchedRanks, percent: float) -> Verdict:
         adjusted=adjusted,
         plain=bench.plain(column),
         interaction=interaction,
-        smallest_visible=bench.smallest_visible(column, matched),
+        smallest_visible=bench.smallest_visible(
+            column, [entry for entry in matched if entry.against == ranks.part]
+        ),
         comparisons=comparisons,
         groups=bench.groups(column),
         n_changed=changed,

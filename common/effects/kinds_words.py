@@ -53,7 +53,13 @@ def _matched(asked: AskedKinds) -> str:
     if more:
         return f"More than matched units of the same kind take it at {_listed(more)}."
     if untold:
-        return f"Whether matched units take as much cannot be told ({untold[0].because})."
+        kinds = _listed([each.kind for each in untold])
+        where = "" if len(untold) == 1 else f"at {untold[0].kind}: "
+        rest = "" if len(untold) == len(asked.kinds) else "; at no other is it shown to be more"
+        return (
+            f"Whether matched units take as much cannot be told at {kinds} "
+            f"({where}{untold[0].because}){rest}."
+        )
     return "At no kind is it shown to be more than matched units of that kind take."
 
 

@@ -55,7 +55,7 @@ class Massive(Part):
     """The loudest, at most 20 of them."""
     masks: dict[str, float]
     """By mask of the headline dose, how many times as loud as the median unit of its site a unit of
-    it is (geometric mean)."""
+    it is (geometric mean; of weights, of which many are next to nothing, the median)."""
 
 
 def describe_massive(found: SelectivityMap, masks: Sequence[Mask], headline: float) -> Massive:
@@ -77,7 +77,6 @@ def describe_massive(found: SelectivityMap, masks: Sequence[Mask], headline: flo
     numbers = (units - found.offsets[sites]).tolist()
     at_sites = Counter(numbers) if found.unit == "channel" else Counter()
     listed = zip(units[:LISTED].tolist(), sites.tolist(), numbers, strict=False)
-    level = np.log(np.maximum(times, np.finfo(float).tiny))
     return Massive(
         threshold=threshold_of(found),
         measure=SIZE if found.unit == WEIGHT else MEAN if found.peak is None else PEAK,
@@ -101,8 +100,14 @@ def describe_massive(found: SelectivityMap, masks: Sequence[Mask], headline: flo
             for unit, site, number in listed
         ),
         masks={
-            mask.name: float(np.exp(level[mask.units].mean()))
+            mask.name: _level(times[mask.units], found.unit)
             for mask in masks
             if mask.percent == headline
         },
     )
+
+
+def _level(times: np.ndarray, unit: str) -> float:
+    if unit == WEIGHT:
+        return float(np.median(times))
+    return float(np.exp(np.log(np.maximum(times, np.finfo(float).tiny)).mean()))

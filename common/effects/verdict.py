@@ -122,8 +122,8 @@ def _of_units(results: Results) -> Iterator[str]:
             f"{len(apart):,} units separate the conditions without any variance, so their {symbol} "
             f"has no finite value; they rank first: {names}."
         )
-    for group, intact in results.intact.items():
-        chance = results.chance(group)
+    for group in results.groups:
+        chance, intact = results.chance(group), results.intact[group]
         if chance is not None and intact.ci[0] <= chance:
             yield f"Intact accuracy on {group} is not above chance ({percent(chance)})."
 

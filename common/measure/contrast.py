@@ -16,6 +16,7 @@ import numpy as np
 from common.base import team
 from common.base.errors import DataError
 from common.base.heavy import torch
+from common.base.memory import give_back_beyond
 from common.base.progress import NOTE, Progress, silent
 from common.measure.batch import Batch as Batch
 from common.measure.batch import Fitting as Fitting
@@ -179,6 +180,7 @@ def show_all(
                     fitting(batch)
         done += sum(len(batch.where) for batch in some)
         progress("localize", done, n_stimuli)
+        give_back_beyond()
 
 
 def kept_with_it(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from common.effects.by_class import Serving
+from collections import Counter
+from collections.abc import Iterator
+
+from common.effects.by_class import LEAST_CLASSES, ByClass, Serving
 from common.effects.results import Results
 from common.report.figures.classes import loss_by_response
 from common.report.parts import Section
@@ -21,12 +24,25 @@ def class_section(results: Results) -> list[Section]:
         f"Scatter of {len(found.classes)} classes: {'; '.join(map(said, found.correlations))}.",
     )
     told = [f"{said(each)[0].upper()}{said(each)[1:]}." for each in found.correlations]
+    told += [f"{each}." for each in _untold(results, found)]
     about = (
         "No item serves both axes; correlations are Spearman’s, the mean of both ways round. "
         "Classes that are harder may lose more under any mask: a small p says that the response "
         "goes with this mask’s loss more than with that of matched ones."
     )
     return [Section("Which classes", [figure], [*told, about])]
+
+
+def _untold(results: Results, found: ByClass) -> Iterator[str]:
+    """Groups with classes enough, among which nothing can be ranked."""
+    known = {each.among for each in found.correlations}
+    sizes = Counter(each.group for each in found.classes)
+    for group in results.groups:
+        if LEAST_CLASSES <= sizes[group] < len(found.classes) and group not in known:
+            yield (
+                f"Among those of {group} ({sizes[group]}) no correlation can be told: in one half "
+                "of the items at least all of them answer alike, or lose alike"
+            )
 
 
 def said(each: Serving) -> str:

@@ -104,11 +104,11 @@ def _weighed(
     if quiet is not None:
         share = quiet / top
         if share >= MOST:
-            left = percent(min(share, 1.0))
+            left = _part(share)
             if loud is not None and loud / top >= MOST:
                 return (
                     f"So {left} of it is left without them, but they alone cost "
-                    f"{percent(min(loud / top, 1.0))} of it, too: harms do not add up, and either "
+                    f"{_part(loud / top)} of it, too: harms do not add up, and either "
                     "would do, so it cannot be said whose it is."
                 )
             return f"So {left} of it is left without them: it is mostly not theirs."
@@ -120,6 +120,10 @@ def _weighed(
     if massive.in_top.get(f"{dose:g}", 0):
         return "The top holds nothing else, so they cannot be told apart here."
     return "The top holds none of them, so what it costs is not theirs."
+
+
+def _part(share: float) -> str:
+    return "all" if share >= 1 else percent(share)
 
 
 def _judged(results: Results) -> Judgement:

@@ -89,9 +89,9 @@ def _effects(found: ComparedSites) -> list[Shown]:
     return [
         shown(
             effects_by_kind(found, asked),
-            f"{'' if asked.name == 'items' else f'{asked.name}: '}the top mask of every kind with "
-            "its 95 % interval (full: evidence over all kinds), and below it each matched draw of "
-            "the same kind (bar: mean of a rule).",
+            f"{'The' if asked.name == 'items' else f'{asked.name}: the'} top mask of every kind "
+            "with its 95 % interval (full: evidence over all kinds), and below it each matched "
+            "draw of the same kind (bar: mean of a rule).",
             "; ".join(
                 f"{each.kind} {amount_within(each.adjusted)}"
                 + "".join(f", {rule.rule} {amount(rule.mean)} on average" for rule in each.drawn)

@@ -25,7 +25,7 @@ LOSERS = 15
 
 def mcnemar(results: Results) -> str:
     groups = results.top().groups
-    return ", ".join(f"{name} {_p(effect.mcnemar_p)}" for name, effect in groups.items())
+    return ", ".join(f"{name} {_p(groups[name].mcnemar_p)}" for name in results.groups)
 
 
 def _p(p: float) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from common.base import team
 from common.base.heavy import torch
+from common.base.memory import give_back_beyond
 from common.base.progress import PART, Progress, silent
 from common.effects.items import Outcome
 from common.measure.masks import Mask
@@ -155,6 +156,7 @@ def under_masks(
                 done += _keep_others(kept, keys, team.exchanged(own), shown.sizes)
                 if watch is not None:
                     watch(some[-1][0] + 1)
+                give_back_beyond()
     except BaseException:
         kept.flush()  # somebody stopped it: the same command goes on from here
         raise

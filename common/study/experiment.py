@@ -349,7 +349,8 @@ def _beside(
             describe_text(text, masks, outcomes, resampler) for text in described.texts
         )
         parts["text_judgements"] = _text_judgements(described.texts, masks, outcomes)
-    if described.area and found.unit != WEIGHT:  # which is of channels
+    sites = {site.module for site in found.sites}
+    if sites & described.area.keys() and found.unit != WEIGHT:  # which is of channels
         parts["area"] = share_of_area(described.area, found, plan.percents)
     return parts
 

@@ -173,6 +173,8 @@ class Evaluating(ABC):
         What the items are called in a message.
     area : mapping of str to array of int
         The built-in area of a phantom: channels by module path.
+    area_of : tuple of str
+        What the name of a localizer that looks for this area may begin with.
     texts : sequence of MeasuredText
         Texts whose perplexity is measured beside the items.
     made_by : Settings, optional
@@ -186,6 +188,7 @@ class Evaluating(ABC):
     digests: Sequence[tuple[str, str]]
     word: str
     area: Mapping[str, np.ndarray] = field(default_factory=dict)
+    area_of: tuple[str, ...] = ("",)
     texts: Sequence[MeasuredText] = ()
     made_by: Settings | None = None
 

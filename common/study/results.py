@@ -22,6 +22,13 @@ SCHEMA = 2
 
 AnyPart = TypeVar("AnyPart", bound=BaseModel)
 
+OTHERS = {
+    "dissociation.json": "a dissociation",
+    "sites.json": "a comparison of kinds of sites",
+    "seeds.json": "runs of several seeds, each in a folder inside",
+}
+"""What else a folder may hold that is no run."""
+
 
 def load_results(folder: Path) -> Results:
     """What a finished run found.
@@ -38,6 +45,9 @@ def load_results(folder: Path) -> Results:
     """
     path = folder / NAME
     if not path.is_file():
+        what = next((what for name, what in OTHERS.items() if (folder / name).is_file()), "")
+        if what:
+            raise RunError(f"{folder}: holds {what}, and no run of its own (no {NAME})")
         raise RunError(f"{folder}: holds no finished run (no {NAME})")
     check_digests(folder, NAME)
     return checked(Results, _migrated(read_json(path), path), path)

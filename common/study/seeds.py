@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from common.base.errors import SettingError
+from common.base.errors import RunError, SettingError
 from common.base.files import digest_of, json_text, save_text
 from common.base.progress import Progress, silent
 from common.effects.agreement import Agreement, agreement
@@ -56,11 +56,15 @@ def run_seeds(
     ------
     SettingError
         If there are fewer than two.
+    RunError
+        If the folder holds a run of its own.
     """
     if n < 2:
         raise SettingError(f"`seeds` {n}: give 2 or more")
     settings = settings.to_evaluate()
     folder = out or _default_folder(settings)
+    if (folder / "run.json").exists():
+        raise RunError(f"`out` {folder}: holds a run; seeds have a folder around theirs")
     folders, maps, judged, percent = [], [], [], settings.plan.headline
     for each in _each(settings, n):
         results, path, _ = run(front, each, folder / f"seed-{each.seed}", progress)

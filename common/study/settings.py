@@ -185,7 +185,7 @@ class Settings(Declared):
         str,
         Setting("What ranks the units, so that the highest are the mask: how differently they "
                 "answer (welch), or what the loss would gain without "
-                "them (gradient); docs/scores.md",
+                "them (gradient); saliency is of weights, all others of units; docs/scores.md",
                 LOCALIZING, SCORE_RULES, label="Score"),
     ] = DEFAULT_SCORE  # fmt: skip
     effort: Annotated[

@@ -19,7 +19,7 @@ from common.effects.results import Results
 from common.effects.words import percent
 from common.measure.sites import WEIGHT
 from common.report.verdicts import BADGES
-from common.study.results import load_results
+from common.study.results import NAME, load_results
 
 ORDER = ("effect", "model", "started")  # rows may be sorted by these
 HEADS = (
@@ -176,7 +176,7 @@ def side_by_side(folders: Sequence[Path], order: str = "effect") -> SideBySide:
     Parameters
     ----------
     folders : sequence of Path
-        Finished runs, two or more.
+        Finished runs, two or more; what else is among them is left out with a warning.
     order : {"effect", "model", "started"}
         What rows are sorted by: effects fall, the others rise.
 
@@ -187,6 +187,11 @@ def side_by_side(folders: Sequence[Path], order: str = "effect") -> SideBySide:
     """
     if len(folders) < 2:
         raise RunError("comparing needs two run folders or more")
+    others = [each for each in folders if each.exists() and not (each / NAME).is_file()]
+    if len(folders) - len(others) > 1:
+        folders = [each for each in folders if each not in others]
+    else:  # the first of them is the error
+        others = []
     known = [folder.resolve() for folder in folders]
     twice = next((folder for folder in known if known.count(folder) > 1), None)
     if twice is not None:
@@ -195,6 +200,9 @@ def side_by_side(folders: Sequence[Path], order: str = "effect") -> SideBySide:
     sides.sort(key=lambda side: _key(side, order))
     warnings = [*_warnings(sides)]
     alike = not warnings and len({side.results.localizer.name for side in sides}) == 1
+    if others:
+        names = ", ".join(each.name for each in others[:3]) + (", …" if len(others) > 3 else "")
+        warnings.append(f"Left out, for there is no finished run in it: {names}.")
     return SideBySide(tuple(sides), tuple(warnings), _pooled(sides) if alike else None)
 
 

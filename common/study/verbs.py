@@ -373,9 +373,8 @@ def _described(
     overlap: int,
     baseline: Baseline | None,
 ) -> Described:
-    return Described(
-        model, localizer, tested.described, overlap, tested.area, tested.texts, baseline
-    )
+    area = tested.area if localizer.name.startswith(tested.area_of) else {}
+    return Described(model, localizer, tested.described, overlap, area, tested.texts, baseline)
 
 
 def _default_folder(settings: Settings, identity: dict[str, Any]) -> Path:

@@ -24,6 +24,7 @@ from llm_loc.stimuli.tables import LINES, alternatives, items_in
 from llm_loc.stimuli.texts import digest_of_text
 
 REST, NEITHER = "rest", "neither"
+WHOLE = "version of"  # no name of a column that somebody's table may have
 WINDOW, FEWEST_WINDOWS = 128, 30  # the fewest that a verdict takes
 
 
@@ -71,6 +72,8 @@ class Benchmark:
         What a reader should know of the groups.
     subset : Subset, optional
         Which part it is of a larger one; see :mod:`llm_loc.stimuli.fewer`.
+    whole : tuple of str, optional
+        What each item is a version of, where items are asked in several versions.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Benchmark:
     texts: tuple[RunningText, ...] = ()
     warning: str | None = None
     subset: Subset | None = None
+    whole: tuple[str, ...] | None = None
 
     @property
     def good(self) -> tuple[str, ...]:
@@ -297,6 +301,7 @@ def _asked_facts(manifest: Manifest, n: int, seed: int) -> pd.DataFrame:
             "task": [item.task for item in items],
             "asked": [item.asked for item in items],
             "relation": [item.relation for item in items],
+            WHOLE: [item.fact for item in items],
         }
     )
 
@@ -351,6 +356,7 @@ def _grouped(
         other=other,
         texts=tuple(texts),
         warning=items.warning,
+        whole=tuple(items.table[WHOLE]) if WHOLE in items.table else None,
     )
 
 

@@ -79,6 +79,11 @@ class FactItem:
     bad: str
 
     @property
+    def fact(self) -> str:
+        """What it asks for, whatever the task."""
+        return self.name.partition("/")[2] if self.task in (RECALL, RESTATED) else self.name
+
+    @property
     def asked(self) -> str:
         """Task and relation: ``recall capital``."""
         return f"{self.task} {self.relation}"

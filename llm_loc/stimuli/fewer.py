@@ -7,18 +7,25 @@ from dataclasses import replace
 from common.effects.subset import choose_items
 from llm_loc.stimuli.benchmarks import Benchmark
 
+OF_A_PART = (
+    "Of a part of the items an object need not be wrong as often as it is right: that holds for "
+    "all of them."
+)
+
 
 def fewer(items: Benchmark, n: int, seed: int = 0) -> Benchmark:
     """Keep n items of each paradigm; see :func:`common.effects.subset.choose_items`.
 
-    An item keeps all its texts. Of running texts the same share of windows is kept, at least 30.
+    An item keeps all its texts, and a fact all its versions, so that groups ask for the same facts.
+    Of running texts the same share of windows is kept, at least 30.
 
     Raises
     ------
     SettingError
         If a group is left without an item.
     """
-    own = [f"{place} {name}" for place, name in enumerate(items.names)]  # names may come twice
+    # Names may come twice.
+    own = items.whole or [f"{place} {name}" for place, name in enumerate(items.names)]
     places, told = choose_items(n, "paradigm", own, items.labels, items.groups, seed)
     return replace(
         items,
@@ -27,5 +34,9 @@ def fewer(items: Benchmark, n: int, seed: int = 0) -> Benchmark:
         levels={level: values[places] for level, values in items.levels.items()},
         groups=items.groups[places],
         texts=tuple(replace(text, share=len(places) / len(items.names)) for text in items.texts),
+        whole=None if items.whole is None else tuple(items.whole[place] for place in places),
+        warning=items.warning
+        if items.whole is None
+        else f"{items.warning or ''} {OF_A_PART}".strip(),
         subset=told,
     )

@@ -50,7 +50,11 @@ def test_run_prints_table_verdict_and_folder(
     ("words", "message"),
     [
         (["run"], "Missing option"),
-        (["run", "--nonsense"], "No such option"),
+        (["run", "--nonsense"], "(see vision-loc run --help)"),
+        (
+            ["dissociate", "--level", "parameter"],
+            "--level; it is of run, localize (see vision-loc d",
+        ),
         (["cook"], "No such command"),
         ([*RUN, "--unit", "neuron", "--pooling", "mean"], "a neuron is one position"),
         ([*RUN, "--pooling", "none"], "add --unit neuron"),

@@ -75,6 +75,22 @@ def test_without_the_planted_units_the_target_is_lost_and_nothing_else(finished:
     assert results["area"]["share"]["6.25"] == {"of_top": 1, "of_area": 1}
 
 
+@pytest.mark.parametrize(
+    ("localizer", "kind", "told"),
+    [("phantom:faces", "block", True), ("phantom:objects", "block", False),
+     ("phantom:faces", "op", False)],
+)  # fmt: skip
+def test_a_built_in_area_is_told_where_it_is_looked_for_at_its_own_sites(
+    localizer: str, kind: str, told: bool, tmp_path: Path
+) -> None:
+    settings = Settings(
+        model="phantom/cnn", localizer=localizer, kind=kind, items=2, top=(1.0,),
+        controls=read_controls("random:1"), untrained_seeds=0, device="cpu",
+    )  # fmt: skip
+    results, _, _ = run(settings, tmp_path / "run")
+    assert (results.area is not None) is told
+
+
 def test_results_json_has_the_names_of_the_contract(finished: Path) -> None:
     results = json.loads((finished / "results.json").read_text())
     assert {

@@ -161,5 +161,5 @@ def selectivity_by_site(found: SelectivityMap, columns: int = 120) -> Figure:
     along = f"the site's units by falling {found.score.words.symbol} (%)"
     axes.set_xlabel(say(in_words_of(found.unit, along)))
     axes.set_title(in_words_of(found.unit, "Selectivity by site"), fontsize="medium")
-    figure.colorbar(image, ax=axes, label=say(found.score.words.label))
+    figure.colorbar(image, ax=axes, label=say(found.score.words.label, 32))
     return figure

@@ -17,19 +17,21 @@ if TYPE_CHECKING:
     from matplotlib.patches import Rectangle
 
 FEW = 4  # groups up to which a cell has room for its interval
-LONGEST_NAME = 18
+LONGEST_NAME, LONGEST_ROW = 18, 28
 
 
 def matrix(found: Dissociation) -> Figure:
     """A row a localizer, a column a group; a frame where a mask singles a group out.
 
-    The colour is a cell's margin loss over the largest of its column: columns may be on different
-    scales.
+    The colour is what the cell says over the largest bound of an interval of its column: columns
+    may be on different scales, and one in which nothing is lost stays pale.
     """
     rows, columns = len(found.localizers), len(found.groups)
     figure, axes = figure_with_axes(1.4 + 0.62 * rows)
-    losses = np.array([cell.loss.effect for cell in found.cells]).reshape(rows, columns)
-    largest = np.abs(losses).max(axis=0)
+    lost = [cell.loss if cell.drop is None else cell.drop for cell in found.cells]
+    losses = np.array([each.effect for each in lost]).reshape(rows, columns)
+    bounds = np.array([each.ci for each in lost]).reshape(rows, columns, 2)
+    largest = np.abs(bounds).max(axis=(0, 2))
     axes.imshow(
         losses / np.where(largest > 0, largest, 1), cmap="PuOr_r", vmin=-2.2, vmax=2.2,
         aspect="auto",
@@ -45,7 +47,7 @@ def matrix(found: Dissociation) -> Figure:
     axes.set_xticks(range(columns), names)
     if columns > FEW:
         axes.tick_params(axis="x", rotation=40)
-    axes.set_yticks(range(rows), [short(name, LONGEST_NAME) for name in found.names])
+    axes.set_yticks(range(rows), [short(name, LONGEST_ROW) for name in found.names])
     axes.set_xlabel("group")
     axes.set_ylabel("localizer")
     axes.tick_params(length=0)

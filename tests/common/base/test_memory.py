@@ -17,7 +17,9 @@ from common.base.memory import (
     OWN_LARGEST,
     TUNED,
     _function,
+    freed_and_kept,
     freed_memory_given_back,
+    give_back_beyond,
     give_back_freed_memory,
     keep_freed_memory,
 )
@@ -93,3 +95,27 @@ def test_for_a_comparison_the_library_does_what_it_does_by_itself(
 
 def test_a_function_that_no_library_has_is_none() -> None:
     assert _function("no_library_has_this") is None
+
+
+def fragments() -> tuple[int, int, bool, bool]:
+    """What is kept of every second of many tensors, and what of it after giving back."""
+    assert keep_freed_memory()
+    tensors = [torch.ones(SIZE, dtype=torch.uint8) for _ in range(12)]
+    del tensors[::2]
+    before = freed_and_kept() or 0
+    given_back = give_back_beyond(before - SIZE)
+    return before, freed_and_kept() or 0, given_back, give_back_beyond(before - SIZE)
+
+
+@glibc
+def test_what_lies_between_tensors_is_given_back_where_it_is_more_than_is_to_be_kept() -> None:
+    with CONTEXT.Pool(1) as pool:
+        before, after, given_back, again = pool.apply(fragments)
+    assert before - after > 4.9 * SIZE
+    assert (given_back, again) == (True, False)
+
+
+def test_nothing_is_known_of_another_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.base.memory._function", lambda _: None)
+    assert freed_and_kept() is None
+    assert not give_back_beyond(0)

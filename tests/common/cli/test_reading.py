@@ -120,6 +120,23 @@ def test_items_are_the_same_ones_whatever_number_a_model_gives_their_classes(
         assert ("Mean over 2 models" in capsys.readouterr().out) is same
 
 
+def test_what_is_no_run_is_left_out_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As ``compare runs/*`` names whatever lies there."""
+    one, two = make(tmp_path, "one", "a", 0.1), make(tmp_path, "two", "b", 0.2)
+    (tmp_path / "sites").mkdir()
+    (tmp_path / "sites" / "sites.json").write_text("{}")
+    (tmp_path / "seeds.json").write_text("{}")
+    others = [str(tmp_path / "sites"), str(tmp_path / "seeds.json")]
+    assert run(monkeypatch, "compare", *others, one, two) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Left out, for there is no finished run in it: sites, seeds.json." in said
+    assert "Mean over 2 models" in said
+    assert run(monkeypatch, "compare", one, others[0]) == 1
+    assert "holds a comparison of kinds of sites, and no run of its own" in capsys.readouterr().err
+
+
 def test_what_cannot_be_compared_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -115,8 +115,9 @@ def some(
     masks: list[Mask] | None = None,
     scale: float = 1.0,
     seed: int = 4,
+    untouched: str = "",
 ) -> ByClass | None:
-    """Classes of so many items each, a response and losses by chance."""
+    """Classes of so many items each, a response and losses by chance; one group may lose none."""
     keys = [key for key, n in sizes.items() for _ in range(n)]
     rng = np.random.default_rng(seed)
     intact = rng.normal(4, 1, len(keys)) * scale
@@ -127,6 +128,8 @@ def some(
     masks = [TOP, *DRAWS] if masks is None else masks
     outcomes = {mask.name: outcome(intact - scale * rng.normal(size=len(keys))) for mask in masks}
     response = rng.normal(size=len(keys))
+    same = np.array([group == untouched for group, _ in keys])
+    outcomes[TOP.name] = outcome(np.where(same, intact, outcomes[TOP.name].margin))
     return by_class(items, response, outcome(intact), TOP, outcomes, masks)
 
 
@@ -205,7 +208,18 @@ def test_the_unit_of_the_margin_does_not_count(scale: float) -> None:
 def test_margins_that_are_all_0_rank_nothing() -> None:
     found = some(classes(7, 7), scale=0.0)
     assert found is not None
-    assert found.correlations[0].correlation == 0
+    assert found.correlations == ()
+    assert {each.loss for each in found.classes} == {0.0}
+
+
+def test_a_group_that_loses_nothing_is_not_ranked() -> None:
+    """Whose correlation would be 0 with an interval, as if it had been measured."""
+    found = some(classes(7, 7))
+    still = some(classes(7, 7), untouched="object")
+    assert found is not None
+    assert still is not None
+    assert [each.among for each in found.correlations] == ["all", "face", "object"]
+    assert [each.among for each in still.correlations] == ["all", "face"]
 
 
 def test_halves_of_a_seed_are_those_of_runs_before() -> None:

@@ -43,7 +43,7 @@ def row(name: str, own: list[Column], costs: dict[str, float], drawn: float = 0.
         ]
         for each in masks
     }  # fmt: skip
-    corrects = {name: [m > 0 for m in kept] for name, kept in margins.items()}
+    corrects = {name: [m > 3 for m in kept] for name, kept in margins.items()}
     return Row(name, masks, margins, corrects)
 
 
@@ -76,7 +76,7 @@ def test_numbers_are_those_of_a_plain_loop() -> None:
         assert cell.loss.ci[0] == pytest.approx(low, abs=0.05)
         assert cell.loss.ci[1] == pytest.approx(high, abs=0.05)
         assert cell.drop is not None
-        assert cell.drop.effect == np.mean(own[c].correct) - np.mean(top > 0)
+        assert cell.drop.effect == pytest.approx(np.mean(own[c].correct) - np.mean(top > 3))
     np.testing.assert_allclose([cell.p_alone for cell in cells], alone, rtol=1e-9)
     np.testing.assert_allclose(
         [cell.p for cell in cells], multipletests(alone, method="holm")[1], rtol=1e-9

@@ -72,11 +72,12 @@ def made(answers: tuple[str, ...], running: bool = False, **changes: Any) -> Dis
     ("answers", "what", "words"),
     [
         ((YES, NO, NO, YES), DOUBLE,
-         "Double dissociation: x loses most without the units of A (+20.0 points; next is B with "
-         "+2.5), y without those of B (+10.0 points; next is A with +5.0)."),
+         "Double dissociation: x loses most without the units of A (+20.0 points [+0.0, "
+         "+30.0]; next is B with +2.5), y without those of B (+10.0 points [+0.0, +30.0]; next is "
+         "A with +5.0)."),
         ((YES, NO, NO, NO), SINGLE,
-         "Single dissociation: x loses most without the units of A (+20.0 points; next is B with "
-         "+2.5). No other mask singles out another group."),
+         "Single dissociation: x loses most without the units of A (+20.0 points [+0.0, "
+         "+30.0]; next is B with +2.5). No other mask singles out another group."),
         ((YES, YES, NO, NO), NONE,
          "No dissociation: every group loses most without the units of A, so these are no single "
          "group’s own."),
@@ -113,7 +114,7 @@ def test_where_nothing_is_singled_out_the_nearest_is_told_and_why_it_is_not() ->
 
 def test_of_running_text_the_margin_alone_is_told() -> None:
     found = made((YES, NO, NO, NO), running=True)
-    assert "(+2.00 of margin; next is B with +0.250)" in plainly(found)
+    assert "(+2.00 of margin [+1.90, +2.10]; next is B with +0.250)" in plainly(found)
     assert "A x loses +2.00 [+1.90, +2.10] of margin, +1.75" in sentences(found)[0]
 
 

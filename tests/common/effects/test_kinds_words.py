@@ -58,7 +58,11 @@ def made(largest: tuple[str, ...], more: tuple[str, ...], **changes: Any) -> Com
          "More than matched units of the same kind take it at block and attn."),
         ((UNTOLD, NO), (UNTOLD, NO), UNKNOWN,
          ", and whether that is more cannot be told (block so).",
-         "Whether matched units take as much cannot be told (block so)."),
+         "Whether matched units take as much cannot be told at block (block so); at no "
+         "other is it shown to be more."),
+        ((YES, NO), (UNTOLD, UNTOLD), UNKNOWN, ", which is more than at every other kind.",
+         "Whether matched units take as much cannot be told at block and attn (at block: block "
+         "so)."),
         ((YES, NO), (NO, NO), NONE, ", which is more than at every other kind.",
          "At no kind is it shown to be more than matched units of that kind take."),
     ],

@@ -135,7 +135,16 @@ def ranked(p: float, least: float = 0.04, draws: int = 24, rule: str = "layer-ma
 def test_a_cell_is_singled_out_by_all_of_it(
     n: int, low: float, leads: list[Lead], p: float, against: list[Drawn], answer: Answer, why: str
 ) -> None:
-    assert _answer(n, of(low, None), leads, p, against) == (answer, why)
+    assert _answer(n, 10, of(low, None), leads, p, against) == (answer, why)
+
+
+def test_a_cell_in_which_few_items_changed_singles_nothing_out() -> None:
+    """As a run tells nothing of fewer, but where a cell is denied, more items would not help."""
+    shown = (of(0.01, None), [lead(0.01)], 0.05, [ranked(0.05)])
+    assert _answer(30, 10, *shown) == (YES, "")
+    assert _answer(30, 9, *shown) == (UNTOLD, "9 items became right or wrong, and 10 are needed")
+    assert _answer(30, 1, *shown)[1].startswith("1 item became")
+    assert _answer(30, 0, of(-0.01, None), *shown[1:])[0] == NO
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_it_says_which_units_and_by_what() -> None:
     ("quiet", "said"),
     [
         (3.0, "So 75.0 % of it is left without them: it is mostly not theirs."),
-        (4.6, "So 100.0 % of it is left"),
+        (4.6, "So all of it is left"),
         (1.0, "So 25.0 % of it is left without them: it is mostly theirs."),
         (0.1, "So hardly any of it is left without them: it is theirs."),
         (-1.0, "So hardly any"),
@@ -72,7 +72,7 @@ def test_what_is_left_without_them_is_weighed(quiet: float, said: str) -> None:
 
 
 def test_what_cannot_be_weighed_is_said() -> None:
-    assert "but they alone cost 100.0 % of it, too: harms do not add up" in said_of(told(), LOSSES)
+    assert "but they alone cost all of it, too: harms do not add up" in said_of(told(), LOSSES)
     assert "no loss to explain" in said_of(told(), {**LOSSES, "top-1": -0.2})
     results = told(in_top=0)
     kept = [entry for entry in results.ablations if entry.rule != "without-massive"]

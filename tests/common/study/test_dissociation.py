@@ -67,6 +67,9 @@ def wired() -> nn.Module:
             model[2].weight[side, units] = 1.5 - side / 2
         others = [unit for unit in range(80) if unit not in (*LEFT, *RIGHT)]
         model[2].weight[:, others] *= 0.02
+        model[2].bias[:] = torch.tensor(
+            [0.009, 0.0]
+        )  # a side without its units is called the other
     return model
 
 

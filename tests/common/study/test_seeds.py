@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.base.errors import SettingError
+from common.base.errors import RunError, SettingError
 from common.effects.agreement import said
 from common.measure.masks import load_masks
 from common.measure.scores import SelectivityMap
@@ -68,3 +68,9 @@ def test_a_trained_model_has_one_map_and_every_seed_draws_of_its_own(tmp_path: P
 def test_one_seed_is_no_comparison(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="`seeds` 1: give 2 or more"):
         run_seeds(FRONT, SETTINGS, 1, tmp_path)
+
+
+def test_the_folder_of_a_run_is_no_place_for_seeds(tmp_path: Path) -> None:
+    run_seeds(FRONT, replace(SETTINGS, controls=()), 2, tmp_path / "seeds")
+    with pytest.raises(RunError, match=r"seed-0: holds a run; seeds have a folder around theirs"):
+        run_seeds(FRONT, SETTINGS, 2, tmp_path / "seeds" / "seed-0")

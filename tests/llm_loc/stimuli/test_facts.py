@@ -12,6 +12,7 @@ from common.base.tables import read_table
 from common.data.manifest import bundled_folder
 from llm_loc.stimuli import benchmark, digest_of_text, localizer
 from llm_loc.stimuli.facts import RECALL, RELATIONS, RESTATED, draw_items, exchanged
+from llm_loc.stimuli.fewer import fewer
 
 
 def test_facts_are_many_of_several_relations_and_none_is_asked_twice() -> None:
@@ -102,3 +103,18 @@ def test_groups_are_recall_restated_and_neutral() -> None:
     assert (by_relation.groups == "recall capital").sum() == 28
     with pytest.raises(SettingError, match="`target_group` recalled: facts has none such"):
         benchmark("facts", target="recalled")
+
+
+@pytest.mark.parametrize("other", [RESTATED, "neutral"])
+def test_a_part_of_the_facts_is_the_same_facts_in_every_task(other: str) -> None:
+    some = fewer(benchmark("facts", other=other), 5)
+    asked = {
+        task: {name.split("/", 2)[2] for name in some.names if name.startswith(f"facts/{task}/")}
+        for task in (RECALL, RESTATED)
+    }
+    assert asked[RECALL] == asked[RESTATED]
+    each = Counter(fact.split("/")[0] for fact in asked[RECALL])
+    assert each == dict.fromkeys(RELATIONS, 5)
+    assert some.groups.tolist().count(RECALL) == 5 * len(RELATIONS)
+    assert "need not be wrong as often" in (some.warning or "")
+    assert "need not be" not in (benchmark("facts").warning or "")
