@@ -363,7 +363,7 @@ class LanguageFront(FrontEnd[Settings, LanguageModel]):
                 MeasuredText(text.name, text.window, tokens.bytes[text.name]) for text in read.texts
             ],
             area=model.area,
-            area_of=("phantom-lm:language",),
+            area_of=("phantom-lm:language",) if settings.localizer else ("",),
             model=model,
             benchmark=read,
             settings=settings,

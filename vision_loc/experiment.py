@@ -272,7 +272,7 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
             digests=list(zip(names, digests, strict=True)),
             word="pictures",
             area=model.area,
-            area_of=("phantom:faces", "phantom-planted:"),
+            area_of=("phantom:faces", "phantom-planted:") if settings.localizer else ("",),
             model=model,
             benchmark=shown,
             settings=settings,

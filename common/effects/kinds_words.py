@@ -8,7 +8,14 @@ from typing import Literal
 from common.effects.claim import NO, UNTOLD, YES
 from common.effects.finding import amount, amount_within
 from common.effects.site_kinds import AskedKinds, ComparedSites, KindEffect
-from common.effects.words import made_alike, matched_texts, of_model, of_stimuli, percent
+from common.effects.words import (
+    made_alike,
+    matched_texts,
+    of_model,
+    of_stimuli,
+    percent,
+    read_twice,
+)
 
 Outcome = Literal["one kind is largest", "no single kind", "no evidence", "cannot tell"]
 ONE: Outcome = "one kind is largest"
@@ -125,6 +132,7 @@ def cautions(found: ComparedSites) -> Iterator[str]:
     yield from matched_texts(found.localizer)
     yield from made_alike(found.evaluation)
     yield from _of_kinds(found)
+    yield from _read_twice(found)
     yield from _of_verdicts(found.asked[0])
 
 
@@ -148,6 +156,12 @@ def _of_kinds(found: ComparedSites) -> Iterator[str]:
             f"{pair.n:,} of the {found.n_units:,} units of {pair.one} and of {pair.other} are the "
             "same ones, in the same place."
         )
+
+
+def _read_twice(found: ComparedSites) -> Iterator[str]:
+    for each in found.kinds:
+        if n := (each.selectivity.twins or {}).get(f"{each.percent:g}", 0):
+            yield f"{each.kind}: {read_twice(n, found.n_units)}"
 
 
 def _of_verdicts(asked: AskedKinds) -> Iterator[str]:

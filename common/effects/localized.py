@@ -168,6 +168,9 @@ class Selectivity(OpenPart):
     """How a dose becomes a number of units; ``truncated`` as in the paper's code."""
     lower_signed: dict[str, int] | None = None
     """By dose, top units whose mean with its sign is lower for the target."""
+    twins: dict[str, int] | None = None
+    """By dose, top units that have the same numbers as one before them at another site: a map and
+    its flattened copy (``op``)."""
     separated: tuple[str, ...] = ()
     """Units that separate the conditions without any variance; they rank first."""
     model_fingerprint: str | None = None
@@ -280,6 +283,7 @@ def describe_map(found: SelectivityMap) -> Selectivity:
             "n_selective_category": _n_by_category(found),
             "n_index": _n_from(found, "index", least_index),
             **({"beside": _beside(found)} if found.score.words.beside else {}),
+            **({"twins": twins} if (twins := _twins(found)) else {}),
             **{name: told for name, told in found.about.items() if name != OPERATIONS},
             **({CHOSEN: _chosen(found.about[CHOSEN], selective)} if CHOSEN in found.about else {}),
         }
@@ -290,6 +294,19 @@ def _chosen(told: Mapping[str, Any], selective: np.ndarray | None) -> Chosen:
     units = told["units"]
     n = None if selective is None else int(selective[units].sum())
     return Chosen(name=told["name"], n_units=len(units), n_selective_q05=n)
+
+
+def _twins(found: SelectivityMap) -> dict[str, int]:
+    """Doses of whose top units some are another one, read at another site."""
+    told = {}
+    for dose in found.about.get("split_half", {}).get("dice", {}):
+        top = found.ranking[: found.n_chosen(float(dose))]
+        means = np.column_stack([found.mean_target[top], found.mean_control[top]])
+        own = np.column_stack([means, found.site_of_unit[top]])[means[:, 0] != means[:, 1]]
+        at_sites, alone = (len(np.unique(each, axis=0)) for each in (own, own[:, :2]))
+        if at_sites > alone:
+            told[dose] = at_sites - alone
+    return told
 
 
 def _beside(found: SelectivityMap) -> dict[str, Beside]:

@@ -17,6 +17,7 @@ from common.effects.words import (
     matched_texts,
     of_stimuli,
     percent,
+    read_twice,
 )
 from common.measure.control_rules import is_matched
 from common.measure.matching import MATCHED_PART, UNMATCHED_PART
@@ -101,6 +102,8 @@ def _of_units(results: Results) -> Iterator[str]:
         n_selective = listed.n_selective_q05
     if n_selective is not None and n_selective < n_units:
         yield _few_selective(n_selective, n_units, symbol)
+    if twins := (results.selectivity.twins or {}).get(f"{results.headline_percent:g}", 0):
+        yield read_twice(twins, n_units)
     lower = (results.selectivity.lower_signed or {}).get(f"{results.headline_percent:g}", 0)
     if lower:
         have, it = ("has", "it answers") if lower == 1 else ("have", "they answer")

@@ -144,3 +144,12 @@ def _subset(tested: Evaluation) -> list[str]:
         f"{names}{short}, the groups as equal as can be, drawn by the seed; "
         f"{part.n_left_out:,} items were left out."
     ]
+
+
+def read_twice(n: int, n_units: int) -> str:
+    """That some units of a mask are others of it, at another site."""
+    return (
+        f"{n:,} of the {n_units:,} masked units {'is' if n == 1 else 'are'} another of them, read "
+        "again at an operation that changes no number (pooling of a single place, flattening): the "
+        "mask is of fewer units than it counts."
+    )

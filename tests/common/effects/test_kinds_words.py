@@ -20,6 +20,7 @@ from common.effects.kinds_words import (
     sentences,
 )
 from common.effects.site_kinds import AskedKinds, ComparedSites
+from common.effects.words import read_twice
 from tests.common.effects.test_kinds import asked
 from tests.common.made import EVALUATION, LOCALIZER, MODEL, SELECTIVITY
 
@@ -100,7 +101,13 @@ def test_one_group_and_a_running_text_are_told_as_such() -> None:
 def test_what_warns_of_it_is_told() -> None:
     usual = [*cautions(made((YES, NO), (YES, NO)))]
     kinds = [
-        {"kind": kind, "selectivity": SELECTIVITY, "percent": dose, "width": width, "sites": {}}
+        {
+            "kind": kind,
+            "selectivity": {**SELECTIVITY, "twins": {"10": 2}},
+            "percent": dose,
+            "width": width,
+            "sites": {},
+        }
         for kind, dose, width in (("block", 9.9, 1), ("attn", 10.0, 64))
     ]
     found = made(
@@ -118,6 +125,7 @@ def test_what_warns_of_it_is_told() -> None:
         "12 units are 10.0 % of all of attn: matched draws share some with the mask, and do more "
         "for it.",
         "3 of the 12 units of block and of attn are the same ones, in the same place.",
+        f"attn: {read_twice(2, 12)}",
     ]
     assert told[-len(usual) :] == usual
 

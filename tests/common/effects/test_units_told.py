@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from common.effects.localized import describe_map
 from common.effects.verdict import warnings
+from tests.common.conftest import MapMaker
 from tests.common.made import SELECTIVITY, made
 
 
@@ -23,3 +25,20 @@ def test_units_without_variance_are_named() -> None:
     (apart,) = (each for each in told(separated=names) if each not in plain)
     assert apart.startswith("4 units separate the conditions without any variance")
     assert apart.endswith("unit 0; layer0:output, unit 1; layer0:output, unit 2; ….")
+
+
+def test_units_that_are_read_twice_are_counted(make_map: MapMaker) -> None:
+    """A map and its flattened copy; units of one site that happen to be alike are no such."""
+    plain = told()
+    (twice,) = (each for each in told(twins={"1": 2}) if each not in plain)
+    assert twice.startswith("2 of the 12 masked units are another of them, read again at an")
+    assert told(twins={"5": 2}) == plain
+    found = make_map()
+    halves = {"correlation": 1.0, "dice": {"10": 1.0}, "dice_chance": {"10": 0.1}}
+    found.about["split_half"] = halves
+    one, two, three = found.ranking[:3].tolist()
+    assert describe_map(found).twins is None
+    for mean in (found.mean_target, found.mean_control):
+        mean[[two, three]] = mean[one]
+    sites = {*found.site_of_unit[[one, two, three]].tolist()}
+    assert (describe_map(found).twins or {}).get("10", 0) == len(sites) - 1
