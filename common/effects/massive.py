@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from common.measure.masks import Mask
 from common.measure.massive import massive_units, threshold_of
 from common.measure.scores import SelectivityMap
 from common.measure.sites import WEIGHT
+from common.measure.unit_table import place_at
 
 LISTED = 20
 PEAK, MEAN = "the largest |activation| at any token", "the mean |activation| over stimuli"
@@ -25,7 +27,9 @@ class MassiveUnit(Part):
     site: str
     """Where it is."""
     unit: int
-    """Its number there, counted from 0."""
+    """Its channel or head, counted from 0."""
+    position: str = ""
+    """Of a neuron or a weight its place along the other axes, as ``units`` has it."""
     loudness: float
     """As `measure` says."""
     times: float
@@ -92,7 +96,7 @@ def describe_massive(found: SelectivityMap, masks: Sequence[Mask], headline: flo
         units=tuple(
             MassiveUnit(
                 site=str(found.sites[site]),
-                unit=number,
+                **_named(found, site, number),
                 loudness=float(found.loudness[unit]),
                 times=float(times[unit]),
                 rank=int(rank[unit]),
@@ -105,6 +109,11 @@ def describe_massive(found: SelectivityMap, masks: Sequence[Mask], headline: flo
             if mask.percent == headline
         },
     )
+
+
+def _named(found: SelectivityMap, site: int, number: int) -> dict[str, Any]:
+    unit, position = place_at(found.sites[site], found.unit, number)
+    return {"unit": unit, "position": position}
 
 
 def _level(times: np.ndarray, unit: str) -> float:

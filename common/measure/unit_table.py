@@ -11,6 +11,7 @@ import pandas as pd
 from common.base.errors import SettingError
 from common.measure.masks import Mask
 from common.measure.scores import SelectivityMap
+from common.measure.sites import Site, Unit
 
 
 def unit_table(
@@ -83,9 +84,15 @@ def _places(found: SelectivityMap, order: np.ndarray) -> dict[str, list[Any]]:
     """Which unit of its site each is."""
     units, positions = [], []
     for index, number in zip(order, found.site_of_unit[order], strict=True):
-        site = found.sites[number]
         own = int(index - found.offsets[number])
-        place = [int(part) for part in np.unravel_index(own, site.unit_shape(found.unit))]
-        units.append(place.pop(site.axis - 1 if found.unit != "channel" else 0))
-        positions.append(" ".join(map(str, place)))
+        unit, position = place_at(found.sites[number], found.unit, own)
+        units.append(unit)
+        positions.append(position)
     return {"unit": units} if found.unit == "channel" else {"unit": units, "position": positions}
+
+
+def place_at(site: Site, unit: Unit, number: int) -> tuple[int, str]:
+    """Channel or head of the unit that has a number at its site, and its place along other axes."""
+    place = [int(part) for part in np.unravel_index(number, site.unit_shape(unit))]
+    own = place.pop(site.axis - 1 if unit != "channel" else 0)
+    return own, " ".join(map(str, place))

@@ -63,9 +63,11 @@ def which(massive: Massive, dose: float) -> str:
     many = f" {len(massive.channels)} channel{several} so: {channels}." if channels else ""
     in_top = massive.in_top.get(f"{dose:g}", 0)
     one = massive.n == 1
+    where = f" (position {first.position})" if first.position else ""
     return (
         f"{said} {massive.n:,} {'unit is' if one else 'units are'}, at {n_sites(massive.n_sites)}; "
-        f"the loudest is unit {first.unit} of {first.site}, {first.times:.0f} times as loud.{many} "
+        f"the loudest is unit {first.unit} of {first.site}{where}, {first.times:.0f} times as loud."
+        f"{many} "
         f"The top {dose:g} % holds {in_top} of them.{left}"
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from common.base.errors import MaskError
-from common.effects.massive import PEAK, describe_massive
+from common.effects.massive import PEAK, _level, describe_massive
 from common.measure.control_rules import control, plan_masks
 from common.measure.loudness import EXCLUDED, times_median
 from common.measure.masks import Mask, top_percent
@@ -182,3 +182,10 @@ def test_channels_are_counted_over_sites_and_the_loudest_are_listed() -> None:
     assert [each.loudness for each in told.units] == [*np.arange(1000.0, 980.0, -1)]
     neurons = replace(found, unit="neuron")
     assert describe_massive(neurons, [], 1.0).channels == {}
+
+
+def test_of_weights_next_to_nothing_the_median_is_told() -> None:
+    """Whose geometric mean would be next to nothing with a single one of them."""
+    times = np.array([1e-300, 0.0, 2.0, 3.0, 4.0])
+    assert _level(times, "weight") == 2.0
+    assert _level(times[2:], "channel") == pytest.approx(24 ** (1 / 3))

@@ -48,6 +48,10 @@ def test_it_says_which_units_and_by_what() -> None:
                  "490 times as loud", "2 channels are so: 507 (at 3 sites), 17 (at 2 sites)",
                  "The top 1 % holds 2 of them."):  # fmt: skip
         assert part in said
+    assert "position" not in said
+    placed = told(units=[{**UNIT, "position": "3 0"}]).massive
+    assert placed is not None
+    assert "unit 507 of layers.7:output (position 3 0), 490 times" in which(placed, 1.0)
     none = told(n=0, in_top=0, units=[], channels={}, excluded=True).massive
     assert none is not None
     assert "No unit of this model is. Masks and controls were chosen" in which(none, 1.0)
