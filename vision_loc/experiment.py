@@ -41,6 +41,7 @@ from vision_loc.stimuli import (
     OCCLUSION,
     Benchmark,
     Localizer,
+    Picture,
     Pixels,
     benchmark,
     benchmark_without_broken,
@@ -266,13 +267,15 @@ class VisionFront(FrontEnd[Settings, VisionModel]):
             ),
             described=_describe_evaluation(
                 replace(shown, warning=_warning(shown, digests)),
-                digest_of(sorted(zip(names, groups.tolist(), digests, strict=True))),
+                _digest(shown.pictures, digests),
             ),
             stimuli=_identity(identified(digest, shown.skipped), settings),
             digests=list(zip(names, digests, strict=True)),
             word="pictures",
             area=model.area,
-            area_of=("phantom:faces", "phantom-planted:") if settings.localizer else ("",),
+            area_of=("phantom:faces", "floc:faces", "phantom-planted:")
+            if settings.localizer
+            else ("",),
             model=model,
             benchmark=shown,
             settings=settings,
@@ -361,6 +364,12 @@ def _identity(stimuli: str, settings: Settings) -> str:
     usual = {"classes": "all", "measure": ACCURACY}
     other = [value for name in usual if (value := getattr(settings, name)) != usual[name]]
     return digest_of([stimuli, *other]) if other else stimuli
+
+
+def _digest(pictures: Sequence[Picture], digests: Sequence[str]) -> str:
+    """What is shown, in any order, whatever numbers a model gives the classes."""
+    each = zip(pictures, digests, strict=True)
+    return digest_of(sorted([one.name, one.condition, str(one.greyed), of] for one, of in each))
 
 
 def _describe_evaluation(items: Benchmark, digest: str) -> DescribedEvaluation:

@@ -16,6 +16,7 @@ from pathlib import Path
 LARGEST, KEPT = 2**30, 2**31 - 1  # bytes: blocks that come from what the process keeps, and of it
 OWN_LARGEST, OWN_KEPT = 2**25, 2**26  # what the library comes to by itself for large tensors
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # of malloc.h
+_LEFT = {"bytes": 0}  # by the last time that freed memory was given back
 STATM = Path("/proc/self/statm")
 TUNED = ("GLIBC_TUNABLES", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_MAX_")
 
@@ -72,9 +73,11 @@ def give_back_beyond(most: int = KEPT) -> bool:
         Whether it was more.
     """
     kept = freed_and_kept()
-    if kept is None or kept <= most:
+    if kept is None or kept <= most + _LEFT["bytes"]:
         return False
     give_back_freed_memory()
+    # What stays was none of the library's: asked again, it would be for nothing again.
+    _LEFT["bytes"] = max(0, freed_and_kept() or 0)
     return True
 
 
@@ -82,7 +85,8 @@ def freed_and_kept() -> int | None:
     """Bytes that this process has freed and the system still counts as its own, where glibc says.
 
     What was handed back stays free in the library's own books, so that these alone do not tell. An
-    upper bound: what Python and libraries take without asking the C library is in it, too.
+    estimate: what Python and libraries take without asking the C library adds to it, and what was
+    asked for and not touched yet is taken off.
     """
     info = _function("mallinfo2")
     if info is None or not STATM.exists():

@@ -162,8 +162,7 @@ class Bench:
 
         The largest of three thresholds (the half-width of the interval, the 95 % quantile of the
         matched controls' own effects, and their mean plus the half-width of the excess), and the
-        part of a standard error that lifts a normal estimate beyond it in 80 % of runs. Draws that
-        stand against the matched part say nothing of the whole mask: the part has its own.
+        part of a standard error that lifts a normal estimate beyond it in 80 % of runs.
         """
         if min(self.sizes.values()) < 2:
             return None

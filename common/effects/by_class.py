@@ -22,6 +22,7 @@ from common.effects.parts import Interval, Part
 from common.measure.control_rules import against, is_matched
 from common.measure.masks import Mask
 
+SAME = 1e-10
 LEAST_CLASSES = 6
 ROUNDING = 1e-5  # of the largest intact margin: losses that differ by less are alike
 LARGEST = 1 - 1e-9  # of a correlation whose interval is asked for
@@ -112,7 +113,13 @@ class _Split:
     def varies(self, response: Floats, loss: Floats, inside: Sequence[int]) -> bool:
         """Whether classes differ in response and in loss, in either half: ranks need that."""
         halves = [(self.means @ values)[:, inside] for values in (response, loss)]
-        return all(bool((np.ptp(each, axis=1) > 0).all()) for each in halves)
+        least = [
+            SAME * np.abs(each).max() for each in halves
+        ]  # rounding of a mean is no difference
+        return all(
+            bool((np.ptp(each, axis=1) > few).all())
+            for each, few in zip(halves, least, strict=True)
+        )
 
     def correlations(self, response: Floats, losses: Floats, inside: Sequence[int]) -> Floats:
         """Mean of both ways round, of every column of losses; shape (n_masks,)."""

@@ -198,7 +198,7 @@ class DescribedEvaluation(OpenPart):
     within_margin: WithinMargin | None = None
     """How items were paired by their intact margin, where they were."""
     shown: str | None = None
-    """Digest of its items by content and group, the same whatever classes a model has."""
+    """Digest of its items by name, group and content, whatever classes a model has."""
 
     def of(self, items: Items, overlap: int) -> Evaluation:
         """The same with what the items say.

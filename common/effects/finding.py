@@ -115,21 +115,8 @@ def said(judgement: Judgement, verdict: Verdict) -> str:
         sentences.append(_accuracy(judgement, verdict, verdict.interaction))
     if verdict.outcome != EVIDENCE and (visible := verdict.smallest_visible) is not None:
         seen = amount(visible).lstrip("+")
-        part = _visible_in_part(judgement, verdict)
-        sentences.append(f"An effect of {seen} would have been found in 80 % of such runs{part}.")
+        sentences.append(f"An effect of {seen} would have been found in 80 % of such runs.")
     return " ".join(sentence for sentence in sentences if sentence)
-
-
-def _visible_in_part(judgement: Judgement, verdict: Verdict) -> str:
-    """What the matched part would have needed, where equally loud units stand against it."""
-    if all(entry.against == "top" for entry in verdict.comparisons):
-        return ""
-    for part in judgement.matched_parts:
-        own = part.percent == verdict.percent and part.mask != verdict.mask
-        if own and part.smallest_visible is not None:
-            needed = amount(part.smallest_visible).lstrip("+")
-            return f", and one of {needed} of the part that has equally loud partners"
-    return ""
 
 
 def _percents(group: GroupEffect) -> tuple[int, int] | None:

@@ -121,9 +121,7 @@ def _verdict(bench: Bench, ranks: MatchedRanks, percent: float) -> Verdict:
         adjusted=adjusted,
         plain=bench.plain(column),
         interaction=interaction,
-        smallest_visible=bench.smallest_visible(
-            column, [entry for entry in matched if entry.against == ranks.part]
-        ),
+        smallest_visible=bench.smallest_visible(column, matched),
         comparisons=comparisons,
         groups=bench.groups(column),
         n_changed=changed,

@@ -58,7 +58,8 @@ def _matched(asked: AskedKinds) -> str:
     more = [each.kind for each in asked.ranked if each.more_than_matched == YES]
     untold = [each for each in asked.ranked if each.more_than_matched == UNTOLD]
     if more:
-        return f"More than matched units of the same kind take it at {_listed(more)}."
+        rest = f"; at {_listed([e.kind for e in untold])} it cannot be told" if untold else ""
+        return f"More than matched units of the same kind take it at {_listed(more)}{rest}."
     if untold:
         kinds = _listed([each.kind for each in untold])
         where = "" if len(untold) == 1 else f"at {untold[0].kind}: "

@@ -22,7 +22,7 @@ from common.measure.scores import (
     score_rule,
 )
 from common.measure.shares import CHOSEN
-from common.measure.sites import Site
+from common.measure.sites import WEIGHT, Site
 
 D_PRIME, INDEX = "least_d_prime", "least_index"  # what a map calls its thresholds
 
@@ -298,7 +298,9 @@ def _chosen(told: Mapping[str, Any], selective: np.ndarray | None) -> Chosen:
 
 def _twins(found: SelectivityMap) -> dict[str, int]:
     """Doses of whose top units some are another one, read at another site."""
-    told = {}
+    told: dict[str, int] = {}
+    if found.unit == WEIGHT:
+        return told
     for dose in found.about.get("split_half", {}).get("dice", {}):
         top = found.ranking[: found.n_chosen(float(dose))]
         means = np.column_stack([found.mean_target[top], found.mean_control[top]])

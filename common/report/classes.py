@@ -15,13 +15,14 @@ from common.report.shown import shown
 def class_section(results: Results) -> list[Section]:
     """Response against loss, class by class; nothing where items have too few classes."""
     found = results.by_class
-    if found is None or not found.correlations:
+    if found is None:
         return []
     figure = shown(
         loss_by_response(found, results.evaluation.target),
         f"A mark a class: mean response of the top {results.headline_percent:g} % to half of its "
         "items, and what the other half loses without them.",
-        f"Scatter of {len(found.classes)} classes: {'; '.join(map(said, found.correlations))}.",
+        f"Scatter of {len(found.classes)} classes: "
+        f"{'; '.join(map(said, found.correlations)) or 'nothing to rank'}.",
     )
     told = [f"{said(each)[0].upper()}{said(each)[1:]}." for each in found.correlations]
     told += [f"{each}." for each in _untold(results, found)]
@@ -37,11 +38,14 @@ def _untold(results: Results, found: ByClass) -> Iterator[str]:
     """Groups with classes enough, among which nothing can be ranked."""
     known = {each.among for each in found.correlations}
     sizes = Counter(each.group for each in found.classes)
-    for group in results.groups:
-        if LEAST_CLASSES <= sizes[group] < len(found.classes) and group not in known:
+    where = [("all", "Over all classes", len(found.classes))]
+    where += [(group, f"Among those of {group}", sizes[group]) for group in results.groups]
+    for among, told, n in where:
+        is_all = among != "all" and n == len(found.classes)
+        if n >= LEAST_CLASSES and among not in known and not is_all:
             yield (
-                f"Among those of {group} ({sizes[group]}) no correlation can be told: in one half "
-                "of the items at least all of them answer alike, or lose alike"
+                f"{told} ({n}) no correlation can be told: in one half of the items at least all "
+                "of them answer alike, or lose alike"
             )
 
 

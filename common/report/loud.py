@@ -30,7 +30,7 @@ def loud_section(results: Results, folder: Path) -> list[Section]:
     losses, what = _losses(results, folder)
     figure = shown(
         figures.loss_by_loudness(results, massive, losses, what),
-        "Each mask of this dose: how loud its units are (geometric mean) and what it costs. "
+        "Each mask of this dose: how loud a unit of it is on average and what it costs. "
         "Controls to the left of the top are quieter than it is.",
         say_figure(results, massive, losses),
     )

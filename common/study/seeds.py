@@ -64,7 +64,7 @@ def run_seeds(
     settings = settings.to_evaluate()
     folder = out or _default_folder(settings)
     if (folder / "run.json").exists():
-        raise RunError(f"`out` {folder}: holds a run; seeds have a folder around theirs")
+        raise RunError(f"`out` {folder}: holds other results; seeds have a folder around theirs")
     folders, maps, judged, percent = [], [], [], settings.plan.headline
     for each in _each(settings, n):
         results, path, _ = run(front, each, folder / f"seed-{each.seed}", progress)

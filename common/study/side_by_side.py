@@ -200,6 +200,11 @@ def side_by_side(folders: Sequence[Path], order: str = "effect") -> SideBySide:
     sides.sort(key=lambda side: _key(side, order))
     warnings = [*_warnings(sides)]
     alike = not warnings and len({side.results.localizer.name for side in sides}) == 1
+    if len({side.results.chance(side.results.groups[0]) for side in sides}) > 1:
+        warnings.append(
+            "The models choose among more classes and fewer (or texts): their margins are of "
+            "different choices."
+        )
     if others:
         names = ", ".join(each.name for each in others[:3]) + (", …" if len(others) > 3 else "")
         warnings.append(f"Left out, for there is no finished run in it: {names}.")

@@ -73,7 +73,8 @@ class Benchmark:
     subset : Subset, optional
         Which part it is of a larger one; see :mod:`llm_loc.stimuli.fewer`.
     whole : tuple of str, optional
-        What each item is a version of, where items are asked in several versions.
+        What each item is a version of, where some are asked in several versions; of the others
+        nothing.
     """
 
     name: str
@@ -86,7 +87,7 @@ class Benchmark:
     texts: tuple[RunningText, ...] = ()
     warning: str | None = None
     subset: Subset | None = None
-    whole: tuple[str, ...] | None = None
+    whole: tuple[str | None, ...] | None = None
 
     @property
     def good(self) -> tuple[str, ...]:
@@ -356,8 +357,13 @@ def _grouped(
         other=other,
         texts=tuple(texts),
         warning=items.warning,
-        whole=tuple(items.table[WHOLE]) if WHOLE in items.table else None,
+        whole=_whole(items.table) if WHOLE in items.table else None,
     )
+
+
+def _whole(table: pd.DataFrame) -> tuple[str | None, ...]:
+    known = table[WHOLE].notna()  # a set that is joined to this one may have no versions
+    return tuple(str(of) if has else None for of, has in zip(table[WHOLE], known, strict=True))
 
 
 def _groups(name: str, levels: Mapping[str, np.ndarray], target: str, other: str) -> np.ndarray:

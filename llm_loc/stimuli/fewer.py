@@ -8,8 +8,8 @@ from common.effects.subset import choose_items
 from llm_loc.stimuli.benchmarks import Benchmark
 
 OF_A_PART = (
-    "Of a part of the items an object need not be wrong as often as it is right: that holds for "
-    "all of them."
+    "Of a part of the facts an object need not be wrong as often as it is right: that holds for "
+    "all of a relation."
 )
 
 
@@ -24,9 +24,10 @@ def fewer(items: Benchmark, n: int, seed: int = 0) -> Benchmark:
     SettingError
         If a group is left without an item.
     """
-    # Names may come twice.
-    own = items.whole or [f"{place} {name}" for place, name in enumerate(items.names)]
+    alone = [f"{place} {name}" for place, name in enumerate(items.names)]  # names may come twice
+    own = [of or name for of, name in zip(items.whole or alone, alone, strict=True)]
     places, told = choose_items(n, "paradigm", own, items.labels, items.groups, seed)
+    parted = items.whole is not None and told.n_left_out > 0
     return replace(
         items,
         names=tuple(items.names[place] for place in places),
@@ -35,8 +36,6 @@ def fewer(items: Benchmark, n: int, seed: int = 0) -> Benchmark:
         groups=items.groups[places],
         texts=tuple(replace(text, share=len(places) / len(items.names)) for text in items.texts),
         whole=None if items.whole is None else tuple(items.whole[place] for place in places),
-        warning=items.warning
-        if items.whole is None
-        else f"{items.warning or ''} {OF_A_PART}".strip(),
+        warning=f"{items.warning or ''} {OF_A_PART}".strip() if parted else items.warning,
         subset=told,
     )

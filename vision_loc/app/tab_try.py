@@ -97,17 +97,24 @@ def build(found: gr.State, trying: gr.Tab) -> gr.Slider:
         trigger_mode="always_last", api_name="look", show_progress="minimal",
         show_progress_on=note,
     )  # fmt: skip
-    looked.failure(unless_bad, picture, picture, queue=False, **QUIET)
+    # Said here, too, and not only by what follows from no picture: that may wait for a look.
+    left = [picture, *three, note, driven, held]
+    looked.failure(unless_bad, picture, left, queue=False, **QUIET)
     return percent
 
 
 def unless_bad(upload: str | None) -> Any:
-    """Take back a file that is no picture: left there it would look accepted."""
+    """Take back a file that is no picture, and what was told: left there it would look accepted."""
     try:
         _ = upload and read_upload(upload)
     except DataError:
-        return None
+        return None, *nothing_seen()
     return gr.skip()
+
+
+def nothing_seen() -> tuple[Any, ...]:
+    """Three top-5, note, driven units and what is known of the picture, without a picture."""
+    return None, None, None, fragments.note("Choose a picture."), "", None
 
 
 def upload_path(payload: Any) -> str | None:
@@ -144,7 +151,8 @@ def show(
     if not isinstance(percent, (int, float)) or not SMALLEST <= percent <= LARGEST:
         raise SettingError(f"percent: give a number from {SMALLEST} to {LARGEST:g}")
     if upload is None:
-        return None, None, None, fragments.note("Choose a picture."), "", found, None
+        *told, known = nothing_seen()
+        return *told, found, known
     found = found or phantom_found()
     held = taken(upload, found, held)
     top = top_percent(found.map, percent)

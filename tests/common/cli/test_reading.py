@@ -24,7 +24,7 @@ SETTINGS = {"score": "welch", "kind": "block", "within": None, "classes": "all"}
 def make(root: Path, name: str, model: str, effect: float, **more: Any) -> str:
     folder = root / name
     folder.mkdir()
-    seen = {**EVALUATION, "shown": more.pop("shown", "same")}
+    seen = more.pop("evaluation", {**EVALUATION, "shown": more.pop("shown", "same")})
     about = {
         "identity": {"evaluation": {"stimuli": more.pop("stimuli", "same")}},
         "settings": SETTINGS | more.pop("set", {}),
@@ -118,6 +118,21 @@ def test_items_are_the_same_ones_whatever_number_a_model_gives_their_classes(
     for other, same in ((one, False), (two, True)):
         assert run(monkeypatch, "compare", other, old) == 0
         assert ("Mean over 2 models" in capsys.readouterr().out) is same
+
+
+def test_choices_among_more_classes_are_told_and_pooled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chances = [dict.fromkeys(("face", "object"), 1 / n) for n in (100, 1000)]
+    evaluations = [{**EVALUATION, "shown": "same", "chances": each} for each in chances]
+    one, two = (
+        make(tmp_path, name, name, 0.1, evaluation=each)
+        for name, each in zip(("one", "two"), evaluations, strict=True)
+    )
+    assert run(monkeypatch, "compare", one, two) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "choose among more classes and fewer" in said
+    assert "Mean over 2 models" in said
 
 
 def test_what_is_no_run_is_left_out_and_told(

@@ -116,6 +116,7 @@ def some(
     scale: float = 1.0,
     seed: int = 4,
     untouched: str = "",
+    alike: str = "",
 ) -> ByClass | None:
     """Classes of so many items each, a response and losses by chance; one group may lose none."""
     keys = [key for key, n in sizes.items() for _ in range(n)]
@@ -128,6 +129,7 @@ def some(
     masks = [TOP, *DRAWS] if masks is None else masks
     outcomes = {mask.name: outcome(intact - scale * rng.normal(size=len(keys))) for mask in masks}
     response = rng.normal(size=len(keys))
+    response[[group == alike for group, _ in keys]] = 0.1  # means of it differ in their last digits
     same = np.array([group == untouched for group, _ in keys])
     outcomes[TOP.name] = outcome(np.where(same, intact, outcomes[TOP.name].margin))
     return by_class(items, response, outcome(intact), TOP, outcomes, masks)
@@ -219,6 +221,9 @@ def test_a_group_that_loses_nothing_is_not_ranked() -> None:
     assert found is not None
     assert still is not None
     assert [each.among for each in found.correlations] == ["all", "face", "object"]
+    alike = some(classes(7, 7), alike="object")
+    assert alike is not None
+    assert [each.among for each in alike.correlations] == ["all", "face"]
     assert [each.among for each in still.correlations] == ["all", "face"]
 
 

@@ -61,6 +61,8 @@ def made(largest: tuple[str, ...], more: tuple[str, ...], **changes: Any) -> Com
          ", and whether that is more cannot be told (block so).",
          "Whether matched units take as much cannot be told at block (block so); at no "
          "other is it shown to be more."),
+        ((YES, NO), (YES, UNTOLD), ONE, ", which is more than at every other kind.",
+         "More than matched units of the same kind take it at block; at attn it cannot be told."),
         ((YES, NO), (UNTOLD, UNTOLD), UNKNOWN, ", which is more than at every other kind.",
          "Whether matched units take as much cannot be told at block and attn (at block: block "
          "so)."),

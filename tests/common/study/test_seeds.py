@@ -14,7 +14,8 @@ from common.base.errors import RunError, SettingError
 from common.effects.agreement import said
 from common.measure.masks import load_masks
 from common.measure.scores import SelectivityMap
-from common.study.results import load_results
+from common.study import dissociation_file, seeds, sites_file
+from common.study.results import OTHERS, load_results
 from common.study.seeds import run_seeds
 from common.study.settings import read_controls
 from tests.common.study.test_toy_front import FRONT, SETTINGS
@@ -72,5 +73,11 @@ def test_one_seed_is_no_comparison(tmp_path: Path) -> None:
 
 def test_the_folder_of_a_run_is_no_place_for_seeds(tmp_path: Path) -> None:
     run_seeds(FRONT, replace(SETTINGS, controls=()), 2, tmp_path / "seeds")
-    with pytest.raises(RunError, match=r"seed-0: holds a run; seeds have a folder around theirs"):
+    with pytest.raises(
+        RunError, match=r"seed-0: holds other results; seeds have a folder around theirs"
+    ):
         run_seeds(FRONT, SETTINGS, 2, tmp_path / "seeds" / "seed-0")
+
+
+def test_a_folder_that_is_no_run_is_known_by_the_file_that_it_has() -> None:
+    assert {*OTHERS} == {dissociation_file.NAME, sites_file.NAME, seeds.NAME}

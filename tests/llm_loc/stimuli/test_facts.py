@@ -118,3 +118,19 @@ def test_a_part_of_the_facts_is_the_same_facts_in_every_task(other: str) -> None
     assert some.groups.tolist().count(RECALL) == 5 * len(RELATIONS)
     assert "need not be wrong as often" in (some.warning or "")
     assert "need not be" not in (benchmark("facts").warning or "")
+
+
+def test_a_part_of_facts_beside_other_items_is_a_part_of_both() -> None:
+    some = fewer(benchmark("facts,phantom-lm"), 5)
+    facts = {
+        of or name for of, name in zip(some.whole or (), some.names, strict=True)
+        if name.startswith("facts/")
+    }  # fmt: skip
+    assert len(facts) == 5  # which are one paradigm beside others
+    others = [name for name in some.names if not name.startswith("facts/")]
+    assert len(others) == len(fewer(benchmark("phantom-lm"), 5).names)
+
+
+def test_of_all_facts_nothing_else_is_said() -> None:
+    whole = benchmark("facts")
+    assert fewer(whole, 1000).warning == whole.warning

@@ -179,3 +179,14 @@ def test_a_folder_of_another_front_end_leaves_try_it_alone(tmp_path: Path) -> No
     (tmp_path / "run.json").write_text(json.dumps(entry))
     with pytest.raises(RunError, match="a run of llm-loc, not of vision-loc"):
         visit.found_in(tmp_path)
+
+
+def test_a_file_that_is_no_picture_is_taken_back_with_all_that_was_told(tmp_path: Path) -> None:
+    words = tmp_path / "words.png"
+    words.write_text("words")
+    left, *told = tab_try.unless_bad(str(words))
+    assert left is None
+    assert (*told[:5], None, told[5]) == tab_try.show(None, 1, None, None)
+    Image.new("RGB", (8, 8)).save(tmp_path / "grey.png")
+    for fine in (None, str(tmp_path / "grey.png")):
+        assert tab_try.unless_bad(fine) == gr.skip()
