@@ -202,8 +202,8 @@ def side_by_side(folders: Sequence[Path], order: str = "effect") -> SideBySide:
     alike = not warnings and len({side.results.localizer.name for side in sides}) == 1
     if len({side.results.chance(side.results.groups[0]) for side in sides}) > 1:
         warnings.append(
-            "The models choose among more classes and fewer (or texts): their margins are of "
-            "different choices."
+            "Some models choose among more classes than others: their margins are of different "
+            "choices."
         )
     if others:
         names = ", ".join(each.name for each in others[:3]) + (", …" if len(others) > 3 else "")

@@ -131,7 +131,7 @@ def test_choices_among_more_classes_are_told_and_pooled(
     )
     assert run(monkeypatch, "compare", one, two) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "choose among more classes and fewer" in said
+    assert "choose among more classes than others" in said
     assert "Mean over 2 models" in said
 
 
