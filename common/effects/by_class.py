@@ -113,9 +113,8 @@ class _Split:
     def varies(self, response: Floats, loss: Floats, inside: Sequence[int]) -> bool:
         """Whether classes differ in response and in loss, in either half: ranks need that."""
         halves = [(self.means @ values)[:, inside] for values in (response, loss)]
-        least = [
-            SAME * np.abs(each).max() for each in halves
-        ]  # rounding of a mean is no difference
+        # The rounding of a mean is no difference.
+        least = [SAME * np.abs(each).max() for each in halves]
         return all(
             bool((np.ptp(each, axis=1) > few).all())
             for each, few in zip(halves, least, strict=True)
