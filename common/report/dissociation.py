@@ -91,7 +91,7 @@ def _section(found: Dissociation) -> Section:
     figure = shown(
         matrix(found),
         "What every mask takes from every group, in points of accuracy (of running text, nats a "
-        "token) with its 95 % interval. The colour is the margin loss over the largest of its "
+        "token) with its 95 % interval. The colour is the same over the largest bound of its "
         "column; a frame: more than under every other mask and than under matched units.",
         f"Matrix: {told}.",
     )
