@@ -90,6 +90,7 @@ def _print_said(console: Console, said: Said) -> None:
     if said.plain:
         console.print(f"[bold]{escape(said.plain)}[/]", highlight=False)
     console.print(f"{escape(said.sentence)} {escape(said.rests)}", highlight=False)
+    print_warnings(said.notes)
 
 
 def print_ended(ended: Ended, number: int, of: int) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from common.cli.printing import print_results
 from common.effects.results import Results
-from tests.common.made import ablation, comparison, judgement, made, verdict_at
+from tests.common.made import ablation, comparison, group, judgement, made, verdict_at
 
 RULES = ("random", "layer-matched", "magnitude-matched")
 DRAWS = 12
@@ -65,3 +65,14 @@ def test_the_plain_line_comes_first_then_the_sentence_and_the_report_last(
     places = [out.index(each) for each in (said, plain, "What was done. And why.", "It rests on")]
     assert places == sorted(places)
     assert out.splitlines()[-1].startswith("Report:")
+
+
+def test_what_to_know_of_a_running_text_is_printed_with_its_verdict(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    compared = [comparison("layer-matched", accuracy={}, loss={"prose": 0.01})]
+    window = verdict_at(interaction=None, groups={"prose": group()}, comparisons=compared)
+    prose = judgement([window], target="prose", other=None, warnings=["Mind the other."])
+    print_results(made(text_judgements={"prose": prose}), Path("run"), as_json=False)
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.index("On running text: prose") < said.index("note Mind the other.")
