@@ -22,7 +22,7 @@ from common.effects.parts import Interval, Part
 from common.measure.control_rules import against, is_matched
 from common.measure.masks import Mask
 
-SAME = 1e-10
+SAME = 1e-10  # of the largest mean of a class: what differs by less differs by rounding
 LEAST_CLASSES = 6
 ROUNDING = 1e-5  # of the largest intact margin: losses that differ by less are alike
 LARGEST = 1 - 1e-9  # of a correlation whose interval is asked for
@@ -113,7 +113,6 @@ class _Split:
     def varies(self, response: Floats, loss: Floats, inside: Sequence[int]) -> bool:
         """Whether classes differ in response and in loss, in either half: ranks need that."""
         halves = [(self.means @ values)[:, inside] for values in (response, loss)]
-        # The rounding of a mean is no difference.
         least = [SAME * np.abs(each).max() for each in halves]
         return all(
             bool((np.ptp(each, axis=1) > few).all())

@@ -28,7 +28,7 @@ from common.effects.dissociation import Cell, Double, Drawn, Group, Lead, Overla
 from common.effects.judge import ALPHA, FEWEST_CHANGED, FEWEST_ITEMS
 from common.effects.judgement import Estimate
 from common.effects.margins import Design, design
-from common.effects.measured import ACCURACY, Measure
+from common.effects.measured import ACCURACY, Measure, changed_told
 from common.effects.paired import drop, rate
 from common.effects.resample import Resampler
 from common.effects.studentized import Studentized, one_sided
@@ -132,13 +132,14 @@ def crossed(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[list[Group]
         correct = rows[row].corrects[rows[row].top.name][column]
         intact = bench.column.correct
         right = None if correct is None or intact is None else (intact, correct)
-        sizes = len(bench.column.margin), FEWEST_CHANGED if right is None else _n_changed(*right)
-        answer, because = _answer(*sizes, loss, own, p, against_draws)
+        fall = None if right is None else drop(*right, measure=bench.column.measure)
+        changed = FEWEST_CHANGED if fall is None else fall.lost + fall.won
+        answer, because = _answer(len(bench.column.margin), changed, loss, own, p, against_draws)
         cell = Cell(
             localizer=rows[row].localizer,
             group=bench.column.name,
             ablated=None if right is None else rate(right[1]),
-            drop=None if right is None else drop(*right, measure=bench.column.measure),
+            drop=fall,
             loss=loss,
             leads=tuple(own),
             p_alone=p_alone,
@@ -263,10 +264,6 @@ def _drawn(rows: Sequence[Row], benches: Sequence[_Bench]) -> dict[tuple[int, in
     return found
 
 
-def _n_changed(intact: Bools, ablated: Bools) -> int:
-    return int(np.count_nonzero(intact != ablated))
-
-
 def _answer(
     n: int, changed: int, loss: Estimate, leads: Sequence[Lead], p: float, drawn: Sequence[Drawn]
 ) -> tuple[Answer, str]:
@@ -285,6 +282,6 @@ def _answer(
         few = min((entry.draws for entry in drawn), default=0)
         return UNTOLD, f"{few} draws of matched masks cannot give a p of {ALPHA:g}"
     if changed < FEWEST_CHANGED:
-        items = "item" if changed == 1 else "items"
-        return UNTOLD, f"{changed} {items} became right or wrong, and {FEWEST_CHANGED} are needed"
+        told = changed_told(changed, ACCURACY, of_text=False)
+        return UNTOLD, f"{told}, and {FEWEST_CHANGED} are needed"
     return YES, ""

@@ -97,15 +97,16 @@ def _cost(cell: Cell) -> str:
 def _lost(found: Dissociation, group: str) -> str:
     """What a group loses under each mask, the largest first."""
     own = sorted((c for c in found.cells if c.group == group), key=lambda c: -c.loss.effect)
-    said = [_short(cell) for cell in own]
+    (most, interval), (second, _) = map(loss_words, own[:2])
     unit = " of margin" if own[0].drop is None else " points"
-    drop = own[0].drop
-    interval = between_amounts(own[0].loss.ci) if drop is None else between(drop.ci)
-    return f"{said[0]}{unit} {interval}; next is {own[1].localizer} with {said[1]}"
+    return f"{most}{unit} {interval}; next is {own[1].localizer} with {second}"
 
 
-def _short(cell: Cell) -> str:
-    return amount(cell.loss.effect) if cell.drop is None else points(cell.drop.effect)
+def loss_words(cell: Cell) -> tuple[str, str]:
+    """A cell's loss and its interval: points of accuracy where there are any, or margin."""
+    if cell.drop is None:
+        return amount(cell.loss.effect), between_amounts(cell.loss.ci)
+    return points(cell.drop.effect), between(cell.drop.ci)
 
 
 def _everywhere(found: Dissociation) -> str | None:

@@ -13,6 +13,7 @@ from common.effects.crossing_words import (
     SINGLE,
     UNKNOWN,
     Outcome,
+    loss_words,
     outcome,
     plainly,
     sentences,
@@ -21,7 +22,7 @@ from common.effects.dissociation import Cell as Crossed
 from common.effects.dissociation import Dissociation
 from common.effects.finding import amount, between_amounts
 from common.effects.words import between, percent, points
-from common.report.figures.matrix import loss_words, matrix
+from common.report.figures.matrix import matrix
 from common.report.parts import Cell, Section, Table
 from common.report.several import make_several_report, references_of
 from common.report.shown import shown

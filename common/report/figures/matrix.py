@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from common.effects.claim import YES
-from common.effects.dissociation import Cell, Dissociation
-from common.effects.finding import amount, between_amounts
-from common.effects.words import between, points
+from common.effects.crossing_words import loss_words
+from common.effects.dissociation import Dissociation
 from common.report.figures.canvas import INK, figure_with_axes, say, short
 
 if TYPE_CHECKING:
@@ -54,13 +53,6 @@ def matrix(found: Dissociation) -> Figure:
     axes.spines[["left", "bottom"]].set_visible(False)
     axes.set_title(say(f"lost without the top {found.percent:g} % of each localizer"), fontsize=10)
     return figure
-
-
-def loss_words(cell: Cell) -> tuple[str, str]:
-    """A cell's loss and its interval: points of accuracy where there are any, or margin."""
-    if cell.drop is None:
-        return amount(cell.loss.effect), between_amounts(cell.loss.ci)
-    return points(cell.drop.effect), between(cell.drop.ci)
 
 
 def _frame(column: int, row: int) -> Rectangle:
